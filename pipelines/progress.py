@@ -1,0 +1,58 @@
+"""How a verb tells a person what it is doing, without knowing the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One thing that takes a while: a bar on a terminal, lines elsewhere."""
+
+    def advance(self, count: int = 1, **fields: str) -> None:
+        """Move on by `count` units; `fields` are shown beside the bar (loss, accuracy, images/s)."""
+
+    def line(self, text: str) -> None:
+        """Say one line that stays (one an epoch); shown above the bar, or alone where there is no terminal."""
+
+
+class Reporter(Protocol):
+    """Where a verb's words go: stderr on the command line, nowhere in most tests."""
+
+    def note(self, text: str) -> None:
+        """One line of information."""
+
+    def warn(self, text: str) -> None:
+        """One line about something the user should look at."""
+
+    def task(self, name: str, total: int | None) -> _TaskContext:
+        """A context manager around a piece of work of `total` units (None: unknown)."""
+
+
+class _TaskContext(Protocol):
+    def __enter__(self) -> Task: ...
+
+    def __exit__(self, *exception: object) -> bool | None: ...
+
+
+class _SilentTask:
+    def advance(self, count: int = 1, **fields: str) -> None:
+        pass
+
+    def line(self, text: str) -> None:
+        pass
+
+
+class Silent:
+    """A Reporter that says nothing; what library callers get by default."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def task(self, name: str, total: int | None) -> Iterator[Task]:
+        yield _SilentTask()
