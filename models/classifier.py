@@ -1,0 +1,49 @@
+"""The one contract for single models and ensembles: pixels in [0, 255] -> probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.heads import Pooling
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build(backbone: keras.Model, head: keras.Model, *, pooling: Pooling = "avg") -> keras.Model:
+    """Join a backbone and a head to a classifier.
+
+    Args:
+        backbone: pixels (batch, height, width, 3) in [0, 255] -> feature map (batch, h, w, channels), or a vector
+            (batch, features); pixel scaling is inside. Becomes the layer `backbone`.
+        head: features (batch, features) -> probabilities (batch, classes). Becomes the layer `head`.
+        pooling: how a feature map becomes a vector; a vector is left as it is.
+
+    Returns:
+        A model named `headstart`: pixels (batch, height, width, 3) float32 in [0, 255] -> probabilities
+        (batch, classes) float32, with the layers `pixels`, `backbone`, `pooling` and `head`.
+    """
+    import keras
+
+    pixels = keras.Input(backbone.input_shape[1:], name="pixels")
+    features = pool(backbone(pixels), pooling)
+    return keras.Model(pixels, head(features), name="headstart")
+
+
+def features_model(backbone: keras.Model, *, pooling: Pooling = "avg") -> keras.Model:
+    """The classifier without its head: pixels (batch, height, width, 3) in [0, 255] -> features (batch, features)."""
+    import keras
+
+    pixels = keras.Input(backbone.input_shape[1:], name="pixels")
+    return keras.Model(pixels, pool(backbone(pixels), pooling), name="features")
+
+
+def pool(features: keras.KerasTensor, pooling: Pooling) -> keras.KerasTensor:
+    """Make (batch, features) of a feature map (batch, h, w, features) in a layer named `pooling`."""
+    from keras import layers
+
+    if len(features.shape) == 2:
+        return layers.Identity(name="pooling")(features)
+    if pooling == "avg":
+        return layers.GlobalAveragePooling2D(name="pooling")(features)
+    return layers.GlobalMaxPooling2D(name="pooling")(features)

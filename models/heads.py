@@ -1,0 +1,67 @@
+"""Heads: what is put on a backbone's features and trained on the user's pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import keras
+
+Pooling = Literal["avg", "max"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The shape of a head.
+
+    Attributes:
+        name: its key in `HEADS`.
+        hidden: units of the hidden layer; 0 for none.
+        batch_norm: whether the hidden layer is batch-normalised (before its ReLU).
+        dropout: default rate in [0, 1): on the hidden units, or on the features when there are none.
+        about: one line for people.
+    """
+
+    name: str
+    hidden: int
+    batch_norm: bool
+    dropout: float
+    about: str
+
+
+HEADS: dict[str, Head] = {
+    "linear": Head(name="linear", hidden=0, batch_norm=False, dropout=0.0, about="softmax regression on the features"),
+    "mlp": Head(
+        name="mlp", hidden=256, batch_norm=True, dropout=0.5, about="one hidden layer, batch normalisation, dropout"
+    ),
+}
+
+
+def build_head(head: Head, *, num_features: int, num_classes: int, dropout: float | None = None) -> keras.Model:
+    """Build an untrained head.
+
+    Args:
+        head: which.
+        num_features: length of a feature vector.
+        num_classes: how many probabilities come out.
+        dropout: rate in [0, 1) instead of the head's own.
+
+    Returns:
+        A model named `head`: features (batch, num_features) -> probabilities (batch, num_classes), whose layers
+        are named `hidden`, `norm`, `relu`, `dropout` and `probabilities`, those that it has.
+    """
+    from keras import Sequential, layers
+
+    rate = head.dropout if dropout is None else dropout
+    stack = [layers.Input((num_features,), name="features")]
+    if head.hidden:
+        stack.append(layers.Dense(head.hidden, use_bias=not head.batch_norm, name="hidden"))
+        if head.batch_norm:
+            stack.append(layers.BatchNormalization(name="norm"))
+        stack.append(layers.ReLU(name="relu"))
+    if rate > 0:
+        stack.append(layers.Dropout(rate, name="dropout"))
+    # Probabilities in float32 whatever the precision below: a softmax over many classes loses its small values else.
+    stack.append(layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities"))
+    return Sequential(stack, name="head")
