@@ -1,0 +1,239 @@
+"""A run: what one training leaves on disk.
+
+    RUN/model.keras   pixels in [0, 255] -> probabilities
+    RUN/run.json      the manifest, written last: a run is complete when it is there
+    RUN/split.csv     every image with its class, its part and its hash
+    RUN/history.csv   one line an epoch
+    RUN/skipped.csv   images left out, and why
+    RUN/state/        what an unfinished training needs to go on; gone when the run is complete
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import UserError
+from pipelines.specs import Dataset, Example
+
+if TYPE_CHECKING:
+    import keras
+
+SCHEMA = 1
+MANIFEST, MODEL, STATE = "run.json", "model.keras", "state"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What is known of a run without loading its model.
+
+    Attributes:
+        class_names: in the order of the model's outputs; fixed here, once.
+        image_size: side of the square input, pixels.
+        backbone: `name`, `weights` (where they came from), `parameters`.
+        head: `name`, `pooling` and what was chosen for it.
+        spec: the options as given, defaults filled in.
+        data: `root`, `origin`, images per part and class, how many were skipped, remarks.
+        metrics: part -> report (see `pipelines.metrics`).
+        stages: one entry a training stage: what was trained, epochs, seconds, best validation loss.
+        notes: what was done otherwise than asked or expected, in words.
+        seconds: phase -> wall time in seconds.
+        versions: of headstart, Python, Keras, TensorFlow, numpy.
+        members: the manifests' folders of an ensemble, relative to the run; empty for a single model.
+        schema: version of this file's layout.
+    """
+
+    class_names: tuple[str, ...]
+    image_size: int
+    backbone: dict[str, Any]
+    head: dict[str, Any]
+    spec: dict[str, Any]
+    data: dict[str, Any]
+    metrics: dict[str, Any]
+    stages: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    members: tuple[dict[str, Any], ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+def is_run(folder: str | Path) -> bool:
+    """Whether `folder` holds a complete run."""
+    return (Path(folder) / MANIFEST).is_file()
+
+
+def read(folder: str | Path) -> Manifest:
+    """Read a run's manifest; no Keras needed, a few milliseconds.
+
+    Raises:
+        UserError: there is no complete run in `folder`, or its manifest is damaged or of a later version.
+    """
+    path = Path(folder)
+    manifest = path / MANIFEST
+    if not path.is_dir():
+        raise UserError(f"no run at `{folder}`: the folder does not exist", "train one with `headstart train DATA --out RUN`")
+    if not manifest.is_file():
+        if (path / STATE).is_dir():
+            raise UserError(
+                f"the run `{folder}` is not complete: its training was interrupted",
+                "type the same `headstart train` command again to go on",
+            )
+        raise UserError(f"`{folder}` is not a run: it has no `{MANIFEST}`", "a run is what `headstart train` writes to --out")
+    try:
+        values = json.loads(manifest.read_text(encoding="utf-8"))
+        known = {each.name for each in fields(Manifest)}
+        if values["schema"] > SCHEMA:
+            raise UserError(f"`{manifest}` was written by a later headstart", "upgrade headstart")
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known}
+        found = Manifest(**values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"`{manifest}` is damaged: {type(error).__name__}", "train the run again with --force") from error
+    if not (path / MODEL).is_file():
+        raise UserError(f"the run `{folder}` has no `{MODEL}`", "train the run again with --force")
+    return found
+
+
+def load(folder: str | Path) -> tuple[keras.Model, Manifest]:
+    """Load a run: its model, pixels (batch, size, size, 3) in [0, 255] -> probabilities, and its manifest.
+
+    Raises:
+        UserError: as `read`, or the model's file cannot be read.
+    """
+    manifest = read(folder)
+    import keras
+
+    path = Path(folder) / MODEL
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError) as error:
+        raise UserError(f"`{path}` cannot be loaded: {_first_line(error)}", "train the run again with --force") from error
+    return model, manifest
+
+
+def open_new(folder: str | Path, spec: dict[str, Any], *, force: bool) -> tuple[Path, bool]:
+    """Make or reopen the folder of a run that is to be trained.
+
+    Args:
+        folder: where the run goes.
+        spec: what is asked for; a state on disk is only continued when it was begun with the same.
+        force: replace what is there.
+
+    Returns:
+        The folder, and whether an interrupted training of the same spec is in it.
+
+    Raises:
+        UserError: something else is there, and `force` is not given.
+    """
+    path = Path(folder)
+    asked = path / STATE / "spec.json"
+    if path.exists() and not path.is_dir():
+        raise UserError(f"`{folder}` is a file, not a folder", "choose another --out")
+    ours = is_run(path) or asked.is_file()
+    if path.is_dir() and any(path.iterdir()):
+        if not ours:
+            raise UserError(f"`{folder}` holds other files", "choose a new or empty folder for --out")
+        if is_run(path) and not force:
+            raise UserError(f"`{folder}` holds a complete run", "choose another --out, or replace it with --force")
+        if not force:
+            if json.loads(asked.read_text(encoding="utf-8")) == json.loads(json.dumps(spec)):
+                return path, True
+            raise UserError(
+                f"`{folder}` holds an interrupted training with other options",
+                "type its command again to go on, or replace it with --force",
+            )
+        remove(path)
+    (path / STATE).mkdir(parents=True, exist_ok=True)
+    write_json(asked, spec)
+    return path, False
+
+
+def remove(folder: Path) -> None:
+    """Delete a run, its manifest first: what a kill leaves is never taken for a complete run."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder)
+
+
+def finish(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, which makes the run complete; then drop the state."""
+    write_json(folder / MANIFEST, asdict(manifest))
+    shutil.rmtree(folder / STATE, ignore_errors=True)
+
+
+def save_model(model: keras.Model, folder: Path) -> None:
+    """Write `model.keras` atomically."""
+    with atomic(folder / MODEL, suffix=".keras") as temporary:
+        model.save(temporary)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    """Write a CSV file atomically; bytes of names that are no UTF-8 are kept."""
+    with (
+        atomic(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_split(folder: Path, dataset: Dataset) -> None:
+    """Write `split.csv` (path, label, split, sha256) and, where images were left out, `skipped.csv`."""
+    rows = ((each.path, dataset.class_names[each.label], each.split, each.sha256) for each in dataset.examples)
+    write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
+    if dataset.skipped:
+        write_csv(folder / "skipped.csv", ("path", "reason"), ((each.path, each.reason) for each in dataset.skipped))
+
+
+def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Example, ...]:
+    """The images that a run was trained and judged on, from its `split.csv`."""
+    numbers = {name: number for number, name in enumerate(class_names)}
+    with open(Path(folder) / "split.csv", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        return tuple(
+            Example(
+                path=row["path"],
+                label=numbers[row["label"]],
+                split=row["split"],  # type: ignore[arg-type]
+                sha256=row["sha256"],
+                source=row["path"],
+            )
+            for row in csv.DictReader(stream)
+        )
+
+
+@contextmanager
+def atomic(path: Path, suffix: str = "") -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place when the block ends well, and is gone when it does not."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        # mkstemp makes files for their owner alone; a run is as readable as what else the user writes.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
