@@ -58,6 +58,10 @@ def _read_parts(
             _refuse_without_classes(os.path.join(data, folder), loose)
         classes[split] = inside
         remarks.extend(_loose(os.path.join(data, folder), loose, "class"))
+    if for_training and "train" not in parts:
+        raise UserError(
+            f"`{printable(data)}` has {some(parts.values())} and no `train`", "there is nothing to train on without it"
+        )
     if for_training:
         compare_classes(data, {parts[split]: set(names) for split, names in classes.items()})
     names = natural_order(name for each in classes.values() for name in each)
@@ -95,7 +99,7 @@ def compare_classes(data: str, classes: dict[str, set[str]]) -> None:
 
 
 def _parts(data: str, folders: list[str]) -> dict[Split, str] | None:
-    """Part -> its folder's name, when there is `train/` and another part; None for class folders."""
+    """Part -> its folder's name, when two parts or more are there; None for class folders."""
     found: dict[Split, str] = {}
     for name in natural_order(folders):
         split = PART_NAMES.get(name.casefold())
@@ -107,7 +111,7 @@ def _parts(data: str, folders: list[str]) -> dict[Split, str] | None:
         if split is not None:
             found[split] = name
     # A class may well be called `train` (beside `bus` and `car`); `train` beside `test` is no class.
-    if "train" not in found or len(found) == 1:
+    if len(found) < 2:
         return None
     return {split: found[split] for split in SPLITS if split in found}
 
