@@ -1,0 +1,212 @@
+"""Backbones as Keras models: pixels in [0, 255] in, features out, the scaling inside."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from models.errors import UserError
+from models.weights import cached, keras_home, missing_weights, weights_file
+from models.zoo import BACKBONES, Backbone
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["BACKBONES", "Backbone", "build_backbone", "load_backbone", "scale_pixels"]
+
+_MEAN = (0.485, 0.456, 0.406)
+_DEVIATION = (0.229, 0.224, 0.225)
+_CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+def build_backbone(
+    backbone: Backbone,
+    *,
+    weights: Literal["imagenet", "none"] | Path = "imagenet",
+    image_size: int | None = None,
+) -> keras.Model:
+    """Build an entry of `BACKBONES`.
+
+    Args:
+        backbone: which.
+        weights: `imagenet` for the published ones, through Keras' own cache and download; `none` for random ones;
+            or a file saved from the same architecture without its top (`.h5`, `.weights.h5` or `.keras`).
+        image_size: side of the square input in pixels; None for the backbone's own.
+
+    Returns:
+        A flat functional model named `backbone`: pixels (batch, size, size, 3) float32 in [0, 255] -> feature map
+        (batch, h, w, channels), or features (batch, d) for a network that ends in fully connected layers.
+
+    Raises:
+        UserError: the weights cannot be had or do not fit, or the input is too small for the network.
+    """
+    size = image_size or backbone.image_size
+    if size < backbone.family.min_size:
+        raise UserError(
+            f"`{backbone.name}` takes images of {backbone.family.min_size} pixels or more, not {size}",
+            "choose a larger image size, or a backbone for small images such as `mobilenet_v2`",
+        )
+    if weights == "imagenet":
+        return _imagenet(backbone, size)
+    model = _construct(backbone, size, None)
+    if isinstance(weights, Path):
+        _load_weights(model, weights, backbone)
+    _complete_scaling(model, backbone, from_file=isinstance(weights, Path))
+    return model
+
+
+def load_backbone(path: Path) -> keras.Model:
+    """Take the backbone out of a trained model of one's own.
+
+    Args:
+        path: a run folder of headstart, or a `.keras` file. Of a file that headstart did not write, everything below
+            its last Dense layer is taken, with pixels in [0, 255] as its input: whether it scales them inside cannot
+            be known, so a model that expects scaled pixels must be saved with its scaling as a layer.
+
+    Returns:
+        A model named `backbone`, as `build_backbone` returns.
+
+    Raises:
+        UserError: there is no model, it cannot be read without foreign code, or it has no Dense layer or no
+            (height, width, 3) input.
+    """
+    from models.surgery import below_last_dense
+
+    file = path / "model.keras" if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"`{file}` does not exist", "give the folder of a finished run, or a `.keras` file")
+    model = _read_model(file)
+    inner = next((layer for layer in model.layers if layer.name == "backbone"), None)
+    if inner is None:
+        inner = below_last_dense(model, file)
+    shape = inner.input_shape
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] != 3:
+        raise UserError(f"`{file}` takes {shape} and not images of shape (height, width, 3)", "use an image model")
+    inner.name = "backbone"
+    return inner
+
+
+def scale_pixels(pixels: keras.KerasTensor, mode: str) -> keras.KerasTensor:
+    """Scale pixels in [0, 255], shape (batch, height, width, 3), RGB, as `models.families.Pixels` says.
+
+    Only Keras' own layers and operations, without weights: the result loads where headstart is not installed and
+    weight files fit as if it were not there. Always in float32: in half precision pixels would lose digits.
+    """
+    from keras import layers, ops
+
+    if mode == "inside":
+        return pixels
+    if mode == "caffe":
+        offset = [-mean for mean in _CAFFE_MEAN_BGR]
+        return layers.Rescaling(1.0, offset, dtype="float32", name="scaling")(ops.flip(pixels, axis=-1))
+    if mode == "torch":
+        scale = [1 / (255 * deviation) for deviation in _DEVIATION]
+        offset = [-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)]
+        return layers.Rescaling(scale, offset, dtype="float32", name="scaling")(pixels)
+    factor = {"tf": 1 / 127.5, "half": 1 / 128}[mode]
+    return layers.Rescaling(factor, -1.0, dtype="float32", name="scaling")(pixels)
+
+
+def _imagenet(backbone: Backbone, size: int) -> keras.Model:
+    file = weights_file(backbone, size)
+    if cached(backbone, size) and not os.access(keras_home(), os.W_OK):
+        # Keras looks past a cache that it cannot write to, so the file is handed to it.
+        return build_backbone(backbone, weights=file, image_size=size)
+    try:
+        return _construct(backbone, size, "imagenet")
+    except UserError:
+        raise
+    except Exception as error:  # Keras raises a bare Exception when a download fails.
+        if cached(backbone, size):
+            raise missing_weights(backbone, f"`{file}` does not fit: {_first_line(error)}") from error
+        raise missing_weights(backbone, f"the download failed: {_first_line(error)}") from error
+
+
+def _construct(backbone: Backbone, size: int, weights: str | None) -> keras.Model:
+    import keras
+
+    if backbone.module.startswith("keras."):
+        constructor = getattr(keras.applications, backbone.constructor)
+    else:
+        constructor = getattr(importlib.import_module(backbone.module), backbone.constructor)
+    pixels = keras.Input((size, size, 3), name="pixels")
+    options: dict[str, Any] = {"include_preprocessing": False} if backbone.family.preprocessing else {}
+    if backbone.name.startswith("mobilenet"):
+        options["alpha"] = backbone.alpha
+    with _quiet():
+        inner = constructor(
+            include_top=False,
+            weights=weights,
+            input_tensor=scale_pixels(pixels, backbone.pixels),
+            input_shape=(size, size, 3),
+            **options,
+        )
+    return keras.Model(pixels, inner.output, name="backbone")
+
+
+def _complete_scaling(model: keras.Model, backbone: Backbone, *, from_file: bool) -> None:
+    """Give EfficientNet the scaling that Keras adds only when it loads the ImageNet weights itself.
+
+    Keras divides by the square root of the deviation twice: in the `Normalization` whose variance the published file
+    holds, and in an extra `Rescaling` that only `weights="imagenet"` brings. Written as mean and variance it is one.
+    """
+    import keras
+
+    if backbone.pixels != "inside":
+        return
+    layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
+    variance = keras.ops.convert_to_numpy(layer.adapt_variance).ravel()
+    if from_file and not all(abs(found - d) < 1e-4 for found, d in zip(variance, _DEVIATION, strict=True)):
+        return  # Trained with a scaling of its own.
+    layer.adapt_mean.assign(keras.ops.reshape(_MEAN, layer.adapt_mean.shape))
+    layer.adapt_variance.assign(keras.ops.reshape([d**2 for d in _DEVIATION], layer.adapt_variance.shape))
+    layer.finalize_state()
+
+
+def _load_weights(model: keras.Model, file: Path, backbone: Backbone) -> None:
+    if not file.is_file():
+        raise UserError(f"`{file}` does not exist", "give a weights file, `--weights imagenet` or `--weights none`")
+    try:
+        with _quiet():
+            if file.suffix == ".keras":
+                model.set_weights(_read_model(file).get_weights()[: len(model.weights)])
+            else:
+                model.load_weights(file)
+    except (ValueError, OSError, KeyError) as error:
+        raise UserError(
+            f"`{file}` does not fit `{backbone.name}`: {_first_line(error)}",
+            "give weights of the same architecture, saved without its top",
+        ) from error
+
+
+def _read_model(file: Path) -> keras.Model:
+    import keras
+
+    try:
+        with _quiet():
+            model = keras.models.load_model(file, compile=False)
+    except Exception as error:  # Whatever a foreign file raises: the user needs the file's name and the reason.
+        raise UserError(f"`{file}` cannot be loaded: {_first_line(error)}", "save it anew as `.keras`") from error
+    if not isinstance(model, keras.Model):
+        raise UserError(f"`{file}` holds no Keras model", "give the folder of a finished run, or a `.keras` file")
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings (MobileNet's about input sizes), nothing on stdout; a download's bar goes to a terminal's stderr."""
+    bar = sys.stderr if sys.stderr is not None and sys.stderr.isatty() else io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(bar):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
