@@ -38,7 +38,7 @@ class Candidate:
     seed: int
 
 
-class HeadDropout(layers.Layer):  # type: ignore[misc]
+class HeadDropout(layers.Layer):
     """Dropout with a rate of its own for each head: (batch, heads, units) -> the same shape."""
 
     def __init__(self, rates: tuple[float, ...], seed: int) -> None:
@@ -213,7 +213,7 @@ class Bank:
         return [variable for variable in self.model.variables if "seed_generator" not in variable.path]
 
     def _heads_first(self, variable: keras.Variable) -> Floats:
-        axis, value = self._axes[variable.path], np.array(variable.value)
+        axis, value = self._axes[variable.path], variable.numpy()
         if axis == -1:
             return value.reshape(len(self.candidates), -1)
         return np.moveaxis(value, axis, 0)

@@ -61,3 +61,77 @@ class Dataset:
     def part(self, split: Split) -> tuple[Example, ...]:
         """The examples of one split; empty when the data has none."""
         return tuple(example for example in self.examples if example.split == split)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of training: what may change, for how long, how fast.
+
+    Attributes:
+        name: `head`, `fine-tune` or `from scratch`.
+        unfreeze: `none` (the head alone), `all`, a number of blocks from the top, or the name of the lowest block.
+        epochs: at most; early stopping ends it before.
+        learning_rate: the first; divided by 10 on a plateau.
+    """
+
+    name: Literal["head", "fine-tune", "from scratch"]
+    unfreeze: str
+    epochs: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSpec:
+    """What one training is asked to do; the defaults are the recommendation.
+
+    Attributes:
+        data: a folder, a CSV file or `tfds:NAME[:VERSION]`.
+        out: the run's folder.
+        backbone: a name of the table, a run's folder, or a `.keras` file.
+        weights: `imagenet`, `none`, or a weights file.
+        image_size: side of the square input, pixels; None for the backbone's own.
+        head: a name of `models.heads.HEADS`.
+        pooling: how a feature map becomes a vector.
+        hidden: units of an `mlp` head's hidden layer; None for its own.
+        dropout: rate in [0, 1); None to try several.
+        l2: strength of the penalty on the head's weights; None to try several.
+        optimizer: the rule.
+        learning_rate: the first; None to try several (a bank of heads) or to derive it.
+        epochs: at most; None for what suits the stage.
+        patience: epochs without a better validation loss before training stops.
+        batch: images a step where the whole network is trained.
+        class_weights: `auto` weighs every class alike, `none` every image.
+        augment: name of a policy or a TOML file.
+        views: views of each image in the feature cache; None for what suits the policy.
+        cache: whether a frozen base runs once (True) or in every epoch on fresh views (False).
+        engine: which compiled form of the frozen base computes features.
+        heads: how many heads a bank tries at most.
+        fine_tune: blocks to unfreeze after the head, as in `Stage.unfreeze`; None for none.
+        seed: of everything that is drawn.
+        strict: whether an unreadable image is an error.
+    """
+
+    data: str
+    out: str
+    backbone: str = "resnet50"
+    weights: str = "imagenet"
+    image_size: int | None = None
+    head: str = "linear"
+    pooling: Literal["avg", "max"] = "avg"
+    hidden: int | None = None
+    dropout: float | None = None
+    l2: float | None = None
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float | None = None
+    epochs: int | None = None
+    patience: int = 8
+    batch: int = 32
+    class_weights: Literal["auto", "none"] = "none"
+    augment: str = "none"
+    views: int | None = None
+    cache: bool = True
+    engine: str = "auto"
+    heads: int = 16
+    fine_tune: str | None = None
+    seed: int = 0
+    strict: bool = False

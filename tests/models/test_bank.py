@@ -1,0 +1,124 @@
+"""A bank's heads are what the same heads trained alone would be."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.bank import Bank, Candidate
+from models.heads import HEADS, Head
+
+Floats = NDArray[np.float32]
+NUM_FEATURES, NUM_CLASSES = 12, 3
+
+
+def _data(count: int = 120) -> tuple[Floats, NDArray[np.int32]]:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(NUM_CLASSES, size=count).astype(np.int32)
+    centres = rng.normal(size=(NUM_CLASSES, NUM_FEATURES))
+    features = centres[labels] + rng.normal(scale=1.5, size=(count, NUM_FEATURES))
+    return (5 * features + 40).astype(np.float32), labels
+
+
+def _candidate(*, l2: float = 0.0, learning_rate: float = 1e-2, dropout: float = 0.0, seed: int = 0) -> Candidate:
+    return Candidate(l2=l2, learning_rate=learning_rate, dropout=dropout, seed=seed)
+
+
+def _bank(head: Head, candidates: tuple[Candidate, ...], optimizer: str = "adam") -> Bank:
+    features, _ = _data()
+    keras.utils.set_random_seed(0)
+    return Bank(
+        head,
+        candidates,
+        num_features=NUM_FEATURES,
+        num_classes=NUM_CLASSES,
+        optimizer=optimizer,  # type: ignore[arg-type]
+        mean=features.mean(0),
+        scale=features.std(0),
+    )
+
+
+def _fit(bank: Bank, steps: int = 20) -> None:
+    features, labels = _data()
+    for step in range(steps):
+        picked = np.random.default_rng(step).permutation(len(labels))[:40]
+        bank.step(features[picked], labels[picked], np.ones(40, np.float32))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("name", ["linear", "mlp"])
+def test_each_head_is_what_it_would_be_alone(name: str, optimizer: str) -> None:
+    head = Head(name=name, hidden=8 if name == "mlp" else 0, batch_norm=name == "mlp", dropout=0.0, about="")
+    candidates = (
+        _candidate(l2=0.0, learning_rate=1e-2, seed=1),
+        _candidate(l2=0.3, learning_rate=1e-2, seed=2),
+        _candidate(l2=0.01, learning_rate=1e-3, seed=3),
+    )
+    together = _bank(head, candidates, optimizer)
+    _fit(together)
+    features, _ = _data()
+    for number, candidate in enumerate(candidates):
+        alone = _bank(head, (candidate,), optimizer)
+        _fit(alone)
+        np.testing.assert_allclose(together.logits(features)[number], alone.logits(features)[0], rtol=1e-3, atol=1e-4)
+    # Different strengths and rates do give different heads.
+    first, second, third = together.logits(features)
+    assert np.abs(first - second).max() > 1e-2
+    assert np.abs(first - third).max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEADS["linear"],
+        HEADS["mlp"],
+        Head(name="mlp", hidden=8, batch_norm=False, dropout=0.2, about=""),
+    ],
+    ids=["linear", "mlp", "mlp without normalisation"],
+)
+def test_a_head_taken_out_of_the_bank_gives_the_same_probabilities_on_raw_features(head: Head) -> None:
+    bank = _bank(head, (_candidate(seed=1), _candidate(l2=0.1, dropout=0.5, seed=2)))
+    _fit(bank)
+    features, _ = _data()
+    logits = bank.logits(features)
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    expected = powers / powers.sum(-1, keepdims=True)
+    for number in range(2):
+        plain = bank.head_model(number, bank.state())
+        assert [type(layer).__module__.split(".")[0] for layer in plain.layers] == ["keras"] * len(plain.layers)
+        np.testing.assert_allclose(plain.predict_on_batch(features), expected[number], atol=1e-5)
+
+
+def test_a_head_whose_rate_is_zero_does_not_move_and_the_others_do() -> None:
+    bank = _bank(HEADS["linear"], (_candidate(), _candidate()))
+    _fit(bank, 3)
+    bank.rates[0] = 0.0
+    before = bank.state()[0].copy()
+    _fit(bank, 3)
+    after = bank.state()[0]
+    np.testing.assert_array_equal(before[0], after[0])
+    assert np.abs(before[1] - after[1]).max() > 1e-4
+
+
+def test_an_image_of_weight_zero_might_as_well_not_be_there() -> None:
+    features, labels = _data()
+    weighted, without = _bank(HEADS["linear"], (_candidate(l2=0.1),)), _bank(HEADS["linear"], (_candidate(l2=0.1),))
+    kept = labels != 1
+    for _ in range(10):
+        weighted.step(features, labels, kept.astype(np.float32))
+        without.step(features[kept], labels[kept], np.ones(int(kept.sum()), np.float32))
+    np.testing.assert_allclose(weighted.logits(features), without.logits(features), rtol=1e-3, atol=1e-4)
+
+
+def test_dropout_works_in_training_only_and_keeps_the_expectation() -> None:
+    from models.bank import HeadDropout
+
+    layer = HeadDropout((0.0, 0.5), seed=4)
+    ones = np.ones((400, 2, 50), np.float32)
+    dropped = np.asarray(layer(ones, training=True))
+    np.testing.assert_array_equal(np.asarray(layer(ones, training=False)), ones)
+    np.testing.assert_array_equal(dropped[:, 0], ones[:, 0])
+    assert set(np.unique(dropped[:, 1])) == {0.0, 2.0}
+    assert abs(dropped[:, 1].mean() - 1.0) < 0.05
