@@ -63,6 +63,11 @@ class Listing:
     entries: tuple[Entry, ...]
     remarks: tuple[str, ...] = ()
 
+    @property
+    def divided(self) -> bool:
+        """Whether the user gave the parts."""
+        return any(entry.split for entry in self.entries)
+
 
 def natural_key(name: str) -> tuple[object, ...]:
     """A sort key that puts `item2` before `item10`, ignores case first and is never a tie for two names."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -26,14 +26,8 @@ class Reporter(Protocol):
     def warn(self, text: str) -> None:
         """One line about something the user should look at."""
 
-    def task(self, name: str, total: int | None) -> _TaskContext:
+    def task(self, name: str, total: int | None) -> AbstractContextManager[Task]:
         """A context manager around a piece of work of `total` units (None: unknown)."""
-
-
-class _TaskContext(Protocol):
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *exception: object) -> bool | None: ...
 
 
 class _SilentTask:
@@ -48,11 +42,12 @@ class Silent:
     """A Reporter that says nothing; what library callers get by default."""
 
     def note(self, text: str) -> None:
-        pass
+        """Say nothing."""
 
     def warn(self, text: str) -> None:
-        pass
+        """Say nothing."""
 
     @contextmanager
     def task(self, name: str, total: int | None) -> Iterator[Task]:
+        """Give a task that shows nothing."""
         yield _SilentTask()
