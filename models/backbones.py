@@ -115,9 +115,11 @@ def scale_pixels(pixels: keras.KerasTensor, mode: str) -> keras.KerasTensor:
 
 
 def _imagenet(backbone: Backbone, size: int) -> keras.Model:
+    from keras.src.backend.config import keras_home as home_at_import
+
     file = weights_file(backbone, size)
-    if cached(backbone, size) and not os.access(keras_home(), os.W_OK):
-        # Keras looks past a cache that it cannot write to, so the file is handed to it.
+    if cached(backbone, size) and (not os.access(keras_home(), os.W_OK) or Path(home_at_import()) != keras_home()):
+        # Keras looks past a cache that it cannot write to, and past a KERAS_HOME set after its import.
         return build_backbone(backbone, weights=file, image_size=size)
     try:
         return _construct(backbone, size, "imagenet")
@@ -132,11 +134,12 @@ def _imagenet(backbone: Backbone, size: int) -> keras.Model:
 def _construct(backbone: Backbone, size: int, weights: str | None) -> keras.Model:
     import keras
 
-    if backbone.module.startswith("keras."):
-        constructor = getattr(keras.applications, backbone.constructor)
-    else:
-        constructor = getattr(importlib.import_module(backbone.module), backbone.constructor)
     pixels = keras.Input((size, size, 3), name="pixels")
+    scaled = scale_pixels(pixels, backbone.pixels)
+    if not backbone.module.startswith("keras."):
+        ours = getattr(importlib.import_module(backbone.module), backbone.constructor)
+        return keras.Model(pixels, ours(scaled), name="backbone")
+    constructor = getattr(keras.applications, backbone.constructor)
     options: dict[str, Any] = {"include_preprocessing": False} if backbone.family.preprocessing else {}
     if backbone.name.startswith("mobilenet"):
         options["alpha"] = backbone.alpha
@@ -144,7 +147,7 @@ def _construct(backbone: Backbone, size: int, weights: str | None) -> keras.Mode
         inner = constructor(
             include_top=False,
             weights=weights,
-            input_tensor=scale_pixels(pixels, backbone.pixels),
+            input_tensor=scaled,
             input_shape=(size, size, 3),
             **options,
         )

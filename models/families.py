@@ -151,3 +151,5 @@ CONVNEXT = Family(
     weights_file="{name}_notop.h5",
     preprocessing=True,
 )
+# Networks of our own: written down in `models.classics`, trained from scratch.
+SMALL = Family(name="small CNN", module="models.classics", pixels="tf", min_size=8, weights_file="")

@@ -22,6 +22,7 @@ from models.families import (
     NASNET,
     RESNET,
     RESNET_V2,
+    SMALL,
     VGG16,
     VGG19,
     XCEPTION,
@@ -40,7 +41,7 @@ class Backbone:
         family: what it shares with its relatives.
         image_size: side in pixels of the square input it was trained with.
         alpha: width multiplier, 1.0 for none.
-        parameters: with the 1000-class top.
+        parameters: with the top for the 1000 classes of ImageNet; None for a network that was never given one.
         base_parameters: without it: what headstart uses.
         size_mb: of the weights with top in MB, as documented.
         top1: ImageNet top-1 accuracy in percent, as documented.
@@ -51,8 +52,8 @@ class Backbone:
     constructor: str
     family: Family
     image_size: int
-    parameters: int
     base_parameters: int
+    parameters: int | None = None
     alpha: float = 1.0
     size_mb: int | None = None
     top1: float | None = None
@@ -176,5 +177,7 @@ BACKBONES: dict[str, Backbone] = {
         family=CONVNEXT, parameters=197_767_336, base_parameters=196_230_336, size_mb=755, top1=86.3),
     "convnext_xlarge": Backbone(name="convnext_xlarge", constructor="ConvNeXtXLarge", image_size=224,
         family=CONVNEXT, parameters=350_196_968, base_parameters=348_147_968, size_mb=1310, top1=86.7),
+    "small_cnn": Backbone(name="small_cnn", constructor="small_cnn", image_size=32,
+        family=SMALL, base_parameters=93_920),
 }
 # fmt: on
