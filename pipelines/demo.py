@@ -1,0 +1,136 @@
+"""The whole job once, offline, on data that comes with scikit-learn: 1,797 handwritten digits of 8x8 pixels.
+
+    headstart demo
+
+A small network learns the digits 0 to 4 from scratch. Then only 20 pictures of each of the digits 5 to 9 are given:
+once to a new head on that network's frozen base, once to the same network from scratch. What differs is the head start.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import UserError
+from pipelines import runs
+from pipelines.evaluate import evaluate
+from pipelines.export import export
+from pipelines.predict import predict
+from pipelines.progress import Reporter
+from pipelines.specs import TrainSpec
+from pipelines.train import train
+
+if TYPE_CHECKING:
+    from pipelines.export import Exported
+    from pipelines.predict import Prediction
+    from pipelines.report import Report
+
+BACKBONE = "small_cnn"
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NUM_TRAIN, NUM_VALIDATION = 15, 5  # the 20 pictures a class of the second task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """What the demo shows.
+
+    Attributes:
+        first: the run on the digits 0 to 4.
+        transfer: the report on the test digits 5 to 9 of the new head on the frozen base.
+        scratch: likewise of the same network from scratch.
+        prediction: of one test picture.
+        truth: what is on that picture.
+        exported: the SavedModel and how it agrees with the run.
+        folder: where everything was written.
+        seconds: of the whole demo.
+    """
+
+    first: runs.Manifest
+    transfer: Report
+    scratch: Report
+    prediction: Prediction
+    truth: str
+    exported: Exported
+    folder: Path
+    seconds: float
+
+
+def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
+    """Run the demo in the folder `out`, with the same verbs that the commands call.
+
+    Raises:
+        UserError: `out` is there and `force` is not given.
+    """
+    started = time.monotonic()
+    folder = _fresh(Path(out), force=force)
+
+    reporter.note("1/5  writing 1,797 handwritten digits as image folders")
+    first, second = _write_digits(folder)
+
+    reporter.note(f"2/5  the digits 0 to 4: {BACKBONE} learns from scratch")
+    base = str(folder / "runs" / "zero-to-four")
+    learned = train(
+        TrainSpec(data=str(first), out=base, backbone=BACKBONE, weights="none", epochs=12, patience=6), reporter=reporter
+    )
+
+    reporter.note("3/5  the digits 5 to 9, 20 pictures a class: a new head on that frozen base")
+    transfer = str(folder / "runs" / "five-to-nine")
+    train(TrainSpec(data=str(second), out=transfer, backbone=base), reporter=reporter)
+
+    reporter.note("4/5  the same 20 pictures a class: the same network from scratch")
+    scratch = str(folder / "runs" / "five-to-nine-from-scratch")
+    train(
+        TrainSpec(data=str(second), out=scratch, backbone=BACKBONE, weights="none", epochs=60, patience=20, batch=16),
+        reporter=reporter,
+    )
+
+    reporter.note("5/5  judging both on the other pictures, predicting one, exporting a SavedModel")
+    picture = sorted((second / "test" / "seven").iterdir())[0]
+    return Demo(
+        first=learned,
+        transfer=evaluate(transfer, str(second), split="test", reporter=reporter),
+        scratch=evaluate(scratch, str(second), split="test", reporter=reporter),
+        prediction=next(iter(predict(transfer, [str(picture)], top_k=3))),
+        truth="seven",
+        exported=export(transfer, str(folder / "exported"), formats=("savedmodel",), reporter=reporter)[0],
+        folder=folder,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _fresh(folder: Path, *, force: bool) -> Path:
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        ours = (folder / "digits").is_dir() and (folder / "runs").is_dir()
+        if not (force and ours):
+            raise UserError(f"`{folder}` is there already", "choose another --out, or replace an earlier demo with --force")
+        import shutil
+
+        shutil.rmtree(folder)
+    (folder / "runs").mkdir(parents=True)
+    return folder
+
+
+def _write_digits(folder: Path) -> tuple[Path, Path]:
+    """Write the digits as PNG files; the digits 5 to 9 in three parts, 20 pictures a class to learn from."""
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    first, second = folder / "digits" / "zero-to-four", folder / "digits" / "five-to-nine"
+    seen: dict[int, int] = {}
+    part_of: Callable[[int], str] = lambda count: (  # noqa: E731
+        "train" if count < NUM_TRAIN else "validation" if count < NUM_TRAIN + NUM_VALIDATION else "test"
+    )
+    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        count = seen[label] = seen.get(label, -1) + 1
+        place = first / NAMES[label] if label < 5 else second / part_of(count) / NAMES[label]
+        place.mkdir(parents=True, exist_ok=True)
+        grey = np.round(pixels * 255 / 16).astype(np.uint8)
+        Image.fromarray(grey).resize((32, 32), Image.Resampling.BICUBIC).save(place / f"digit-{number:04}.png")
+    return first, second
+
+

@@ -1,0 +1,306 @@
+"""The stages of a training: a head on cached features, a head on fresh pixels, the top blocks, or everything.
+
+Each takes the training's `Work` and gives an `Outcome`: the model as it stands, its answers, and how it went.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.backbones import freeze
+from models.classifier import build, features_model
+from models.heads import build_head
+from pipelines.augment import Augmenter, build_augmenter, default_views, policy_digest
+from pipelines.batches import pixel_batches
+from pipelines.decode import DECODE_VERSION
+from pipelines.features import CLEAN, Base, Collected, Views, collect, weights_digest
+from pipelines.fit_heads import FittedHeads, candidates, fit_heads
+from pipelines.fit_network import Progress, answers, fit_network
+from pipelines.specs import SPLITS, Example, Split, Stage
+from pipelines.train import Outcome, Work, class_weights, stages_of
+
+if TYPE_CHECKING:
+    from keras import Model
+
+Floats = NDArray[np.float32]
+Answers = tuple[Floats, NDArray[np.int32]]
+AGREEMENT_IMAGES = 16
+
+
+def head_on_features(work: Work) -> Outcome:
+    """Compute each view of each image once and fit a bank of heads on the features."""
+    spec, dataset = work.spec, work.dataset
+    stage = stages_of(spec, untrained=False)[0]
+    backbone = _Lazy(work)
+    views = Views(
+        count=spec.views or default_views(spec.augment),
+        policy=spec.augment,
+        policy_digest=policy_digest(spec.augment),
+        seed=spec.seed,
+    )
+    found = collect(
+        _parts(work),
+        backbone.base(),
+        build=lambda: features_model(backbone.model, pooling=spec.pooling),
+        views={part: views if part == "train" else CLEAN for part in SPLITS},
+        engine=spec.engine,
+        augmenter=_augmenter(work, backbone.image_size) if views.count > 1 else None,
+        reporter=work.reporter,
+    )
+    work.reporter.note(found.line)
+    train, validation = found.parts["train"], found.parts["validation"]
+    chosen = candidates(
+        work.head,
+        count=spec.heads,
+        num_features=train.num_features,
+        num_classes=len(dataset.class_names),
+        seed=spec.seed,
+        l2=spec.l2,
+        learning_rate=spec.learning_rate,
+        dropout=spec.dropout,
+        optimizer=spec.optimizer,
+    )
+    fitted = fit_heads(
+        work.head,
+        chosen,
+        train=train,
+        validation=validation,
+        num_classes=len(dataset.class_names),
+        optimizer=spec.optimizer,
+        epochs=stage.epochs,
+        class_weights=class_weights(dataset, spec.class_weights),
+        seed=spec.seed,
+        reporter=work.reporter,
+    )
+    head = fitted.heads[fitted.best]
+    model = build(backbone.model, head, pooling=spec.pooling)
+    judged = {"validation": (fitted.validation[fitted.best], validation.labels)}
+    if "test" in found.parts:
+        judged["test"] = (_head_answers(head, found.parts["test"]), found.parts["test"].labels)
+    keep_bank(work, fitted)
+    agreement = _agreement(work, model, judged["validation"][0])
+    return Outcome(
+        model=model,
+        answers=judged,
+        history=list(fitted.history),
+        stages=[_head_record(stage, fitted)],
+        backbone=backbone.record(),
+        notes=_notes(found),
+        extra={"features": found.record, "engine": found.engine, "agreement": agreement, "bank": list(fitted.rows)},
+    )
+
+
+def head_on_pixels(work: Work) -> Outcome:
+    """Fit one head with the frozen base in the loop: fresh views in every epoch, nothing cached."""
+    backbone = work.source.build(work.spec.image_size)
+    freeze(backbone)
+    stage = stages_of(work.spec, untrained=False)[0]
+    return _on_pixels(work, stage, backbone)
+
+
+def from_scratch(work: Work) -> Outcome:
+    """Train every layer from random weights."""
+    backbone = work.source.build(work.spec.image_size)
+    work.reporter.note(f"training all layers of {work.source.name} from scratch: there are no pretrained weights in it")
+    return _on_pixels(work, stages_of(work.spec, untrained=True)[0], backbone)
+
+
+def fine_tune(work: Work, before: Outcome) -> Outcome:
+    """Unfreeze the top blocks under the trained head, and keep what is better on validation."""
+    from models.blocks import set_trainable
+
+    stage = stages_of(work.spec, untrained=False)[1]
+    model, assert_size = before.model, before.model.input_shape[1]
+    frozen = [np.array(weight) for weight in model.get_weights()]
+    trained = set_trainable(model.get_layer("backbone"), stage.unfreeze)
+    progress = _fit(work, model, stage, assert_size)
+    judged = _answer_parts(work, model, assert_size)
+    before_loss = _loss(*before.answers["validation"])
+    after_loss = _loss(*judged["validation"])
+    kept = after_loss < before_loss
+    line = (
+        f"fine-tuning: validation loss {before_loss:.4f} frozen, {after_loss:.4f} fine-tuned: "
+        f"the {'fine-tuned' if kept else 'frozen'} model is kept"
+    )
+    work.reporter.note(line)
+    before.notes.append(line)
+    before.history += progress.history
+    before.stages.append({**_record(stage, progress), "trained": trained, "kept": kept})
+    if not kept:
+        model.set_weights(frozen)
+        return before
+    before.answers = judged
+    before.backbone = {**before.backbone, "fine_tuned": stage.unfreeze}
+    return before
+
+
+def keep_bank(work: Work, fitted: FittedHeads) -> None:
+    """Write the heads that were not chosen, with their validation answers, for an ensemble to choose from."""
+    from pipelines.runs import atomic
+
+    arrays: dict[str, Any] = {"validation": fitted.validation.astype(np.float32)}
+    for number, head in enumerate(fitted.heads):
+        arrays |= {f"head{number}/{place}": weight for place, weight in enumerate(head.get_weights())}
+    with atomic(work.folder / "heads.npz") as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, **arrays)
+
+
+class _Lazy:
+    """The backbone, built when it is first needed: on a warm cache that is after the heads are fitted."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self._model: Model | None = None
+        record = work.source.backbone
+        if record is None or work.source.weights not in ("imagenet", str(work.source.weights_path())):
+            self.model  # noqa: B018
+        elif work.source.weights == "imagenet" and not work.source.weights_path().is_file():
+            self.model  # noqa: B018  the download comes first: the key needs the weights
+        self.image_size = self._model.input_shape[1] if self._model else work.spec.image_size or record.image_size  # type: ignore[union-attr]
+
+    @property
+    def model(self) -> Model:
+        if self._model is None:
+            self._model = self.work.source.build(self.work.spec.image_size)
+            freeze(self._model)
+        return self._model
+
+    def base(self) -> Base:
+        return Base(
+            backbone=self.work.source.name,
+            weights_sha256=weights_digest(self.work.source.weights_path()),
+            image_size=self.image_size,
+            pooling=self.work.spec.pooling,
+            decode_version=DECODE_VERSION,
+        )
+
+    def record(self) -> dict[str, Any]:
+        base = self.base()
+        return {**self.work.source.record(self.model), "weights_sha256": base.weights_sha256}
+
+
+def _on_pixels(work: Work, stage: Stage, backbone: Model) -> Outcome:
+    spec = work.spec
+    probe = features_model(backbone, pooling=spec.pooling)
+    head = build_head(
+        work.head,
+        num_features=int(probe.output_shape[-1]),
+        num_classes=len(work.dataset.class_names),
+        dropout=spec.dropout,
+    )
+    model = build(backbone, head, pooling=spec.pooling)
+    size = int(model.input_shape[1])
+    progress = _fit(work, model, stage, size)
+    return Outcome(
+        model=model,
+        answers=_answer_parts(work, model, size),
+        history=list(progress.history),
+        stages=[_record(stage, progress)],
+        backbone=work.source.record(backbone),
+        notes=[],
+        extra={"features": "none: streamed through the whole network in every epoch"},
+    )
+
+
+def _fit(work: Work, model: Model, stage: Stage, size: int) -> Progress:
+    spec, train = work.spec, work.dataset.part("train")
+    augmenter = _augmenter(work, size) if spec.augment != "none" else None
+    weights = class_weights(work.dataset, spec.class_weights)
+    return fit_network(
+        model,
+        stage,
+        train=lambda epoch: pixel_batches(
+            train,
+            size=size,
+            batch=spec.batch,
+            augmenter=augmenter,
+            shuffle=True,
+            epoch=epoch,
+            seed=spec.seed,
+            class_weights=weights,
+        ),
+        validation=pixel_batches(work.dataset.part("validation"), size=size, batch=spec.batch),
+        num_images=len(train),
+        optimizer=spec.optimizer,
+        patience=spec.patience,
+        state=work.state,
+        reporter=work.reporter,
+    )
+
+
+def _augmenter(work: Work, size: int) -> Augmenter:
+    return build_augmenter(work.spec.augment, size=size)
+
+
+def _parts(work: Work) -> dict[str, Sequence[Example]]:
+    return {part: work.dataset.part(part) for part in SPLITS if work.dataset.part(part)}
+
+
+def _answer_parts(work: Work, model: Model, size: int) -> dict[str, Answers]:
+    parts: tuple[Split, ...] = ("validation", "test")
+    return {
+        part: answers(model, pixel_batches(work.dataset.part(part), size=size, batch=work.spec.batch))
+        for part in parts
+        if work.dataset.part(part)
+    }
+
+
+def _head_answers(head: Model, part: Any) -> Floats:
+    return np.concatenate([np.asarray(head.predict_on_batch(rows)) for _, rows in part.pieces(1024)])
+
+
+def _agreement(work: Work, model: Model, fast: Floats) -> dict[str, Any]:
+    """Compare what the cached features say with what the saved model says in float32, on a few images."""
+    examples = work.dataset.part("validation")
+    step = max(1, len(examples) // AGREEMENT_IMAGES)
+    numbers = list(range(0, len(examples), step))[:AGREEMENT_IMAGES]
+    size = int(model.input_shape[1])
+    exact, _ = answers(model, pixel_batches([examples[each] for each in numbers], size=size, batch=len(numbers)))
+    return {
+        "images": len(numbers),
+        "top1_agreement": float((exact.argmax(1) == fast[numbers].argmax(1)).mean()),
+        "max_difference": round(float(np.abs(exact - fast[numbers]).max()), 5),
+    }
+
+
+def _notes(found: Collected) -> list[str]:
+    damaged = found.record["damaged_shards"]
+    return [f"{damaged} damaged shards of the feature cache were computed again"] if damaged else []
+
+
+def _head_record(stage: Stage, fitted: FittedHeads) -> dict[str, Any]:
+    lead = fitted.rows[0]
+    return {
+        "name": stage.name,
+        "unfreeze": stage.unfreeze,
+        "epochs": len(fitted.history),
+        "best_epoch": lead["best_epoch"],
+        "validation_loss": lead["validation_loss"],
+        "heads": len(fitted.heads),
+        "chosen": {name: lead[name] for name in ("l2", "learning_rate", "dropout", "seed")},
+        "seconds": round(fitted.seconds, 2),
+    }
+
+
+def _record(stage: Stage, progress: Progress) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "unfreeze": stage.unfreeze,
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "validation_loss": round(progress.best_loss, 5),
+        "seconds": round(sum(each["seconds"] for each in progress.history), 2),
+    }
+
+
+def _loss(probabilities: Floats, labels: NDArray[np.int32]) -> float:
+    from pipelines.fit_network import log_loss
+
+    return log_loss(probabilities, labels)
+
+
