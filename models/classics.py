@@ -15,7 +15,7 @@ def small_cnn(pixels: keras.KerasTensor) -> keras.KerasTensor:
         pixels: (batch, height, width, 3), scaled; sides of 8 pixels or more.
 
     Returns:
-        A feature map (batch, height // 4, width // 4, 128).
+        A feature map (batch, height // 8, width // 8, 128).
     """
     from keras import layers
 
@@ -25,6 +25,5 @@ def small_cnn(pixels: keras.KerasTensor) -> keras.KerasTensor:
         # Small data means few steps: moving statistics that remember 100 of them would lag behind the weights.
         x = layers.BatchNormalization(momentum=0.9, name=f"block{number}_norm")(x)
         x = layers.ReLU(name=f"block{number}_relu")(x)
-        if number < 3:
-            x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
+        x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
     return x

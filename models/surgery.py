@@ -2,13 +2,72 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.blocks import Operation, divide, first_trained, graph
 from models.errors import UserError
 
 if TYPE_CHECKING:
     import keras
+
+
+def split_at(model: keras.Model, blocks_from_top: int | str) -> tuple[keras.Model, keras.Model]:
+    """Cut a backbone in two at the boundary of its top blocks.
+
+    Args:
+        model: as `build_backbone` returns it.
+        blocks_from_top: what is above the boundary; see `models.blocks.first_trained`. Neither nothing nor all of it.
+
+    Returns:
+        `lower`: pixels -> activations at the boundary, one tensor (batch, ...); `upper`: those -> features. Both share
+        the model's layers, and `upper(lower(pixels))` is `model(pixels)`. Where several tensors cross the boundary,
+        as between the cells of NASNet, they are flattened and joined to one (batch, n).
+
+    Raises:
+        UserError: there is no such block.
+        ValueError: there is nothing on one side of the boundary.
+    """
+    import keras
+
+    crossing = _crossing(model, blocks_from_top)
+    inside = keras.Model(crossing if len(crossing) > 1 else crossing[0], model.outputs[0], name="upper")
+    if len(crossing) == 1:
+        return keras.Model(model.inputs[0], crossing[0], name="lower"), inside
+    packed = keras.layers.Concatenate(name="packed")([keras.layers.Flatten()(tensor) for tensor in crossing])
+    lower = keras.Model(model.inputs[0], packed, name="lower")
+    joined = keras.Input(packed.shape[1:], name="joined")
+    start, parts = 0, []
+    for tensor in crossing:
+        length = math.prod(tensor.shape[1:])
+        parts.append(keras.layers.Reshape(tensor.shape[1:])(joined[:, start : start + length]))
+        start += length
+    return lower, keras.Model(joined, inside(parts), name="upper")
+
+
+def boundary_layer(model: keras.Model, blocks_from_top: int | str) -> str:
+    """The name of the layer whose output feeds the top blocks (the uppermost one, where several do)."""
+    return str(_crossing(model, blocks_from_top)[-1]._keras_history.operation.name)
+
+
+def _crossing(model: keras.Model, blocks_from_top: int | str) -> list[keras.KerasTensor]:
+    """The tensors that go from below the boundary to above it, in the order in which they are made."""
+    parts = divide(model)
+    first = first_trained([name for name, _ in parts], blocks_from_top)
+    if first in (0, len(parts)):
+        raise ValueError(f"{blocks_from_top!r} of {len(parts)} blocks leaves one side of the boundary empty")
+    upper = {operation for _, members in parts[first:] for operation in members}
+    below = graph(model)
+    nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
+    found: dict[int, keras.KerasTensor] = {}
+    for operation in below:
+        for node in operation._inbound_nodes if operation in upper else ():
+            for tensor in node.input_tensors if id(node) in nodes else ():
+                if tensor._keras_history.operation not in upper:
+                    found[id(tensor)] = tensor
+    made: list[Operation] = list(below)
+    return sorted(found.values(), key=lambda tensor: made.index(tensor._keras_history.operation))
 
 
 def below_last_dense(model: keras.Model, file: Path) -> keras.Model:

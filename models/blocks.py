@@ -1,0 +1,205 @@
+"""Blocks of a backbone, told from its layers' names: what fine-tuning unfreezes, and where a backbone may be cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from models.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+Operation = Any
+"""A `keras.Operation`: a layer, or a function such as an addition that stands in a graph."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How an architecture names its blocks.
+
+    Attributes:
+        pattern: matches the name of a layer; its groups joined by `_` are the block's name. A match without a group
+            starts a block whose name comes with a later layer.
+        marks: whether a matching layer lies in the block (the first of them starts it), or ends it.
+        needs: a pattern that some layer must match; tells apart architectures that name their layers alike.
+    """
+
+    pattern: str
+    marks: Literal["start", "end"] = "start"
+    needs: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Consecutive layers of a backbone that are frozen or trained together.
+
+    Attributes:
+        name: as the architecture has it, such as `conv5_block3`; `stem` for what lies below the first.
+        layers: the names of its layers and functions, from the input upwards.
+        parameters: all of its weights.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    parameters: int
+
+
+# The first rule that matches a model holds. Layers below the first block are the `stem`, unless they have no weights;
+# layers above the last belong to it. A model that matches none is divided wherever a single tensor passes.
+RULES: tuple[Rule, ...] = (
+    Rule(pattern=r"(normal|reduction)_concat_(\w+)$", marks="end"),  # NASNet: its cells
+    Rule(pattern=r"(block\d+_\d+)_ac$|(mixed_\d\w)$|(conv_7b)_ac$", marks="end", needs="conv_7b$"),  # Inception-ResNet
+    Rule(pattern=r"(mixed\d+)$", marks="end"),  # Inception V3
+    Rule(pattern=r"(inception_\d[a-z])_"),  # GoogLeNet
+    Rule(pattern=r"(conv\d)_block\d+_", needs=r"conv\d_block\d+_concat$"),  # DenseNet: conv2 is dense block 1, ...
+    Rule(pattern=r"(conv\d_block\d+)_"),  # ResNet
+    Rule(pattern=r"\w+?_(stage_\d)_block|\w+?_downsampling_block", needs=r"convnext"),
+    Rule(pattern=r"(expanded_conv(?:_\d+)?|block_\d+)_"),  # MobileNet V2 and V3
+    Rule(pattern=r"(conv)_(?:dw|pad|pw)_(\d+)"),  # MobileNet
+    Rule(pattern=r"(block\d+)[a-z]?_"),  # VGG, Xception, EfficientNet, the networks in `models.classics`
+)
+
+
+def blocks(model: keras.Model) -> tuple[Block, ...]:
+    """Divide a backbone into its blocks.
+
+    Args:
+        model: flat and functional, as `build_backbone` and `load_backbone` return it.
+
+    Returns:
+        The blocks from the input upwards; every layer and function of the model is in exactly one, and what a block
+        takes comes from the blocks below it.
+    """
+    named = divide(model)
+    return tuple(
+        Block(
+            name=name,
+            layers=tuple(operation.name for operation in members),
+            parameters=sum(operation.count_params() for operation in members if hasattr(operation, "count_params")),
+        )
+        for name, members in named
+    )
+
+
+def first_trained(names: Sequence[str], spec: int | str) -> int:
+    """Find the lowest block to be trained.
+
+    Args:
+        names: of the blocks, from the input upwards.
+        spec: how many blocks from the top; or the name of the lowest one (`conv5_block1`), or what the names of several
+            begin with (`conv5`); or `all`.
+
+    Returns:
+        An index into `names`; their number when nothing is to be trained.
+
+    Raises:
+        UserError: there is no such block, or there are not so many.
+    """
+    if spec == "all":
+        return 0
+    if isinstance(spec, int) or spec.isdecimal():
+        count = int(spec)
+        if 0 <= count <= len(names):
+            return len(names) - count
+        raise UserError(
+            f"{count} blocks are to be trained, but there are {len(names)}",
+            f"give 0 to {len(names)}, `all`, or one of: {', '.join(names)}",
+        )
+    for place, name in enumerate(names):
+        if name == spec or name.startswith(f"{spec}_"):
+            return place
+    raise UserError(f"there is no block `{spec}`", f"give a number, `all`, or one of: {', '.join(names)}")
+
+
+def divide(model: keras.Model) -> list[tuple[str, list[Operation]]]:
+    """The blocks as names and operations, from the input upwards; see `blocks`."""
+    below = graph(model)
+    rule = next((each for each in RULES if _holds(each, below)), None)
+    ends = _passages(below) if rule is None else _ends(rule, below) if rule.marks == "end" else _starts(rule, below)
+    found: list[tuple[str, list[Operation]]] = []
+    taken: set[Operation] = set()
+    for place, (name, tips) in enumerate(ends):
+        last = place == len(ends) - 1
+        wanted = set(below) if last else _with_ancestors(tips, below)
+        members = [operation for operation in below if operation in wanted and operation not in taken]
+        taken.update(members)
+        found.append((name, members))
+    if len(found) > 1 and not any(operation.weights for operation in _layers(found[0][1])):
+        found[:2] = [(found[1][0], found[0][1] + found[1][1])]
+    return found
+
+
+def graph(model: keras.Model) -> dict[Operation, list[Operation]]:
+    """The operations of a functional model from the input upwards, each with those it takes its inputs from."""
+    nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
+    return {
+        operation: [
+            tensor._keras_history.operation
+            for node in operation._inbound_nodes
+            if id(node) in nodes
+            for tensor in node.input_tensors
+        ]
+        for operation in model.operations
+    }
+
+
+def _layers(operations: Sequence[Operation]) -> list[Operation]:
+    return [operation for operation in operations if hasattr(operation, "weights")]
+
+
+def _holds(rule: Rule, below: Mapping[Operation, object]) -> bool:
+    names = [operation.name for operation in below]
+    return any(re.match(rule.pattern, name) for name in names) and any(re.search(rule.needs, name) for name in names)
+
+
+def _ends(rule: Rule, below: Mapping[Operation, list[Operation]]) -> list[tuple[str, list[Operation]]]:
+    found = [(re.match(rule.pattern, operation.name), operation) for operation in below]
+    return [("_".join(filter(None, match.groups())), [operation]) for match, operation in found if match]
+
+
+def _starts(rule: Rule, below: Mapping[Operation, list[Operation]]) -> list[tuple[str, list[Operation]]]:
+    """Each block with what it ends in: the input of the first layer of the next one."""
+    first: dict[str, Operation] = {}
+    waiting: Operation | None = None
+    for operation in below:
+        match = re.match(rule.pattern, operation.name)
+        if not match:
+            continue
+        name = "_".join(filter(None, match.groups()))
+        if not name:
+            waiting = waiting or operation
+        elif name not in first:
+            first[name] = waiting or operation
+            waiting = None
+    tips = [below[operation] for operation in first.values()]
+    return list(zip(["stem", *first], [*tips, []], strict=True))
+
+
+def _passages(below: Mapping[Operation, list[Operation]]) -> list[tuple[str, list[Operation]]]:
+    """Where all that follows passes through one operation: a block from each such place with a kernel to the next."""
+    order = list(below)
+    last_use = {source: place for place, operation in enumerate(order) for source in below[operation]}
+    found: list[tuple[str, list[Operation]]] = []
+    open_until, name = 0, ""
+    for place, operation in enumerate(order):
+        heavy = any(len(weight.shape) > 1 for weight in getattr(operation, "weights", ()))
+        if heavy and name and open_until <= place:
+            found.append((name, below[operation]))
+            name = ""
+        name = name or (operation.name if heavy else "")
+        open_until = max(open_until, last_use.get(operation, place))
+    return [*found, (name or "all", [])]
+
+
+def _with_ancestors(tips: Sequence[Operation], below: Mapping[Operation, list[Operation]]) -> set[Operation]:
+    found: set[Operation] = set()
+    waiting = list(tips)
+    while waiting:
+        operation = waiting.pop()
+        if operation not in found:
+            found.add(operation)
+            waiting.extend(below[operation])
+    return found
