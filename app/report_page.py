@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.report import ClassScore, Confusion, Interval, Report
+from pipelines.rows import visible
 
 WIDTH = 80
 NAME_WIDTH = 32
@@ -167,12 +167,6 @@ def abbreviated(names: Sequence[str], width: int) -> list[str]:
     if len({each.casefold() for each in cut}) == len(names):
         return cut
     return [str(number) for number in range(1, len(names) + 1)]
-
-
-def visible(name: str) -> str:
-    r"""A name on one line: bytes that are no UTF-8 as `\xNN`, everything unprintable escaped."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def shortened(name: str, width: int, mark: str = "..") -> str:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from app.report_page import abbreviated, evaluation_page, shortened, training_page, visible
+from app.report_page import abbreviated, evaluation_page, shortened, training_page
 from pipelines.metrics import report
 from pipelines.report import Report
 
@@ -124,7 +124,3 @@ def test_headings_tell_classes_apart_or_are_numbers() -> None:
 def test_shortened_counts_cells_not_letters(width: int) -> None:
     assert cell_len(shortened("日本語の長い名前", width)) <= width
     assert shortened("short", width) == "short"
-
-
-def test_visible_is_one_line() -> None:
-    assert visible("a\tb\u202ec\x7f") == "a\\tb\\u202ec\\x7f"
