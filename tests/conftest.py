@@ -7,7 +7,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-# Before anything imports TensorFlow: its log level is read once, and no test may touch the user's caches.
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+# At import, before any module imports TensorFlow: its log level is read once, and no test may touch the user's caches.
 _SESSION = tempfile.TemporaryDirectory(prefix="headstart-tests-")
 for _variable in [name for name in os.environ if name.startswith("HEADSTART_") and name != "HEADSTART_WRITE_SURFACE"]:
     del os.environ[_variable]
@@ -18,13 +22,9 @@ os.environ["KERAS_HOME"] = f"{_SESSION.name}/keras"
 os.environ["MPLBACKEND"] = "agg"
 os.environ["NO_COLOR"] = "1"
 
-import numpy as np
-import pytest
-from PIL import Image, ImageDraw
-
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-# What `image_folder` draws for each class in turn: told apart by shape and colour, so that a small network can learn them.
+# What `image_folder` draws for each class in turn: shape and colour differ, so that a small network can learn them.
 _SHAPES = ("ellipse", "rectangle", "triangle", "cross", "ring", "bars")
 _COLOURS = ((214, 60, 50), (60, 130, 214), (70, 180, 90), (230, 190, 40), (150, 80, 190), (240, 130, 40))
 

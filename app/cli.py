@@ -1,0 +1,94 @@
+"""The command line: a table of commands, and where settings come from.
+
+A command is a function in `app/commands/`; adding one is an entry in COMMANDS. Its options can be given by a flag or by
+a variable (`--backbone` of `train`: HEADSTART_TRAIN_BACKBONE); the flag wins.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from app.commands import backbones
+from app.console import Terminal
+from app.help import PlainCommand, PlainGroup, keep_lines
+from app.options import Color, Quiet, Verbose, spread, terminal_of
+
+# In the order of the help page.
+COMMANDS: dict[str, Callable[..., object]] = {
+    "backbones": backbones.backbones,
+}
+
+EPILOG = """\
+Exit codes:
+
+  0    done
+  1    something you can mend: the error says what, the hint how
+  2    wrong usage
+  3    a quality gate failed
+  70   a bug in headstart
+  130  interrupted: the same command resumes
+
+A variable sets an option where no flag does: HEADSTART_TRAIN_BACKBONE stands
+for `--backbone` of `train`, HEADSTART_COLOR for `--color` of every command."""
+
+
+def headstart(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version; with -v those of Python, Keras and TensorFlow too.")
+    ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    color: Color = None,
+) -> None:
+    """Train, judge, join and export image classifiers from folders of your own pictures.
+
+    headstart demo
+    headstart train photos/ --out runs/photos
+    """
+    if version:
+        _print_versions(terminal_of(context))
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+    else:
+        return
+    raise typer.Exit
+
+
+def _print_versions(terminal: Terminal) -> None:
+    from pipelines.versions import versions
+
+    found = versions()
+    terminal.data(found.pop("headstart"))
+    if terminal.is_verbose:
+        for name, version in found.items():
+            terminal.data(f"{name} {version}")
+
+
+def _help(function: Callable[..., object]) -> str:
+    return keep_lines(inspect.getdoc(function) or "")
+
+
+def command_line() -> TyperGroup:
+    """Build the whole command line from COMMANDS: what `app.__main__` runs and the tests look at."""
+    app = typer.Typer(
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HEADSTART"},
+    )
+    app.callback(cls=PlainGroup, invoke_without_command=True, help=_help(headstart), epilog=keep_lines(EPILOG))(
+        headstart
+    )
+    for name, function in COMMANDS.items():
+        app.command(name, cls=PlainCommand, help=_help(function))(function)
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    spread(group)
+    return group

@@ -1,0 +1,91 @@
+"""The options that every command has (`-q`, `-v`, `--color`), before the command's name or after it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup, TyperOption
+
+from app.console import Colour, Terminal, Verbosity
+
+EVERYWHERE = "Options of every command"
+
+
+def terminal_of(context: typer.Context) -> Terminal:
+    """The Terminal of the running command line."""
+    terminal = context.find_root().obj
+    assert isinstance(terminal, Terminal), "run() passes one"
+    return terminal
+
+
+def _set_verbosity(context: typer.Context, verbosity: Verbosity) -> None:
+    terminal = terminal_of(context)
+    if terminal.verbosity not in (Verbosity.NORMAL, verbosity):
+        raise typer.BadParameter("--quiet and --verbose exclude each other", ctx=context)
+    terminal.verbosity = verbosity
+
+
+def _quiet(context: typer.Context, value: bool) -> None:
+    if value:
+        _set_verbosity(context, Verbosity.QUIET)
+
+
+def _verbose(context: typer.Context, value: bool) -> None:
+    if value:
+        _set_verbosity(context, Verbosity.VERBOSE)
+
+
+def _color(context: typer.Context, value: Colour | None) -> None:
+    if value is not None:
+        terminal_of(context).colour = value
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=_quiet, help="Say only errors and warnings.", rich_help_panel=EVERYWHERE),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        callback=_verbose,
+        help="Say more: timings, where settings come from, TensorFlow's own lines.",
+        rich_help_panel=EVERYWHERE,
+    ),
+]
+Color = Annotated[
+    Colour | None,
+    typer.Option(
+        "--color",
+        callback=_color,
+        show_default=False,
+        help="When to colour; auto, the default: on a terminal, unless NO_COLOR is set.",
+        rich_help_panel=EVERYWHERE,
+    ),
+]
+
+
+def spread(group: TyperGroup) -> None:
+    """Give the options of every command to every command, and leave variables out of help: it names the rule once."""
+    everywhere = [each for each in group.params if isinstance(each, TyperOption) and is_everywhere(each)]
+    for option in group.params:
+        assert isinstance(option, TyperOption)
+        option.show_envvar = False
+        # HEADSTART_VERSION and the like are too likely to mean something else.
+        option.allow_from_autoenv = option in everywhere
+    for command in group.commands.values():
+        for option in command.params:
+            if isinstance(option, TyperOption):
+                option.show_envvar = False
+        for shared in everywhere:
+            own = copy.copy(shared)
+            own.allow_from_autoenv, own.expose_value = False, False
+            command.params.append(own)
+
+
+def is_everywhere(option: TyperOption) -> bool:
+    """Whether an option is one of those that every command has."""
+    return option.rich_help_panel == EVERYWHERE

@@ -1,0 +1,107 @@
+"""Keeps TensorFlow's chatter off the terminal without touching what it computes.
+
+Importing TensorFlow 2.21 writes lines to descriptor 2 from C++ that no variable turns off (but the one that turns
+oneDNN off, which changes results). So descriptor 2 is turned aside while TensorFlow or Keras is being imported, and
+only then; what was said is shown with `-v`, or when the import fails. Who imports them, and when, does not matter: a
+finder in front of `sys.meta_path` sees it.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+NOISY = ("tensorflow", "keras")
+
+
+def quiet_tensorflow(*, verbose: bool = False) -> None:
+    """Make every later import of TensorFlow and Keras quiet, in this process and in those it starts.
+
+    Args:
+        verbose: let their lines through: those of the import after it, later ones as they come.
+    """
+    if not verbose:
+        # 3 hides everything but what ends the process: what TensorFlow logs as an error, it raises in Python as well.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not any(isinstance(finder, _QuietFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _QuietFinder(verbose))
+
+
+class _QuietFinder(importlib.abc.MetaPathFinder):
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+        self._searching = False
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in NOISY or self._searching:
+            return None
+        self._searching = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._searching = False
+        if spec is not None and spec.loader is not None:
+            spec.loader = _QuietLoader(spec.loader, self._verbose)
+        return spec
+
+
+class _QuietLoader(importlib.abc.Loader):
+    """The module's own loader, with descriptor 2 turned aside while it runs."""
+
+    def __init__(self, loader: importlib.abc.Loader, verbose: bool) -> None:
+        self._loader, self._verbose = loader, verbose
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        with _descriptor_2_aside(show=self._verbose):
+            self._loader.exec_module(module)
+        if module.__name__ == "keras":
+            module.config.disable_interactive_logging()  # else Keras prints its bars to stdout
+        elif not self._verbose:
+            module.get_logger().setLevel("ERROR")
+
+
+@contextmanager
+def _descriptor_2_aside(*, show: bool) -> Iterator[None]:
+    """Collect what native code writes to descriptor 2; Python's own stderr goes on reaching the terminal."""
+    real, python_stderr = os.dup(2), sys.stderr
+    failed = False
+    with tempfile.TemporaryFile() as aside, open(os.dup(real), "w", encoding="utf-8", errors="backslashreplace") as out:
+        os.dup2(aside.fileno(), 2)
+        if _writes_to_descriptor_2(python_stderr):
+            sys.stderr = out
+        try:
+            yield
+        except BaseException:
+            failed = True
+            raise
+        finally:
+            sys.stderr = python_stderr
+            out.flush()
+            os.dup2(real, 2)
+            os.close(real)
+            if show or failed:
+                aside.seek(0)
+                python_stderr.write(aside.read().decode("utf-8", "backslashreplace"))
+
+
+def _writes_to_descriptor_2(stream: object) -> bool:
+    try:
+        return stream.fileno() == 2  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return False
