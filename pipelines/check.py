@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -104,6 +105,8 @@ def _examine(entries: Sequence[Entry], max_pixels: int, reporter: Reporter, work
     judge = f"{DECODE_VERSION}/{max_pixels}/{known['tensorflow']}/{known['pillow']}"
     findings: list[_Finding] = []
     with (
+        # Filters are the process's: set once here, what the threads save and restore around Pillow is always this.
+        warnings.catch_warnings(action="ignore"),
         open_ledger(judge) as ledger,
         ThreadPoolExecutor(workers, thread_name_prefix="check") as pool,
         reporter.task("checking images", len(entries)) as task,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pipelines.listing import walk
 from pipelines.readable import MAX_PIXELS, UnreadableImage, read_file, readable_content
@@ -92,9 +93,17 @@ def load(given: Input, size: int, max_pixels: int = MAX_PIXELS) -> Loaded:
         return Loaded(given.path, "unreadable", unreadable.reason, None)
     import tensorflow as tf
 
+    return Loaded(given.path, "ok", "", _decoder(size)(tf.constant(content)).numpy())
+
+
+@cache
+def _decoder(size: int) -> Callable[[Any], Any]:
+    """The decode of training for one size, as a graph: operation by operation it takes many times as long."""
+    import tensorflow as tf
+
     from pipelines.decode import decode_resized
 
-    return Loaded(given.path, "ok", "", decode_resized(tf.constant(content), size).numpy())
+    return tf.function(lambda content: decode_resized(content, size), input_signature=[tf.TensorSpec([], tf.string)])
 
 
 def _one(path: str) -> Iterator[Input]:
