@@ -81,7 +81,7 @@ def command_line() -> TyperGroup:
     """Build the whole command line from COMMANDS: what `app.__main__` runs and the tests look at."""
     app = typer.Typer(
         rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HEADSTART"},
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(cls=PlainGroup, invoke_without_command=True, help=_help(headstart), epilog=keep_lines(EPILOG))(
         headstart

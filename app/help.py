@@ -58,8 +58,7 @@ def _chosen_by_variable(command: TyperCommand, context: typer.Context) -> list[s
             continue
         source = context.get_parameter_source(param.name)
         if source is not None and source.name == "ENVIRONMENT":
-            variable = param.envvar or f"{context.auto_envvar_prefix}_{param.name.upper()}"
-            lines.append(f"`{param.opts[0]} {context.params.get(param.name)}` from {variable}")
+            lines.append(f"`{param.opts[0]} {context.params.get(param.name)}` from {param.envvar}")
     return lines
 
 

@@ -69,21 +69,28 @@ Color = Annotated[
 
 
 def spread(group: TyperGroup) -> None:
-    """Give the options of every command to every command, and leave variables out of help: it names the rule once."""
+    """Give every option its variable, and the options of every command to every command.
+
+    `--fine-tune` of `train` is HEADSTART_TRAIN_FINE_TUNE, `--color` HEADSTART_COLOR. The help page names the rule, not
+    every variable.
+    """
     everywhere = [each for each in group.params if isinstance(each, TyperOption) and is_everywhere(each)]
-    for option in group.params:
-        assert isinstance(option, TyperOption)
-        option.show_envvar = False
-        # HEADSTART_VERSION and the like are too likely to mean something else.
-        option.allow_from_autoenv = option in everywhere
-    for command in group.commands.values():
-        for option in command.params:
-            if isinstance(option, TyperOption):
-                option.show_envvar = False
+    for option in everywhere:
+        _name_variable(option, "HEADSTART")
+    for name, command in group.commands.items():
+        for each in command.params:
+            if isinstance(each, TyperOption):
+                _name_variable(each, f"HEADSTART_{name}")
         for shared in everywhere:
             own = copy.copy(shared)
-            own.allow_from_autoenv, own.expose_value = False, False
+            own.envvar, own.expose_value = None, False  # the variable has been read before the command's name
             command.params.append(own)
+
+
+def _name_variable(option: TyperOption, prefix: str) -> None:
+    flag = max(option.opts, key=len).strip("-")
+    option.envvar = f"{prefix}_{flag}".replace("-", "_").upper()
+    option.show_envvar = False
 
 
 def is_everywhere(option: TyperOption) -> bool:

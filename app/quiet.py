@@ -68,6 +68,9 @@ class _QuietLoader(importlib.abc.Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader  # what looks for the module's files later finds its own loader again
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
         with _descriptor_2_aside(show=self._verbose):
             self._loader.exec_module(module)
         if module.__name__ == "keras":

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+
+from app.__main__ import run
 
 # At import, before any module imports TensorFlow: its log level is read once, and no test may touch the user's caches.
 _SESSION = tempfile.TemporaryDirectory(prefix="headstart-tests-")
@@ -117,3 +120,25 @@ def image_folder(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one command line did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def headstart(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """`headstart("train", folder, "--out", run)`: run a command line in this process."""
+
+    def command(*arguments: object) -> Result:
+        capsys.readouterr()
+        code = run([str(each) for each in arguments])
+        out, err = capsys.readouterr()
+        return Result(code=code, out=out, err=err)
+
+    return command
