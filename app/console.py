@@ -77,7 +77,8 @@ class _Work:
     def advance(self, count: int = 1, **fields: str) -> None:
         if self._progress is not None and self._row is not None:
             self._fields |= fields
-            shown = " ".join(f"{name.replace('_', ' ')} {value}" for name, value in self._fields.items())
+            # "312 images/s" says what it is, "0.91" does not.
+            shown = " ".join(value if " " in value else f"{name} {value}" for name, value in self._fields.items())
             self._progress.update(self._row, advance=count, shown=shown)
 
     def line(self, text: str) -> None:
@@ -149,10 +150,9 @@ class Terminal:
             return
         console = self.console(stream)
         for part in parts:
-            width = console.width if console.is_terminal else max(console.width, _natural_width(part))
-            console.print(
-                part, soft_wrap=isinstance(part, str), markup=False, highlight=False, emoji=False, width=width
-            )
+            if not console.is_terminal:
+                console.width = max(console.width, _natural_width(part))
+            console.print(part, soft_wrap=isinstance(part, str))
 
     def data(self, text: str) -> None:
         """One line on stdout, as it is: what another program reads."""
