@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def _prepared(data: str, name: str, version: str | None, reporter: Reporter) -> 
     import tensorflow_datasets as tfds
 
     full = f"{name}:{version}" if version else name
-    with _told(data):
+    with _told(data), _quiet():
         builder = tfds.builder(full, data_dir=os.environ.get("TFDS_DATA_DIR"))
         _class_names(data, builder.info.features)
         if not builder.is_prepared():
@@ -137,15 +138,29 @@ def _told(data: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what TFDS prints off stdout, which is for data, and its remarks on missing side files off stderr."""
+    from absl import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(before)
+
+
 def _class_names(data: str, features: Any) -> list[str]:
     import tensorflow_datasets as tfds
 
-    image = features.get("image") if hasattr(features, "get") else None
-    label = features.get("label") if hasattr(features, "get") else None
+    found = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    image, label = found.get("image"), found.get("label")
     if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
         raise UserError(
             f"`{data}` is no set of labelled images: it has no image `image` with a class `label`",
-            f"its features are {some(features) if hasattr(features, 'keys') else 'others'}",
+            f"it has {some(found) or type(features).__name__}",
         )
     return list(label.names)
 
