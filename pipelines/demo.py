@@ -25,7 +25,7 @@ from pipelines.train import train
 
 if TYPE_CHECKING:
     from pipelines.export import Exported
-    from pipelines.predict import Prediction
+    from pipelines.rows import Prediction
     from pipelines.report import Report
 
 BACKBONE = "small_cnn"
@@ -91,9 +91,9 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
     picture = sorted((second / "test" / "seven").iterdir())[0]
     return Demo(
         first=learned,
-        transfer=evaluate(transfer, str(second), split="test", reporter=reporter),
-        scratch=evaluate(scratch, str(second), split="test", reporter=reporter),
-        prediction=next(iter(predict(transfer, [str(picture)], top_k=3))),
+        transfer=evaluate(transfer, str(second), split="test", reporter=reporter).report,
+        scratch=evaluate(scratch, str(second), split="test", reporter=reporter).report,
+        prediction=next(predict(transfer, [str(picture)], top_k=3)[1]),
         truth="seven",
         exported=export(transfer, str(folder / "exported"), formats=("savedmodel",), reporter=reporter)[0],
         folder=folder,

@@ -1,4 +1,7 @@
-"""Answers for any number of inputs, one row an input, in their order, in bounded memory."""
+"""The story of a prediction: any number of inputs, one row an input, in their order, in bounded memory.
+
+    headstart predict runs/photos holiday/ --format csv
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,67 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import UserError
-from pipelines.inputs import Input, Loaded
+from pipelines import runs
+from pipelines.inputs import Input, Loaded, expand, load
+from pipelines.progress import Reporter, Silent
 from pipelines.rows import Prediction
 
 Floats = NDArray[np.float32]
 Call = Callable[[Floats], ArrayLike]
+
+
+def predict(
+    run: str,
+    paths: Iterable[str],
+    *,
+    top_k: int = 5,
+    stdin: BinaryIO | None = None,
+    reporter: Reporter | None = None,
+) -> tuple[tuple[str, ...], Iterator[Prediction]]:
+    """Say what a run sees on pictures: the saved model, in float32.
+
+    Args:
+        run: folder of a complete run.
+        paths: files, folders, lists; `-` for a list on `stdin`.
+        top_k: how many classes a row lists, at most.
+        stdin: where `-` reads.
+        reporter: shown a progress bar.
+
+    Returns:
+        The run's classes, and one row an input in input order, made as they are asked for.
+
+    Raises:
+        UserError: there is no complete run in `run`.
+    """
+    model, manifest = runs.load(run)
+    import tensorflow as tf
+
+    call = tf.function(
+        lambda pixels: model(pixels, training=False),
+        input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)],
+    )
+    rows = predictions(
+        lambda pixels: call(pixels).numpy(),
+        expand(paths, stdin),
+        manifest.class_names,
+        read=partial(load, size=manifest.image_size),
+        top_k=top_k,
+    )
+    return manifest.class_names, _told(rows, reporter or Silent())
+
+
+def _told(rows: Iterable[Prediction], reporter: Reporter) -> Iterator[Prediction]:
+    with reporter.task("predict", None) as task:
+        for row in rows:
+            yield row
+            task.advance()
 
 
 def predictions(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backbones import freeze
 from models.classifier import build, features_model
+from models.freezing import freeze
 from models.heads import build_head
 from pipelines.augment import Augmenter, build_augmenter, default_views, policy_digest
 from pipelines.batches import pixel_batches
@@ -112,7 +112,7 @@ def from_scratch(work: Work) -> Outcome:
 
 def fine_tune(work: Work, before: Outcome) -> Outcome:
     """Unfreeze the top blocks under the trained head, and keep what is better on validation."""
-    from models.blocks import set_trainable
+    from models.freezing import set_trainable
 
     stage = stages_of(work.spec, untrained=False)[1]
     model, assert_size = before.model, before.model.input_shape[1]

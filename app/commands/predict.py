@@ -1,0 +1,50 @@
+"""`headstart predict`: what a run sees on pictures."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from app.options import terminal_of
+from pipelines.rows import FORMATS
+
+
+def predict(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Images, folders of images, .txt lists of paths; - reads a list from stdin."),
+    ],
+    *,
+    top_k: Annotated[int, typer.Option("--top-k", min=1, help="How many classes a row lists.")] = 5,
+    format_name: Annotated[
+        str, typer.Option("--format", metavar="|".join(FORMATS), help="How rows are written.")
+    ] = "table",
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", show_default="stdout", help="Where rows are written.")
+    ] = None,
+) -> None:
+    """Predict pictures: one row an input, in their order.
+
+    Exits with 1 if any was unreadable, after all others were predicted.
+
+    \b
+    headstart predict runs/photos holiday/ --format csv --out holiday.csv
+    """
+    terminal = terminal_of(context)
+    from pipelines import rows
+
+    rows.require(format_name, out, terminal=sys.stdout.isatty())
+    from pipelines.runs import read
+
+    read(run)
+    from pipelines.predict import predict as answer
+
+    class_names, answers = answer(run, paths, top_k=top_k, stdin=sys.stdin.buffer, reporter=terminal)
+    tally = rows.write(answers, format_name=format_name, class_names=class_names, out=out, stdout=sys.stdout.buffer)
+    if tally.unreadable:
+        terminal.warn(f"{tally.unreadable:,} of {tally.rows:,} inputs are unreadable: their rows say why")
+        raise typer.Exit(1)
