@@ -106,6 +106,9 @@ def scale_pixels(pixels: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     if mode == "caffe":
         offset = [-mean for mean in _CAFFE_MEAN_BGR]
         return layers.Rescaling(1.0, offset, dtype="float32", name="scaling")(ops.flip(pixels, axis=-1))
+    if mode == "grey":
+        grey = ops.image.rgb_to_grayscale(pixels)
+        return layers.Rescaling(-1.275 / 255, 1.175, dtype="float32", name="scaling")(grey)
     if mode == "torch":
         scale = [1 / (255 * deviation) for deviation in _DEVIATION]
         offset = [-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)]
@@ -138,7 +141,7 @@ def _construct(backbone: Backbone, size: int, weights: str | None) -> keras.Mode
     scaled = scale_pixels(pixels, backbone.pixels)
     if not backbone.module.startswith("keras."):
         ours = getattr(importlib.import_module(backbone.module), backbone.constructor)
-        return keras.Model(pixels, ours(scaled), name="backbone")
+        return keras.Model(pixels, ours(scaled, batch_norm=backbone.batch_norm), name="backbone")
     constructor = getattr(keras.applications, backbone.constructor)
     options: dict[str, Any] = {"include_preprocessing": False} if backbone.family.preprocessing else {}
     if backbone.name.startswith("mobilenet"):

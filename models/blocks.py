@@ -174,8 +174,15 @@ def _starts(rule: Rule, below: Mapping[Operation, list[Operation]]) -> list[tupl
         elif name not in first:
             first[name] = waiting or operation
             waiting = None
-    tips = [below[operation] for operation in first.values()]
+    tips = [_past_functions(below[operation], below) for operation in first.values()]
     return list(zip(["stem", *first], [*tips, []], strict=True))
+
+
+def _past_functions(tips: list[Operation], below: Mapping[Operation, list[Operation]]) -> list[Operation]:
+    """Go down past functions of one input, such as a slice of the maps: others of the block may take another slice."""
+    while len(tips) == 1 and not hasattr(tips[0], "weights") and len(below[tips[0]]) == 1:
+        tips = below[tips[0]]
+    return tips
 
 
 def _passages(below: Mapping[Operation, list[Operation]]) -> list[tuple[str, list[Operation]]]:

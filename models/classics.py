@@ -1,4 +1,9 @@
-"""Networks written out here, to be trained from scratch: a small one for small pictures."""
+"""Networks written out here, to be trained from scratch: three classics after their papers, and one for small pictures.
+
+Each takes scaled pixels and returns features, up to but without the layer that classifies. They are initialised after
+He et al. (2015): the Gaussians of deviation 0.01 of 2012 leave their first plateau only after ImageNet's many steps.
+Blocks are named `block1_`, `block2_`, ... from the input, as `models.blocks` reads them.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import keras
 
+_DROPOUT = 0.5
 
-def small_cnn(pixels: keras.KerasTensor) -> keras.KerasTensor:
+# Which of the six maps of S2 each of the 16 maps of C3 is connected to (LeCun et al. 1998, Table I).
+_C3_SOURCES = (
+    *(tuple(sorted((first + step) % 6 for step in range(3))) for first in range(6)),
+    *(tuple(sorted((first + step) % 6 for step in range(4))) for first in range(6)),
+    *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),
+    (0, 1, 2, 3, 4, 5),
+)
+
+
+def small_cnn(pixels: keras.KerasTensor, *, batch_norm: bool = True) -> keras.KerasTensor:
     """Three blocks of convolution, batch normalisation and ReLU, for small pictures and few of them.
 
     Args:
         pixels: (batch, height, width, 3), scaled; sides of 8 pixels or more.
+        batch_norm: whether to normalise before each ReLU.
 
     Returns:
         A feature map (batch, height // 8, width // 8, 128).
@@ -21,9 +37,190 @@ def small_cnn(pixels: keras.KerasTensor) -> keras.KerasTensor:
 
     x = pixels
     for number, filters in enumerate((32, 64, 128), 1):
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"block{number}_conv")(x)
-        # Small data means few steps: moving statistics that remember 100 of them would lag behind the weights.
-        x = layers.BatchNormalization(momentum=0.9, name=f"block{number}_norm")(x)
-        x = layers.ReLU(name=f"block{number}_relu")(x)
+        x = convolution(x, filters, 3, name=f"block{number}_conv", batch_norm=batch_norm)
         x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
+    return x
+
+
+def lenet5(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.KerasTensor:
+    """LeNet-5: LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998).
+
+    Proceedings of the IEEE 86(11), section II.B, figure 2 and table I: subsampling with a trainable coefficient and
+    bias, partial connections from S2 to C3, the scaled hyperbolic tangent of appendix A. 60,000 parameters at
+    32 x 32. The radial basis functions of its output are left to the head.
+
+    Args:
+        pixels: (batch, height, width, 1), grey; sides of 32 pixels or more, 32 in the paper.
+        batch_norm: whether to normalise before each tangent.
+
+    Returns:
+        The features of F6 (batch, 84).
+    """
+    from keras import layers, ops
+
+    def squash(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+        return 1.7159 * ops.tanh(x * (2 / 3))
+
+    def subsample(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        x = layers.AveragePooling2D(2, name=f"{name}_pool")(x)
+        # A kernel of one pixel and one map: the trainable coefficient and bias of each map.
+        return squash(layers.DepthwiseConv2D(1, name=f"{name}_gain")(x), name)
+
+    x = squash(layers.Conv2D(6, 5, name="block1_c1")(pixels), "block1_c1")
+    x = subsample(x, "block1_s2")
+    maps = [
+        layers.Conv2D(1, 5, name=f"block2_c3_{number:02d}")(ops.take(x, list(sources), axis=-1))
+        for number, sources in enumerate(_C3_SOURCES)
+    ]
+    x = squash(layers.Concatenate(name="block2_c3")(maps), "block2_c3")
+    x = subsample(x, "block2_s4")
+    x = squash(layers.Conv2D(120, 5, name="block3_c5")(x), "block3_c5")
+    x = layers.Flatten(name="block4_flatten")(x)
+    return squash(layers.Dense(84, name="block4_f6")(x), "block4_f6")
+
+
+def alexnet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.KerasTensor:
+    """AlexNet: Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep CNNs" (NIPS 2012).
+
+    Sections 3.3 to 3.5 and figure 2: the kernels of the second, fourth and fifth layer see half of the maps, those on
+    their own GPU; local response normalisation after the first two; overlapping pools; dropout on both fully
+    connected layers. 60,965,224 parameters with its 1000 classes.
+
+    Args:
+        pixels: (batch, height, width, 3), scaled; sides of 67 pixels or more, 227 in effect in the paper.
+        batch_norm: normalise before each ReLU, and leave out the local response normalisation.
+
+    Returns:
+        The features of its second fully connected layer (batch, 4096).
+    """
+    from keras import layers
+
+    x = convolution(pixels, 96, 11, name="block1_conv", batch_norm=batch_norm, strides=4, padding="valid")
+    x = x if batch_norm else local_response(x)
+    x = layers.MaxPooling2D(3, 2, name="block1_pool")(x)
+    x = _halves(x, 256, 5, name="block2_conv", batch_norm=batch_norm)
+    x = x if batch_norm else local_response(x)
+    x = layers.MaxPooling2D(3, 2, name="block2_pool")(x)
+    x = convolution(x, 384, 3, name="block3_conv", batch_norm=batch_norm)
+    x = _halves(x, 384, 3, name="block4_conv", batch_norm=batch_norm)
+    x = _halves(x, 256, 3, name="block5_conv", batch_norm=batch_norm)
+    x = layers.MaxPooling2D(3, 2, name="block5_pool")(x)
+    return _fully_connected(x, batch_norm=batch_norm)
+
+
+def zfnet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.KerasTensor:
+    """ZFNet: Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks" (ECCV 2014; arXiv 1311.2901).
+
+    Figure 3: AlexNet with a first layer of 7 x 7 kernels and stride 2, a second of stride 2, and all maps connected.
+    62,357,608 parameters with its 1000 classes.
+
+    Args:
+        pixels: (batch, height, width, 3), scaled; sides of 53 pixels or more, 224 in the paper.
+        batch_norm: normalise before each ReLU, and leave out the contrast normalisation.
+
+    Returns:
+        The features of its second fully connected layer (batch, 4096).
+    """
+    from keras import layers
+
+    x = layers.ZeroPadding2D(1, name="block1_pad")(pixels)
+    x = convolution(x, 96, 7, name="block1_conv", batch_norm=batch_norm, strides=2, padding="valid")
+    x = layers.MaxPooling2D(3, 2, padding="same", name="block1_pool")(x)
+    x = x if batch_norm else local_response(x)
+    x = convolution(x, 256, 5, name="block2_conv", batch_norm=batch_norm, strides=2, padding="valid")
+    x = layers.MaxPooling2D(3, 2, padding="same", name="block2_pool")(x)
+    x = x if batch_norm else local_response(x)
+    for number, filters in ((3, 384), (4, 384), (5, 256)):
+        x = convolution(x, filters, 3, name=f"block{number}_conv", batch_norm=batch_norm)
+    x = layers.MaxPooling2D(3, 2, name="block5_pool")(x)
+    return _fully_connected(x, batch_norm=batch_norm)
+
+
+def convolution(
+    x: keras.KerasTensor,
+    filters: int,
+    size: int,
+    *,
+    name: str,
+    batch_norm: bool,
+    strides: int = 1,
+    padding: str = "same",
+    relu: bool = True,
+) -> keras.KerasTensor:
+    """A convolution with a square kernel, its normalisation where asked for, and its ReLU.
+
+    Args:
+        x: (batch, height, width, maps).
+        filters: how many maps come out.
+        size: side of the kernel.
+        name: of the convolution; the others are named after it.
+        batch_norm: whether to normalise; the convolution then has no bias.
+        strides: in pixels.
+        padding: `same` or `valid`.
+        relu: False to leave normalisation and ReLU to the caller.
+    """
+    from keras import layers
+
+    bias = not (batch_norm and relu)
+    conv = layers.Conv2D(filters, size, strides, padding, use_bias=bias, kernel_initializer="he_normal", name=name)
+    return _rectified(conv(x), name, batch_norm=batch_norm) if relu else conv(x)
+
+
+def local_response(x: keras.KerasTensor, *, depth: int = 5, k: float = 2.0, alpha: float = 1e-4) -> keras.KerasTensor:
+    """Local response normalisation across maps (AlexNet, section 3.3), exponent 0.75.
+
+    Each activation is divided by (k + alpha * the sum of squares over the `depth` maps around its own) ** 0.75.
+    From padding and slices, so that it loads as plain Keras operations.
+
+    Args:
+        x: (batch, height, width, maps).
+        depth: how many maps, odd.
+        k: the constant.
+        alpha: the factor.
+    """
+    from keras import ops
+
+    maps, side = x.shape[-1], depth // 2
+    squares = ops.pad(ops.square(x), [[0, 0], [0, 0], [0, 0], [side, side]])
+    total = squares[..., :maps]
+    for start in range(1, depth):
+        total = total + squares[..., start : start + maps]
+    return x / ops.power(k + alpha * total, 0.75)
+
+
+def _halves(x: keras.KerasTensor, filters: int, size: int, *, name: str, batch_norm: bool) -> keras.KerasTensor:
+    """A convolution in two groups, each on half of the maps: as two, which every runtime has."""
+    from keras import layers
+
+    half = x.shape[-1] // 2
+    parts = [
+        convolution(part, filters // 2, size, name=f"{name}_{letter}", batch_norm=batch_norm, relu=False)
+        for letter, part in (("a", x[..., :half]), ("b", x[..., half:]))
+    ]
+    return _rectified(layers.Concatenate(name=name)(parts), name, batch_norm=batch_norm)
+
+
+def _rectified(x: keras.KerasTensor, name: str, *, batch_norm: bool) -> keras.KerasTensor:
+    from keras import layers
+
+    if batch_norm:
+        # Small data means few steps: statistics that remember hundreds of them would lag behind the weights.
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _fully_connected(x: keras.KerasTensor, *, batch_norm: bool) -> keras.KerasTensor:
+    """Two layers of 4096 with ReLU and dropout."""
+    from keras import layers
+
+    x = layers.Flatten(name="block6_flatten")(x)
+    for number in (6, 7):
+        name = f"block{number}_dense"
+        x = layers.Dense(4096, use_bias=not batch_norm, kernel_initializer="he_normal", name=name)(x)
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=0.9, name=f"block{number}_norm")(x)
+        x = layers.ReLU(name=f"block{number}_relu")(x)
+        x = layers.Dropout(_DROPOUT, name=f"block{number}_dropout")(x)
     return x

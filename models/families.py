@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Pixels = Literal["caffe", "tf", "torch", "half", "inside"]
+Pixels = Literal["caffe", "tf", "torch", "half", "grey", "inside"]
 """How pixels in [0, 255] become what the first convolution was trained on.
 
 caffe: RGB to BGR, minus the ImageNet mean. tf: to [-1, 1]. torch: to [0, 1], then ImageNet mean and deviation.
-half: x / 128 - 1. inside: the constructor does it itself and cannot be told not to.
+half: x / 128 - 1. grey: one channel, white to -0.1 and black to 1.175, as LeNet-5 has it. inside: the constructor
+does it itself and cannot be told not to.
 """
 
 
@@ -151,5 +152,9 @@ CONVNEXT = Family(
     weights_file="{name}_notop.h5",
     preprocessing=True,
 )
-# Networks of our own: written down in `models.classics`, trained from scratch.
+# Networks of our own: written down in `models.classics` and `models.googlenet`, trained from scratch.
 SMALL = Family(name="small CNN", module="models.classics", pixels="tf", min_size=8, weights_file="")
+LENET = Family(name="LeNet", module="models.classics", pixels="grey", min_size=32, weights_file="")
+ALEXNET = Family(name="AlexNet", module="models.classics", pixels="torch", min_size=67, weights_file="")
+ZFNET = Family(name="ZFNet", module="models.classics", pixels="torch", min_size=53, weights_file="")
+GOOGLENET = Family(name="GoogLeNet", module="models.googlenet", pixels="torch", min_size=32, weights_file="")

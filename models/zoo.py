@@ -7,15 +7,19 @@ MobileNet, MobileNetV2 and MobileNetV3 for width multipliers); a figure that it 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from models.families import (
+    ALEXNET,
     CONVNEXT,
     DENSENET,
     EFFICIENTNET,
     EFFICIENTNET_V2,
     EFFICIENTNET_V2_B,
+    GOOGLENET,
     INCEPTION_RESNET,
     INCEPTION_V3,
+    LENET,
     MOBILENET,
     MOBILENET_V2,
     MOBILENET_V3,
@@ -26,9 +30,29 @@ from models.families import (
     VGG16,
     VGG19,
     XCEPTION,
+    ZFNET,
     Family,
     Pixels,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a network that starts from random weights is trained, unless the user says otherwise.
+
+    Attributes:
+        optimizer: `sgd` (with momentum 0.9) or `adam`; divided by 10 on plateaus, as all learning rates are.
+        learning_rate: the first one.
+        batch_size: images a step.
+        weight_decay: L2, as a factor of the weights in each step's gradient.
+        head_dropout: rate in [0, 1) on the features, where the network has no dropout of its own.
+    """
+
+    optimizer: Literal["sgd", "adam"]
+    learning_rate: float
+    batch_size: int
+    weight_decay: float = 0.0
+    head_dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +70,8 @@ class Backbone:
         size_mb: of the weights with top in MB, as documented.
         top1: ImageNet top-1 accuracy in percent, as documented.
         top5: likewise top-5.
+        batch_norm: for the networks of `models.classics`: with batch normalisation.
+        recipe: how it is trained from scratch in its own way; None for the pretrained ones.
     """
 
     name: str
@@ -58,6 +84,8 @@ class Backbone:
     size_mb: int | None = None
     top1: float | None = None
     top5: float | None = None
+    batch_norm: bool = False
+    recipe: Recipe | None = None
 
     @property
     def module(self) -> str:
@@ -74,6 +102,12 @@ class Backbone:
         """Whether ImageNet weights are published."""
         return bool(self.family.weights_file)
 
+
+_ADAM = Recipe(optimizer="adam", learning_rate=1e-3, batch_size=32)
+_LENET = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=32)
+_ALEXNET = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=128, weight_decay=5e-4)  # Krizhevsky 2012, section 5
+_ZFNET = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=128)  # Zeiler 2014, section 3
+_GOOGLENET = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=32, weight_decay=2e-4, head_dropout=0.4)
 
 # fmt: off
 BACKBONES: dict[str, Backbone] = {
@@ -178,6 +212,20 @@ BACKBONES: dict[str, Backbone] = {
     "convnext_xlarge": Backbone(name="convnext_xlarge", constructor="ConvNeXtXLarge", image_size=224,
         family=CONVNEXT, parameters=350_196_968, base_parameters=348_147_968, size_mb=1310, top1=86.7),
     "small_cnn": Backbone(name="small_cnn", constructor="small_cnn", image_size=32,
-        family=SMALL, base_parameters=93_920),
+        family=SMALL, base_parameters=93_920, batch_norm=True, recipe=_ADAM),
+    "lenet5": Backbone(name="lenet5", constructor="lenet5", image_size=32,
+        family=LENET, base_parameters=60_000, recipe=_LENET),
+    "alexnet": Backbone(name="alexnet", constructor="alexnet", image_size=227,
+        family=ALEXNET, parameters=60_965_224, base_parameters=56_868_224, recipe=_ALEXNET),
+    "alexnet_bn": Backbone(name="alexnet_bn", constructor="alexnet", image_size=227,
+        family=ALEXNET, base_parameters=56_897_824, batch_norm=True, recipe=_ALEXNET),
+    "zfnet": Backbone(name="zfnet", constructor="zfnet", image_size=224,
+        family=ZFNET, parameters=62_357_608, base_parameters=58_260_608, recipe=_ZFNET),
+    "zfnet_bn": Backbone(name="zfnet_bn", constructor="zfnet", image_size=224,
+        family=ZFNET, base_parameters=58_289_312, batch_norm=True, recipe=_ZFNET),
+    "googlenet": Backbone(name="googlenet", constructor="googlenet", image_size=224,
+        family=GOOGLENET, parameters=6_998_552, base_parameters=5_973_552, recipe=_GOOGLENET),
+    "googlenet_bn": Backbone(name="googlenet_bn", constructor="googlenet", image_size=224,
+        family=GOOGLENET, base_parameters=5_995_392, batch_norm=True, recipe=_GOOGLENET),
 }
 # fmt: on
