@@ -31,6 +31,9 @@ def main() -> int:
     if hidden := _hidden_packages():
         print(hidden, file=sys.stderr)
         return 1
+    from app.quiet import separate_stderr
+
+    separate_stderr()
     # A path on stdout comes out as the bytes it has on disk, even where they are no text.
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     if not sys.warnoptions:

@@ -1,9 +1,10 @@
 """Keeps TensorFlow's chatter off the terminal without touching what it computes.
 
 Importing TensorFlow 2.21 writes lines to descriptor 2 from C++ that no variable turns off (but the one that turns
-oneDNN off, which changes results). So descriptor 2 is turned aside while TensorFlow or Keras is being imported, and
-only then; what was said is shown with `-v`, or when the import fails. Who imports them, and when, does not matter: a
-finder in front of `sys.meta_path` sees it.
+oneDNN off, which changes results), and libjpeg writes one for each broken picture. So Python's stderr gets a descriptor
+of its own, and descriptor 2, which is left to native code, is turned aside when TensorFlow or Keras is imported. Who
+imports them, and when, does not matter: a finder in front of `sys.meta_path` sees it. With `-v` native lines are let
+through; those of an import that fails are shown.
 """
 
 from __future__ import annotations
@@ -22,11 +23,23 @@ from typing import Any
 NOISY = ("tensorflow", "keras")
 
 
+def separate_stderr() -> None:
+    """Move Python's stderr from descriptor 2 to one of its own, which reaches the same place.
+
+    What kills the process in native code (its last words go to descriptor 2) leaves a Python traceback on it.
+    """
+    import faulthandler
+
+    own = open(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = own  # type: ignore[misc]
+    faulthandler.enable(own)
+
+
 def quiet_tensorflow(*, verbose: bool = False) -> None:
     """Make every later import of TensorFlow and Keras quiet, in this process and in those it starts.
 
     Args:
-        verbose: let their lines through: those of the import after it, later ones as they come.
+        verbose: let native lines through: those of the import after it, later ones as they come.
     """
     if not verbose:
         # 3 hides everything but what ends the process: what TensorFlow logs as an error, it raises in Python as well.
@@ -81,30 +94,28 @@ class _QuietLoader(importlib.abc.Loader):
 
 @contextmanager
 def _descriptor_2_aside(*, show: bool) -> Iterator[None]:
-    """Collect what native code writes to descriptor 2; Python's own stderr goes on reaching the terminal."""
-    real, python_stderr = os.dup(2), sys.stderr
-    failed = False
-    with tempfile.TemporaryFile() as aside, open(os.dup(real), "w", encoding="utf-8", errors="backslashreplace") as out:
+    """Collect what native code writes to descriptor 2, then show it or leave the descriptor turned aside for good."""
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
-        if _writes_to_descriptor_2(python_stderr):
-            sys.stderr = out
         try:
             yield
         except BaseException:
-            failed = True
+            show = True
             raise
         finally:
-            sys.stderr = python_stderr
-            out.flush()
             os.dup2(real, 2)
             os.close(real)
-            if show or failed:
+            if show:
                 aside.seek(0)
-                python_stderr.write(aside.read().decode("utf-8", "backslashreplace"))
+                sys.stderr.write(aside.read().decode("utf-8", "backslashreplace"))
+            elif _is_separate():
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 2)
+                os.close(nowhere)
 
 
-def _writes_to_descriptor_2(stream: object) -> bool:
-    try:
-        return stream.fileno() == 2  # type: ignore[attr-defined]
-    except (AttributeError, OSError, ValueError):
-        return False
+def _is_separate() -> bool:
+    """Whether `separate_stderr` ran: in a test's process descriptor 2 is not ours to close."""
+    return sys.__stderr__ is not None and sys.__stderr__.fileno() != 2
