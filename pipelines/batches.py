@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipelines.augment import Augmenter, Mixer, fold
+from pipelines.augment import Augmenter, Mixer
 from pipelines.decode import decode_resized
+from pipelines.keyed import fold
 from pipelines.specs import Example
 
 Batches = Any  # tf.data.Dataset; TensorFlow carries no types
