@@ -19,7 +19,7 @@ from models.zoo import BACKBONES, Backbone
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["BACKBONES", "Backbone", "build_backbone", "load_backbone", "scale_pixels"]
+__all__ = ["BACKBONES", "Backbone", "build_backbone", "build_with_top", "load_backbone", "scale_pixels"]
 
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
@@ -60,6 +60,14 @@ def build_backbone(
         _load_weights(model, weights, backbone)
     _complete_scaling(model, backbone, from_file=isinstance(weights, Path))
     return model
+
+
+def build_with_top(backbone: Backbone) -> keras.Model:
+    """Build an entry of `BACKBONES` as its paper has it, with the top for ImageNet and random weights: to be listed.
+
+    Networks of `models.classics` end before their classifying layer here as well.
+    """
+    return _construct(backbone, backbone.image_size, None, include_top=True)
 
 
 def load_backbone(path: Path) -> keras.Model:
@@ -134,7 +142,7 @@ def _imagenet(backbone: Backbone, size: int) -> keras.Model:
         raise missing_weights(backbone, f"the download failed: {_first_line(error)}") from error
 
 
-def _construct(backbone: Backbone, size: int, weights: str | None) -> keras.Model:
+def _construct(backbone: Backbone, size: int, weights: str | None, *, include_top: bool = False) -> keras.Model:
     import keras
 
     pixels = keras.Input((size, size, 3), name="pixels")
@@ -148,7 +156,7 @@ def _construct(backbone: Backbone, size: int, weights: str | None) -> keras.Mode
         options["alpha"] = backbone.alpha
     with _quiet():
         inner = constructor(
-            include_top=False,
+            include_top=include_top,
             weights=weights,
             input_tensor=scaled,
             input_shape=(size, size, 3),
