@@ -91,11 +91,13 @@ class Terminal:
     Attributes:
         verbosity: what is said on stderr.
         colour: the choice behind `--color`.
+        bars: whether tasks may draw bars; not where rows go to the same terminal.
     """
 
     def __init__(self) -> None:
         self.verbosity = Verbosity.NORMAL
         self.colour: Colour = "auto"
+        self.bars = True
         self._err: Console | None = None
         self._progress: Progress | None = None
         self._tasks = 0
@@ -129,7 +131,7 @@ class Terminal:
     def task(self, name: str, total: int | None) -> Iterator[Task]:
         """Show a piece of work of `total` units (None: unknown) while the block runs; tasks may be nested."""
         began = time.monotonic()
-        if self.verbosity is Verbosity.QUIET or not is_live(sys.stderr):
+        if self.verbosity is Verbosity.QUIET or not self.bars or not is_live(sys.stderr):
             yield _Work(self, None, None)
         else:
             progress = self._progress or self._start()
@@ -201,6 +203,7 @@ class Terminal:
             console=self._err,
             expand=True,
             transient=True,
+            redirect_stdout=False,  # rich would send it to stderr
         )
         self._progress.start()
         return self._progress

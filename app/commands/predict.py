@@ -35,6 +35,7 @@ def predict(
     headstart predict runs/photos holiday/ --format csv --out holiday.csv
     """
     terminal = terminal_of(context)
+    terminal.bars = out is not None or not sys.stdout.isatty()
     from pipelines import rows
 
     rows.require(format_name, out, terminal=sys.stdout.isatty())

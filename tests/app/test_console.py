@@ -124,5 +124,18 @@ def test_a_bar_fits_80_columns_and_leaves_only_lines_behind() -> None:
     assert "warning:" in written.splitlines()[-1]
 
 
+def test_stdout_goes_past_a_bar(tmp_path: Path) -> None:
+    written = on_terminal(f"""
+        import sys
+        from app.console import Terminal
+
+        sys.stdout = open({str(tmp_path / "rows")!r}, "w")
+        with Terminal().task("predict", 2):
+            print("a row")
+    """)
+    assert (tmp_path / "rows").read_text() == "a row\n"
+    assert "a row" not in written
+
+
 def test_a_dumb_terminal_gets_lines() -> None:
     assert on_terminal(BAR, TERM="dumb").splitlines() == ["epoch 1/8", "warning: after the bar"]
