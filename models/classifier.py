@@ -17,7 +17,8 @@ def build(backbone: keras.Model, head: keras.Model, *, pooling: Pooling = "avg")
         backbone: pixels (batch, height, width, 3) in [0, 255] -> feature map (batch, h, w, channels), or a vector
             (batch, features); pixel scaling is inside. Becomes the layer `backbone`.
         head: features (batch, features) -> probabilities (batch, classes). Becomes the layer `head`.
-        pooling: how a feature map becomes a vector; a vector is left as it is.
+        pooling: how a feature map becomes a vector (`flatten` keeps where things are; for small maps); a vector is
+            left as it is.
 
     Returns:
         A model named `headstart`: pixels (batch, height, width, 3) float32 in [0, 255] -> probabilities
@@ -44,6 +45,5 @@ def pool(features: keras.KerasTensor, pooling: Pooling) -> keras.KerasTensor:
 
     if len(features.shape) == 2:
         return layers.Identity(name="pooling")(features)
-    if pooling == "avg":
-        return layers.GlobalAveragePooling2D(name="pooling")(features)
-    return layers.GlobalMaxPooling2D(name="pooling")(features)
+    table = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, "flatten": layers.Flatten}
+    return table[pooling](name="pooling")(features)

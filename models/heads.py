@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import keras
 
-Pooling = Literal["avg", "max"]
+Pooling = Literal["avg", "max", "flatten"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

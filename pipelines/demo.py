@@ -78,7 +78,7 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
 
     reporter.note("3/5  the digits 5 to 9, 20 pictures a class: a new head on that frozen base")
     transfer = str(folder / "runs" / "five-to-nine")
-    train(TrainSpec(data=str(second), out=transfer, backbone=base), reporter=reporter)
+    train(TrainSpec(data=str(second), out=transfer, backbone=base, pooling="flatten"), reporter=reporter)
 
     reporter.note("4/5  the same 20 pictures a class: the same network from scratch")
     scratch = str(folder / "runs" / "five-to-nine-from-scratch")

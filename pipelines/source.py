@@ -42,7 +42,7 @@ class Source:
         from models.backbones import build_backbone, load_backbone
 
         if self.backbone is None:
-            return load_backbone(self.weights)
+            return load_backbone(Path(self.weights))
         weights = self.weights if self.weights in ("imagenet", "none") else Path(self.weights)
         return build_backbone(self.backbone, weights=weights, image_size=image_size)
 

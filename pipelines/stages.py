@@ -21,7 +21,7 @@ from pipelines.decode import DECODE_VERSION
 from pipelines.features import CLEAN, Base, Collected, Views, collect, weights_digest
 from pipelines.fit_heads import FittedHeads, candidates, fit_heads
 from pipelines.fit_network import Progress, answers, fit_network
-from pipelines.specs import SPLITS, Example, Split, Stage
+from pipelines.specs import SPLITS, Example, Recipe, Split, Stage
 from pipelines.train import Outcome, Work, class_weights, stages_of
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ def _fit(work: Work, model: Model, stage: Stage, size: int) -> Progress:
     return fit_network(
         model,
         stage,
+        Recipe(optimizer=spec.optimizer, patience=spec.patience),
         train=lambda epoch: pixel_batches(
             train,
             size=size,
@@ -226,8 +227,6 @@ def _fit(work: Work, model: Model, stage: Stage, size: int) -> Progress:
         ),
         validation=pixel_batches(work.dataset.part("validation"), size=size, batch=spec.batch),
         num_images=len(train),
-        optimizer=spec.optimizer,
-        patience=spec.patience,
         state=work.state,
         reporter=work.reporter,
     )
