@@ -1,4 +1,4 @@
-"""Fit a network on pixels: a head under a frozen base with fresh views, the top blocks, or everything.
+"""Fit a network stage by stage: a head over a frozen base with fresh views, the top blocks, or everything.
 
 Every epoch ends with its state on disk: killed at any moment, the same command goes on after the last whole epoch
 and ends with the weights it would have had.
@@ -6,142 +6,132 @@ and ends with the weights it would have had.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
+from models.precision import best_precision, computing_in
+from models.updates import Updates
+from pipelines.devices import all_devices, copy_for
+from pipelines.keeper import Keeper, Progress
 from pipelines.progress import Reporter, Task
-from pipelines.runs import atomic
-from pipelines.specs import Stage
+from pipelines.schedule import rate_factor
+from pipelines.specs import Recipe, Stage
+from pipelines.step import Adapted, Step
 
 Floats = NDArray[np.float32]
 LEAST_GAIN = 1e-4
 LEAST_RATE = 1e-3  # of the first learning rate: under it a plateau stops the stage
+SHOWN_SECONDS = 0.2
 
 
-class Batches(Protocol):
-    """What feeds a stage: batches of (pixels, labels, weights) for an epoch."""
-
-    def __call__(self, epoch: int) -> Any:
-        """A tf.data dataset, the same whenever it is asked for the same epoch."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Progress:
-    """Where a stage stands after an epoch; together with the weights it is all that going on needs.
-
-    Attributes:
-        epoch: whole epochs done.
-        best_loss: least validation log-loss so far.
-        best_epoch: the epoch that reached it, counted from 1; 0 before the first.
-        since: epochs since then.
-        plateau: epochs since the loss or the rate last changed for the better.
-        rate: factor on the first learning rate.
-        stopped: whether early stopping has ended the stage.
-        history: one record an epoch.
-    """
-
-    epoch: int = 0
-    best_loss: float = float("inf")
-    best_epoch: int = 0
-    since: int = 0
-    plateau: int = 0
-    rate: float = 1.0
-    stopped: bool = False
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
-def optimizer_of(name: str, learning_rate: float) -> keras.optimizers.Optimizer:
-    """One of `adam`, `adamw` (weight decay 1e-4) and `sgd` (momentum 0.9)."""
-    table = {
-        "adam": lambda: keras.optimizers.Adam(learning_rate),
-        "adamw": lambda: keras.optimizers.AdamW(learning_rate, weight_decay=1e-4),
-        "sgd": lambda: keras.optimizers.SGD(learning_rate, momentum=0.9),
-    }
-    return table[name]()
+# An epoch's number -> its batches of (inputs, labels, weights) as a tf.data dataset, the same whenever it is asked for
+# the same epoch. Labels are (batch,) int, or (batch, classes) where images are mixed; weights (batch,) may be left away.
+Batches = Callable[[int], Any]
 
 
 def fit_network(
     model: keras.Model,
     stage: Stage,
+    recipe: Recipe,
     *,
     train: Batches,
-    validation: Any,
+    validation: Iterable[Any],
     num_images: int,
-    optimizer: str,
-    patience: int,
     state: Path,
     reporter: Reporter,
+    trunk: keras.Model | None = None,
+    factors: Sequence[float] | None = None,
+    watch: Callable[[dict[str, Any]], None] | None = None,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Progress:
     """Fit one stage and leave `model` with the weights of its best epoch.
 
     Args:
-        model: pixels (batch, size, size, 3) in [0, 255] -> probabilities; what is to stay has `trainable=False`.
+        model: what the batches hold -> probabilities (batch, classes), or a list of them of which the first counts
+            and the others are auxiliary classifiers; layers that are to stay have `trainable=False`.
         stage: for how long and how fast.
+        recipe: how.
         train: gives each epoch's batches.
-        validation: batches of (pixels, labels) that decide rate, stop and best epoch.
+        validation: batches of (inputs, labels) that decide rate, stop and best epoch.
         num_images: training images an epoch.
-        optimizer: which rule.
-        patience: epochs without a better validation loss before the stage stops.
         state: folder that keeps what a killed stage needs to go on.
         reporter: where progress goes.
+        trunk: what inputs pass before the model, as in inference; it stays as it is.
+        factors: on the learning rate, one for each of `model.trainable_variables`; None for 1.
+        watch: is given each epoch's record.
+        strategy: the devices; None for all GPUs there are, or the CPU.
 
     Returns:
         Where it ended.
+
+    Raises:
+        UserError: memory does not suffice for a single image.
     """
-    model.compile(optimizer_of(optimizer, stage.learning_rate), loss="sparse_categorical_crossentropy")
-    model.optimizer.build(model.trainable_variables)
-    keeper = _Keeper(model, state, stage)
-    progress, best = keeper.load()
-    with reporter.task(stage.name, num_images * stage.epochs) as task:
-        task.advance(num_images * progress.epoch)
-        while progress.epoch < stage.epochs and not progress.stopped:
-            began = time.monotonic()
-            model.optimizer.learning_rate = stage.learning_rate * progress.rate
-            shown = _Shown(task, began)
-            loss = model.fit(train(progress.epoch), epochs=1, verbose=0, callbacks=[shown]).history["loss"][-1]
-            probabilities, labels = answers(model, validation)
-            found = log_loss(probabilities, labels)
-            accuracy = float((probabilities.argmax(1) == labels).mean())
-            if _judge(progress, found, patience):
-                best = keeper.weights()
-            seconds = time.monotonic() - began
-            progress.history.append(
-                {
+    strategy = strategy or all_devices()
+    precision = best_precision() if recipe.precision == "auto" else recipe.precision
+    twin, below = copy_for(strategy, model, trunk)
+    with computing_in(precision, twin, *([below] if below is not None else [])), _scope(strategy):
+        weights = twin.trainable_variables
+        rates = list(factors) if factors is not None else [1.0] * len(weights)
+        updates = Updates(recipe.optimizer, weights, rates, weight_decay=recipe.weight_decay)
+        average = [tf.Variable(weight.value, trainable=False) for weight in weights] if recipe.ema else []
+        step = Step(
+            twin,
+            updates,
+            trunk=below,
+            clip=recipe.clip,
+            label_smoothing=recipe.label_smoothing,
+            ema=average,
+            precision=precision,
+            strategy=strategy,
+            on_halved=lambda pieces: reporter.warn(
+                f"memory ran out: each batch is computed in {pieces} pieces from here"
+            ),
+        )
+        keeper = Keeper(twin, updates, average, state, stage)
+        progress, best = keeper.load()
+        step.adapted = Adapted(**progress.adapted)
+        with reporter.task(stage.name, num_images * stage.epochs) as task:
+            task.advance(num_images * progress.epoch)
+            while progress.epoch < stage.epochs and not progress.stopped:
+                began = time.monotonic()
+                loss, accuracy = _epoch(step, updates, train, progress, (stage, recipe), num_images, strategy, task)
+                judged = keeper.judged()
+                found, right = _judged(step, validation, judged, twin)
+                if _better(progress, found, recipe):
+                    best = judged
+                record = {
                     "stage": stage.name,
                     "epoch": progress.epoch,
-                    "loss": float(loss),
+                    "loss": loss,
+                    "accuracy": accuracy,
                     "validation_loss": found,
-                    "validation_accuracy": accuracy,
-                    "learning_rate": float(model.optimizer.learning_rate),
-                    "seconds": round(seconds, 2),
+                    "validation_accuracy": right,
+                    "learning_rate": stage.learning_rate * _factor(progress, progress.epoch, stage, recipe),
+                    "seconds": round(time.monotonic() - began, 2),
                 }
-            )
-            shown.accuracy = f"{accuracy:.3f}"
-            task.advance(0, loss=f"{loss:.3f}", accuracy=shown.accuracy)
-            task.line(
-                f"{stage.name} epoch {progress.epoch}/{stage.epochs}: loss {loss:.4f}, validation loss {found:.4f}, "
-                f"accuracy {accuracy:.4f}, {num_images / seconds:.0f} images/s"
-            )
-            keeper.save(progress, best)
-    keeper.restore(best)
+                progress.history.append(record)
+                progress.adapted = asdict(step.adapted)
+                keeper.save(progress, best)
+                _say(task, record, stage, num_images)
+                if watch is not None:
+                    watch(record)
+    if best:
+        model.set_weights(best)
     return progress
 
 
 def answers(model: keras.Model, batches: Iterable[Any]) -> tuple[Floats, NDArray[np.int32]]:
     """Probabilities (images, classes) and labels (images,) of batches of (pixels, labels, ...)."""
-    found, labels = [], []
-    for batch in batches:
-        found.append(np.asarray(model.predict_on_batch(batch[0])))
-        labels.append(np.asarray(batch[1]))
-    return np.concatenate(found), np.concatenate(labels).astype(np.int32)
+    return _gather(model.predict_on_batch, batches)
 
 
 def log_loss(probabilities: Floats, labels: NDArray[np.int32]) -> float:
@@ -149,7 +139,58 @@ def log_loss(probabilities: Floats, labels: NDArray[np.int32]) -> float:
     return float(-np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-15, None)).mean())
 
 
-def _judge(progress: Progress, found: float, patience: int) -> bool:
+def _gather(predict: Callable[[Any], Any], batches: Iterable[Any]) -> tuple[Floats, NDArray[np.int32]]:
+    found, labels = [], []
+    for batch in batches:
+        found.append(np.asarray(predict(batch[0])))
+        labels.append(np.asarray(batch[1]))
+    return np.concatenate(found), np.concatenate(labels).astype(np.int32)
+
+
+def _epoch(
+    step: Step,
+    updates: Updates,
+    train: Batches,
+    progress: Progress,
+    plan: tuple[Stage, Recipe],
+    num_images: int,
+    strategy: tf.distribute.Strategy | None,
+    task: Task,
+) -> tuple[float, float]:
+    """Fit one epoch; its mean loss and the share of images that were right."""
+    (stage, recipe), began = plan, time.monotonic()
+    batches = _weighted(train(progress.epoch))
+    total, hits, seen, shown = 0.0, 0.0, 0, 0
+    last = began
+    for batch in strategy.experimental_distribute_dataset(batches) if strategy else batches:
+        moment = progress.epoch + min(1.0, seen / num_images)
+        updates.set_rate(stage.learning_rate * _factor(progress, moment, stage, recipe))
+        # At first a long average would remember the start for too long.
+        momentum = min(recipe.ema, (1 + progress.steps) / (10 + progress.steps))
+        loss, right, count = step.train(batch, momentum)
+        progress.steps += 1
+        total, hits, seen = total + loss, hits + right, seen + int(count)
+        if (now := time.monotonic()) - last > SHOWN_SECONDS:
+            task.advance(seen - shown, loss=f"{total / seen:.3f}", rate=f"{seen / (now - began):,.0f} images/s")
+            last, shown = now, seen
+    task.advance(num_images - shown)
+    return total / max(seen, 1), hits / max(seen, 1)
+
+
+def _judged(step: Step, validation: Iterable[Any], weights: list[Floats], twin: keras.Model) -> tuple[float, float]:
+    """Validation log-loss and accuracy with these weights; the model keeps its own."""
+    own = twin.get_weights()
+    twin.set_weights(weights)
+    probabilities, labels = _gather(step.predict, validation)
+    twin.set_weights(own)
+    return log_loss(probabilities, labels), float((probabilities.argmax(1) == labels).mean())
+
+
+def _factor(progress: Progress, moment: float, stage: Stage, recipe: Recipe) -> float:
+    return rate_factor(recipe, moment, stage.epochs, progress.rate)
+
+
+def _better(progress: Progress, found: float, recipe: Recipe) -> bool:
     """Count one epoch; lower the rate or stop when it is time; say whether it was the best so far."""
     progress.epoch += 1
     if found < progress.best_loss - LEAST_GAIN:
@@ -158,60 +199,28 @@ def _judge(progress: Progress, found: float, patience: int) -> bool:
         return True
     progress.since += 1
     progress.plateau += 1
-    if progress.plateau >= max(2, patience // 2):
+    if recipe.schedule == "plateau" and progress.plateau >= max(2, recipe.patience // 2):
         progress.plateau = 0
         progress.rate /= 10
-    progress.stopped = progress.since >= patience or progress.rate < LEAST_RATE
+    progress.stopped = progress.since >= recipe.patience or progress.rate < LEAST_RATE
     return False
 
 
-class _Shown(keras.callbacks.Callback):
-    """Moves the bar on after each step."""
-
-    def __init__(self, task: Task, began: float) -> None:
-        super().__init__()
-        self.task, self.began, self.seen = task, began, 0
-        self.accuracy = ""
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        size = int((logs or {}).get("size", 0)) or self.batch_size
-        self.seen += size
-        rate = self.seen / max(time.monotonic() - self.began, 1e-6)
-        self.task.advance(size, loss=f"{(logs or {}).get('loss', 0.0):.3f}", rate=f"{rate:.0f} images/s")
-
-    batch_size = 32
+def _say(task: Task, record: dict[str, Any], stage: Stage, num_images: int) -> None:
+    task.advance(0, loss=f"{record['loss']:.3f}", accuracy=f"{record['validation_accuracy']:.3f}")
+    task.line(
+        f"{stage.name} epoch {record['epoch']}/{stage.epochs}: loss {record['loss']:.4f}, "
+        f"validation loss {record['validation_loss']:.4f}, accuracy {record['validation_accuracy']:.4f}, "
+        f"{num_images / max(record['seconds'], 1e-2):,.0f} images/s"
+    )
 
 
-class _Keeper:
-    """Puts a stage's whole state on disk after an epoch, and back."""
+def _weighted(batches: Any) -> Any:
+    """Batches of (inputs, labels, weights), whether or not they came with weights."""
+    if not isinstance(batches, tf.data.Dataset) or len(batches.element_spec) == 3:
+        return batches
+    return batches.map(lambda inputs, labels: (inputs, labels, tf.ones(tf.shape(labels)[:1])))
 
-    def __init__(self, model: keras.Model, folder: Path, stage: Stage) -> None:
-        self.model = model
-        self.path = folder / f"{stage.name.replace(' ', '-')}.npz"
 
-    def _variables(self) -> list[keras.Variable]:
-        # With the states of seed generators: dropout goes on where it was.
-        return [*self.model.variables, *self.model.optimizer.variables]
-
-    def weights(self) -> list[Floats]:
-        return [np.array(weight) for weight in self.model.get_weights()]
-
-    def restore(self, best: list[Floats]) -> None:
-        if best:
-            self.model.set_weights(best)
-
-    def save(self, progress: Progress, best: list[Floats]) -> None:
-        values = {f"now{number}": np.array(each.value) for number, each in enumerate(self._variables())}
-        values |= {f"best{number}": each for number, each in enumerate(best)}
-        values["progress"] = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
-        with atomic(self.path) as temporary, open(temporary, "wb") as stream:
-            np.savez(stream, **values)
-
-    def load(self) -> tuple[Progress, list[Floats]]:
-        if not self.path.is_file():
-            return Progress(), []
-        with np.load(self.path) as values:
-            for number, each in enumerate(self._variables()):
-                each.assign(values[f"now{number}"])
-            best = [values[f"best{number}"] for number in range(sum(name.startswith("best") for name in values))]
-            return Progress(**json.loads(values["progress"].tobytes())), best
+def _scope(strategy: tf.distribute.Strategy | None) -> Any:
+    return (strategy or tf.distribute.get_strategy()).scope()

@@ -81,6 +81,36 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How weights are stepped through a stage.
+
+    Attributes:
+        optimizer: the rule.
+        schedule: `plateau` divides the rate by 10 where the validation loss stands still, `cosine` lets it fall along
+            half a cosine over the stage's epochs.
+        warm_up: epochs over which the rate rises from nothing.
+        patience: epochs without a better validation loss before the stage stops.
+        layer_decay: factor on the rate from each block to the one below, in (0, 1].
+        weight_decay: decoupled, on kernels only; None for the rule's own.
+        clip: greatest global norm of the gradients; None for any.
+        label_smoothing: share of each label that is spread over all classes, in [0, 1).
+        ema: momentum of a moving average of the weights, which is what is judged and kept; 0 for none.
+        precision: `auto` is half precision on a GPU that computes in it, and float32 elsewhere.
+    """
+
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    warm_up: float = 0.0
+    patience: int = 8
+    layer_decay: float = 1.0
+    weight_decay: float | None = None
+    clip: float | None = None
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSpec:
     """What one training is asked to do; the defaults are the recommendation.
 
@@ -117,7 +147,7 @@ class TrainSpec:
     weights: str = "imagenet"
     image_size: int | None = None
     head: str = "linear"
-    pooling: Literal["avg", "max"] = "avg"
+    pooling: Literal["avg", "max", "flatten"] = "avg"
     hidden: int | None = None
     dropout: float | None = None
     l2: float | None = None

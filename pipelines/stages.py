@@ -20,7 +20,8 @@ from pipelines.batches import pixel_batches
 from pipelines.decode import DECODE_VERSION
 from pipelines.features import CLEAN, Base, Collected, Views, collect, weights_digest
 from pipelines.fit_heads import FittedHeads, candidates, fit_heads
-from pipelines.fit_network import Progress, answers, fit_network
+from pipelines.fit_network import answers, fit_network
+from pipelines.keeper import Progress
 from pipelines.specs import SPLITS, Example, Recipe, Split, Stage
 from pipelines.train import Outcome, Work, class_weights, stages_of
 
