@@ -1,0 +1,123 @@
+"""Export formats: a trained model as files that other programs read, without headstart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+Tensor = Any  # TensorFlow carries no types
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """How files and pictures become what a model takes; TensorFlow operations, which go into the export.
+
+    Attributes:
+        decode: (scalar string: a file's content, side) -> (side, side, 3) float32 in [0, 255].
+        resize: (picture (height, width, 3) uint8 or float32, side) -> (side, side, 3) float32 in [0, 255].
+    """
+
+    decode: Callable[[Tensor, int], Tensor]
+    resize: Callable[[Tensor, int], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter:
+    """One export format.
+
+    Attributes:
+        save: writes the model to a path that does not exist yet.
+        versioned: whether the format lives in numbered folders, of which a server takes the highest; else it is
+            the one file `filename`.
+        filename: of the one file.
+        signatures: what it can be asked, for people.
+    """
+
+    save: Callable[[keras.Model, Path, Sequence[str], Pixels], None]
+    versioned: bool
+    filename: str
+    signatures: tuple[str, ...]
+
+
+def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str], pixels: Pixels) -> None:
+    """Write a TensorFlow SavedModel that takes files or pictures.
+
+    Signatures, each giving `probabilities` (N, classes) float32, `class` (N,) string and `class_id` (N,) int64:
+
+    - `serving_default(image_bytes: string (N,))`: contents of image files; decode, EXIF orientation, resize and
+      scaling are inside.
+    - `serve_images(images: float32 (N, height, width, 3) in [0, 255])`: pictures of any one size.
+    - `serve_images_uint8(images: uint8 (N, height, width, 3))`: the same for bytes.
+
+    Args:
+        model: pixels (batch, side, side, 3) in [0, 255] -> probabilities (batch, classes).
+        folder: does not exist yet.
+        class_names: in the order of the outputs.
+        pixels: how files and pictures become pixels.
+    """
+    import keras
+    import tensorflow as tf
+
+    side = int(model.input_shape[1])
+    names = tf.constant(list(class_names))
+
+    def answers(inputs: Tensor, prepare: Callable[[Tensor, int], Tensor]) -> dict[str, Tensor]:
+        spec = tf.TensorSpec([side, side, 3], tf.float32)
+        prepared = tf.map_fn(lambda each: prepare(each, side), inputs, fn_output_signature=spec)
+        probabilities = tf.cast(model(prepared, training=False), tf.float32)
+        best = tf.argmax(probabilities, axis=-1)
+        return {"probabilities": probabilities, "class": tf.gather(names, best), "class_id": best}
+
+    def serving_default(image_bytes: Tensor) -> dict[str, Tensor]:
+        return answers(image_bytes, pixels.decode)
+
+    def serve_images(images: Tensor) -> dict[str, Tensor]:
+        return answers(images, pixels.resize)
+
+    def serve_images_uint8(images: Tensor) -> dict[str, Tensor]:
+        return answers(images, pixels.resize)
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    files = tf.TensorSpec([None], tf.string, "image_bytes")
+    archive.add_endpoint("serving_default", serving_default, [files])
+    for name, function, dtype in (
+        ("serve_images", serve_images, tf.float32),
+        ("serve_images_uint8", serve_images_uint8, tf.uint8),
+    ):
+        archive.add_endpoint(name, function, [tf.TensorSpec([None, None, None, 3], dtype, "images")])
+    archive.write_out(str(folder), verbose=False)
+
+
+def save_keras(model: keras.Model, path: Path, class_names: Sequence[str], pixels: Pixels) -> None:
+    """Write a `.keras` file: pixels (batch, side, side, 3) in [0, 255] -> probabilities; scaling is inside.
+
+    Args:
+        model: the same.
+        path: ends in `.keras`.
+        class_names: not in the file: the format has no place for them.
+        pixels: not in the file: it takes pixels.
+    """
+    model.save(path)
+
+
+EXPORTERS: dict[str, Exporter] = {
+    "savedmodel": Exporter(
+        save=save_savedmodel,
+        versioned=True,
+        filename="",
+        signatures=(
+            "serving_default(image_bytes: string[N])",
+            "serve_images(images: float32[N, height, width, 3])",
+            "serve_images_uint8(images: uint8[N, height, width, 3])",
+        ),
+    ),
+    "keras": Exporter(
+        save=save_keras, versioned=False, filename="model.keras", signatures=("pixels: float32[N, side, side, 3]",)
+    ),
+}
