@@ -6,6 +6,7 @@ hidden by others in a shared environment.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import importlib.util
 import os
@@ -34,8 +35,8 @@ def main() -> int:
     from app.quiet import separate_stderr
 
     separate_stderr()
-    # A path on stdout comes out as the bytes it has on disk, even where they are no text.
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    codecs.register_error("bytes or escape", _bytes_or_escape)
+    sys.stdout.reconfigure(errors="bytes or escape")  # type: ignore[union-attr]
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # they speak to developers; `python -W default -m app` shows them
     return run(sys.argv[1:])
@@ -128,6 +129,14 @@ def _mendable(problem: Exception) -> UserError | None:
         case errno.ENAMETOOLONG:
             return UserError(f"the name is too long{name}", "choose a shorter one")
     return None
+
+
+def _bytes_or_escape(problem: UnicodeError) -> tuple[str | bytes, int]:
+    """For stdout: a path comes out as the bytes it has on disk, what the terminal has no letter for as an escape."""
+    try:
+        return codecs.lookup_error("surrogateescape")(problem)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(problem)
 
 
 def _hidden_packages() -> str:

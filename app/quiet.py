@@ -101,7 +101,7 @@ def _descriptor_2_aside(*, show: bool) -> Iterator[None]:
         os.dup2(aside.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             show = True
             raise
         finally:

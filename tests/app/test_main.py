@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -152,6 +153,30 @@ def test_a_reader_that_stops_reading_gets_no_complaint() -> None:
 def test_closed_streams_do_not_crash() -> None:
     done = subprocess.run(f"{sys.executable} -m app nonsense 2>&- >&-", shell=True, cwd=ROOT)
     assert done.returncode == 2
+
+
+def test_stdout_writes_a_path_as_it_is_on_disk_and_escapes_what_the_encoding_lacks() -> None:
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import app.__main__ as entry; "
+    script += r"sys.argv[1:] = ['--version']; entry.main(); print('caf\udce9 \u00fc')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True
+    )
+    assert done.stdout == b"0.1.0\ncaf\xe9 \\xfc\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--help"], 0), (["train", "nowhere", "--backbone", "vgg61", "--out", "x"], 1)]
+)
+def test_what_needs_no_model_answers_at_once(arguments: list[str], code: int, tmp_path: Path) -> None:
+    def seconds() -> float:
+        """Of processor time: what else the machine does is not ours to promise."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [str(Path(sys.executable).with_name("headstart")), *arguments]
+        assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == code
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.3
 
 
 def test_completion_knows_the_commands() -> None:
