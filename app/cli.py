@@ -14,16 +14,18 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from app.commands import backbones, cache, evaluate, predict, train
+from app.commands import backbones, cache, demo, evaluate, export, predict, train
 from app.console import Terminal
 from app.help import PlainCommand, PlainGroup, keep_lines
 from app.options import Color, Quiet, Verbose, spread, terminal_of
 
 # In the order of the help page.
 COMMANDS: dict[str, Callable[..., object]] = {
+    "demo": demo.demo,
     "train": train.train,
     "evaluate": evaluate.evaluate,
     "predict": predict.predict,
+    "export": export.export,
     "backbones": backbones.backbones,
     "cache": cache.cache,
 }

@@ -41,6 +41,8 @@ class Demo:
         first: the run on the digits 0 to 4.
         transfer: the report on the test digits 5 to 9 of the new head on the frozen base.
         scratch: likewise of the same network from scratch.
+        transfer_seconds: that the training of the new head took.
+        scratch_seconds: likewise from scratch.
         prediction: of one test picture.
         truth: what is on that picture.
         exported: the SavedModel and how it agrees with the run.
@@ -51,6 +53,8 @@ class Demo:
     first: runs.Manifest
     transfer: Report
     scratch: Report
+    transfer_seconds: float
+    scratch_seconds: float
     prediction: Prediction
     truth: str
     exported: Exported
@@ -78,11 +82,11 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
 
     reporter.note("3/5  the digits 5 to 9, 20 pictures a class: a new head on that frozen base")
     transfer = str(folder / "runs" / "five-to-nine")
-    train(TrainSpec(data=str(second), out=transfer, backbone=base, pooling="flatten"), reporter=reporter)
+    head = train(TrainSpec(data=str(second), out=transfer, backbone=base, pooling="flatten"), reporter=reporter)
 
     reporter.note("4/5  the same 20 pictures a class: the same network from scratch")
     scratch = str(folder / "runs" / "five-to-nine-from-scratch")
-    train(
+    whole = train(
         TrainSpec(data=str(second), out=scratch, backbone=BACKBONE, weights="none", epochs=60, patience=20, batch=16),
         reporter=reporter,
     )
@@ -93,6 +97,8 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
         first=learned,
         transfer=evaluate(transfer, str(second), split="test", reporter=reporter).report,
         scratch=evaluate(scratch, str(second), split="test", reporter=reporter).report,
+        transfer_seconds=sum(head.seconds.values()),
+        scratch_seconds=sum(whole.seconds.values()),
         prediction=next(predict(transfer, [str(picture)], top_k=3)[1]),
         truth="seven",
         exported=export(transfer, str(folder / "exported"), formats=("savedmodel",), reporter=reporter)[0],

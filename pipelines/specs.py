@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Split = Literal["train", "validation", "test"]
+# What computes the features of a frozen base; `auto` measures and takes the fastest. `models.frozen` builds them.
+ENGINES: tuple[str, ...] = ("auto", "keras", "tensorflow", "openvino")
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 

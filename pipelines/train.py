@@ -15,8 +15,9 @@ from models.errors import UserError, lookup
 from models.heads import HEADS, Head
 from pipelines import runs
 from pipelines.dataset import scan
+from pipelines.policies import find_policy
 from pipelines.progress import Reporter, Silent
-from pipelines.specs import SPLITS, Dataset, Example, Stage, TrainSpec
+from pipelines.specs import ENGINES, SPLITS, Dataset, Example, Stage, TrainSpec
 from pipelines.versions import versions
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
 
     source = find_source(spec.backbone, spec.weights)
     _refuse_nonsense(spec, source)
-    listing = scan(spec.data)
+    listing = scan(spec.data, reporter=say)
     folder, resumed = runs.open_new(spec.out, asdict(spec), force=force)
     if resumed:
         say.note("going on with the interrupted training")
@@ -166,6 +167,8 @@ def _head(spec: TrainSpec) -> Head:
 
 
 def _refuse_nonsense(spec: TrainSpec, source: Source) -> None:
+    lookup(dict.fromkeys(ENGINES), spec.engine, "engine")
+    find_policy(spec.augment)
     if source.untrained and spec.fine_tune is not None:
         raise UserError(
             f"`{source.name}` starts from random weights: there is nothing to fine-tune",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.options import terminal_of
+from app.words import size_of
 
 
 def cache(
@@ -52,12 +53,3 @@ def cache(
     terminal.note(
         f"`{cache_folder()}`: {size_of(total)}; features are kept up to {size_of(most)} (HEADSTART_CACHE_LIMIT, in GB)"
     )
-
-
-def size_of(size: float) -> str:
-    """Bytes for people, in powers of 1,000."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
