@@ -60,7 +60,6 @@ def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str]
         class_names: in the order of the outputs.
         pixels: how files and pictures become pixels.
     """
-    import keras
     import tensorflow as tf
 
     side = int(model.input_shape[1])
@@ -79,19 +78,20 @@ def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str]
     def serve_images(images: Tensor) -> dict[str, Tensor]:
         return answers(images, pixels.resize)
 
-    def serve_images_uint8(images: Tensor) -> dict[str, Tensor]:
-        return answers(images, pixels.resize)
-
-    archive = keras.export.ExportArchive()
-    archive.track(model)
     files = tf.TensorSpec([None], tf.string, "image_bytes")
-    archive.add_endpoint("serving_default", serving_default, [files])
-    for name, function, dtype in (
-        ("serve_images", serve_images, tf.float32),
-        ("serve_images_uint8", serve_images_uint8, tf.uint8),
-    ):
-        archive.add_endpoint(name, function, [tf.TensorSpec([None, None, None, 3], dtype, "images")])
-    archive.write_out(str(folder), verbose=False)
+    floats = tf.TensorSpec([None, None, None, 3], tf.float32, "images")
+    asked = {
+        "serving_default": tf.function(serving_default, [files], autograph=False),
+        "serve_images": tf.function(serve_images, [floats], autograph=False),
+        "serve_images_uint8": tf.function(
+            serve_images, [tf.TensorSpec(floats.shape, tf.uint8, "images")], autograph=False
+        ),
+    }
+    # Not `keras.export.ExportArchive`: it writes every weight twice (Keras 3.15).
+    module = tf.Module()
+    module.weights = [each.value for each in model.variables]
+    signatures = {name: function.get_concrete_function() for name, function in asked.items()}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
 def save_keras(model: keras.Model, path: Path, class_names: Sequence[str], pixels: Pixels) -> None:
