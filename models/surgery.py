@@ -110,7 +110,7 @@ def _input_of_last_dense(tensor: keras.KerasTensor) -> keras.KerasTensor | None:
         if isinstance(history.operation, keras.Model):
             inner = _input_of_last_dense(history.operation.outputs[0])
             if inner is not None:
-                return keras.Model(history.operation.inputs, inner)(sources[0])
+                return keras.Model(history.operation.inputs[0], inner)(sources[0])
         if getattr(history.operation, "weights", ()):
             return None
         tensor = sources[0]
