@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -111,14 +112,21 @@ def _images(
     if augmenter is not None:
         columns = (paths, _seeds(examples), views)
 
+    source = tf.data.Dataset.from_tensor_slices(columns)
+    return source.map(_loader(size, augmenter, seed), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+@lru_cache(maxsize=16)
+def _loader(size: int, augmenter: Augmenter | None, seed: int) -> Any:
+    """What turns one path into pixels, traced once: tracing takes half a second, too long for every epoch."""
+
     def load(path: Any, content: Any = None, view: Any = None) -> Any:
         image = decode_resized(tf.io.read_file(path), size)
         if augmenter is None:
             return image
         return augmenter(image, fold(content, seed & 0x7FFFFFFF), view)
 
-    source = tf.data.Dataset.from_tensor_slices(columns)
-    return source.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return tf.function(load)
 
 
 def _seeds(examples: Sequence[Example]) -> NDArray[np.int32]:
