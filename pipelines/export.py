@@ -79,7 +79,7 @@ def export(
         lookup(EXPORTERS, name, "export format")
     manifest = runs.read(run)
     _require_room(Path(out), formats)
-    contents = read_samples([*images] or _own_images(run, manifest), limit=len(images) or NUM_IMAGES)
+    contents = [_read_given(each) for each in images] or read_samples(_own_images(run, manifest))
     model, _ = runs.load(run)
     return export_model(model, manifest.class_names, contents, out, formats=formats, reporter=reporter)
 
@@ -161,6 +161,13 @@ def read_samples(paths: Sequence[str], limit: int = NUM_IMAGES) -> list[bytes]:
             "an export is only trusted after it answered like its run on real images: name some",
         )
     return contents
+
+
+def _read_given(path: str) -> bytes:
+    try:
+        return readable_bytes(path)
+    except UnreadableImage as unreadable:
+        raise UserError(f"`{path}` cannot be compared on: {unreadable.reason}", "name other images") from unreadable
 
 
 def _own_images(run: str, manifest: runs.Manifest) -> list[str]:

@@ -13,8 +13,9 @@ import pytest
 from models.errors import UserError
 from models.export import EXPORTERS
 from pipelines import export as story
-from pipelines import parity
+from pipelines import parity, runs
 from pipelines.export import export_model, read_samples
+from pipelines.specs import Dataset, Example
 from tests.pipelines.pictures import drawn, saved
 
 SIDE = 16
@@ -126,3 +127,49 @@ def test_bad_places_and_formats(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         story.export(str(tmp_path), str(tmp_path / "out"), formats=("savedmodle",))
     assert "savedmodel" in caught.value.hint
+
+
+def _run(folder: Path, images: dict[str, bytes]) -> Path:
+    """A complete run with its images beside it."""
+    run = folder / "run"
+    run.mkdir()
+    examples = []
+    for number, (name, data) in enumerate(images.items()):
+        (folder / name).write_bytes(data)
+        path = str(folder / name)
+        examples.append(Example(path=path, label=number % 2, split="validation", sha256=f"{number:064x}", source=path))
+    dataset = Dataset(root=str(folder), origin="folders", class_names=NAMES, examples=tuple(examples))
+    runs.save_model(_model(), run)
+    runs.write_split(run, dataset)
+    manifest = runs.Manifest(
+        class_names=NAMES, image_size=SIDE, backbone={}, head={}, spec={}, data={}, metrics={}, stages=()
+    )
+    runs.finish(run, manifest)
+    return run
+
+
+def test_a_run_is_exported_and_compared_on_its_own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def ask(name: str, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+        seen.append(len(contents))
+        return _echo(name, path, contents, pixels)
+
+    monkeypatch.setattr(story, "ask_apart", ask)
+    images = {f"{number}.jpg": saved(drawn(seed=number), "JPEG") for number in range(40)}
+    run = _run(tmp_path, {"first.tif": saved(drawn(), "TIFF"), **images})
+    found = story.export(str(run), str(tmp_path / "out"), formats=("keras",))
+    assert found[0].path == tmp_path / "out" / "model.keras"
+    assert found[0].images == story.NUM_IMAGES == 16
+    picked = [str(tmp_path / "3.jpg"), str(tmp_path / "first.tif")]
+    assert story.export(str(run), str(tmp_path / "more"), formats=("keras",), images=picked)[0].images == 2
+    assert seen == [16, 2]
+    (tmp_path / "page.jpg").write_text("<html>")
+    with pytest.raises(UserError, match=r"page.jpg` cannot be compared on: not an image but a web page"):
+        story.export(str(run), str(tmp_path / "none"), images=[picked[0], str(tmp_path / "page.jpg")])
+    for name in images:
+        (tmp_path / name).unlink()
+    (tmp_path / "first.tif").unlink()
+    with pytest.raises(UserError, match="none of 41 images"):
+        story.export(str(run), str(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
