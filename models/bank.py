@@ -156,27 +156,31 @@ class Bank:
 
     def _train_step(self, features: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
         count = len(self.candidates)
-        strengths = tf.constant([candidate.l2 for candidate in self.candidates], tf.float32)
         with tf.GradientTape() as tape:
             logits = self.model(self._standard(features), training=True)
             targets = tf.tile(labels[:, None], [1, count])
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
             data = tf.reduce_sum(losses * weights[:, None], axis=0) / tf.reduce_sum(weights)
-            penalty = tf.zeros([count])
-            for variable in self._variables:
-                if variable.path.endswith("kernel"):
-                    axis = self._axes[variable.path]
-                    others = [each for each in range(len(variable.shape)) if each != axis]
-                    penalty += tf.reduce_sum(tf.square(variable.value), axis=others)
-            total = tf.reduce_sum(data + 0.5 * strengths * penalty)
+            total = tf.reduce_sum(data)
         gradients = tape.gradient(total, [variable.value for variable in self._variables])
+        self._update(gradients, rates)
+        return data
+
+    # Twenty passes over the weights become a few: for 64 heads that is a third of the step.
+    @tf.function(jit_compile=True)
+    def _update(self, gradients: list[tf.Tensor], rates: tf.Tensor) -> None:
+        strengths = tf.constant([candidate.l2 for candidate in self.candidates], tf.float32)
         before = [tf.identity(variable.value) for variable in self._variables]
-        self._optimizer.apply(gradients, self._variables)
+        # The penalty's gradient by hand: the tape would take longer to find it.
+        penalised = [
+            gradient + self._spread(strengths, variable) * old if variable.path.endswith("kernel") else gradient
+            for gradient, variable, old in zip(gradients, self._variables, before, strict=True)
+        ]
+        self._optimizer.apply(penalised, self._variables)
         # The optimiser steps at rate 1; scaling the step afterwards gives each head a rate of its own, whatever the rule.
         for variable, old in zip(self._variables, before, strict=True):
             factor = self._spread(rates, variable)
             variable.assign(old + factor * (variable.value - old))
-        return data
 
     def _spread(self, per_head: tf.Tensor, variable: keras.Variable) -> tf.Tensor:
         """Shape (heads,) so that it multiplies `variable` head by head."""
