@@ -1,0 +1,71 @@
+"""What many heads cost: 1, 8 and 64 heads on the same synthetic features, interleaved."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from models.bank import Candidate
+from models.heads import HEADS
+from pipelines.features import Features
+from pipelines.fit_heads import fit_heads
+from pipelines.progress import Silent
+from pipelines.specs import Example
+from pipelines.store import Store, key
+
+NUM_IMAGES, NUM_FEATURES, NUM_CLASSES, EPOCHS, ROUNDS = 3000, 1280, 10, 10, 5
+
+
+def measure() -> list[dict[str, object]]:
+    """Seconds of ten epochs for each size of a bank, and the ratio to one head."""
+    with tempfile.TemporaryDirectory() as name:
+        train, validation = _features(Path(name) / "train", NUM_IMAGES), _features(Path(name) / "validation", 300)
+        seconds: dict[int, list[float]] = {1: [], 8: [], 64: []}
+        _fit(1, train, validation)  # the first pays for tracing and threads
+        for _ in range(ROUNDS):
+            for count, found in seconds.items():
+                found.append(_fit(count, train, validation))
+    return [
+        {
+            "heads": count,
+            "seconds": statistics.median(found),
+            "times one head": statistics.median(each / one for each, one in zip(found, seconds[1], strict=True)),
+        }
+        for count, found in seconds.items()
+    ]
+
+
+def _features(folder: Path, count: int) -> Features:
+    rng = np.random.default_rng(count)
+    labels = rng.integers(NUM_CLASSES, size=count)
+    examples = [
+        Example(path="", label=int(label), split="train", sha256=hashlib.sha256(f"{number}".encode()).hexdigest(), source="")
+        for number, label in enumerate(labels)
+    ]
+    centres = np.random.default_rng(0).normal(size=(NUM_CLASSES, NUM_FEATURES))
+    store = Store(folder)
+    rows = centres[labels] + 6 * rng.normal(size=(count, NUM_FEATURES))
+    store.add([key(each.sha256, 0) for each in examples], rows.astype(np.float16))
+    return Features((store, store), examples, 1)
+
+
+def _fit(count: int, train: Features, validation: Features) -> float:
+    chosen = tuple(Candidate(l2=10.0 ** -(number % 8), learning_rate=1e-4, dropout=0.0, seed=number) for number in range(count))
+    fitted = fit_heads(
+        HEADS["linear"],
+        chosen,
+        train=train,
+        validation=validation,
+        num_classes=NUM_CLASSES,
+        optimizer="adam",
+        epochs=EPOCHS,
+        class_weights=None,
+        seed=0,
+        reporter=Silent(),
+    )
+    assert len(fitted.history) == EPOCHS
+    return fitted.seconds
