@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from models.weights import cached, keras_home, missing_weights, weights_file
@@ -29,7 +29,7 @@ _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 def build_backbone(
     backbone: Backbone,
     *,
-    weights: Literal["imagenet", "none"] | Path = "imagenet",
+    weights: str | Path = "imagenet",
     image_size: int | None = None,
 ) -> keras.Model:
     """Build an entry of `BACKBONES`.
@@ -56,9 +56,9 @@ def build_backbone(
     if weights == "imagenet":
         return _imagenet(backbone, size)
     model = _construct(backbone, size, None)
-    if isinstance(weights, Path):
-        _load_weights(model, weights, backbone)
-    _complete_scaling(model, backbone, from_file=isinstance(weights, Path))
+    if weights != "none":
+        _load_weights(model, Path(weights), backbone)
+    _complete_scaling(model, backbone, from_file=weights != "none")
     return model
 
 

@@ -190,14 +190,15 @@ def _passages(below: Mapping[Operation, list[Operation]]) -> list[tuple[str, lis
     order = list(below)
     last_use = {source: place for place, operation in enumerate(order) for source in below[operation]}
     found: list[tuple[str, list[Operation]]] = []
-    open_until, name = 0, ""
+    name = ""
     for place, operation in enumerate(order):
-        heavy = any(len(weight.shape) > 1 for weight in getattr(operation, "weights", ()))
-        if heavy and name and open_until <= place:
-            found.append((name, below[operation]))
+        if not any(len(weight.shape) > 1 for weight in getattr(operation, "weights", ())):
+            continue
+        passing = [source for source in order[:place] if last_use.get(source, -1) >= place]
+        if name and len(passing) == 1:
+            found.append((name, passing))
             name = ""
-        name = name or (operation.name if heavy else "")
-        open_until = max(open_until, last_use.get(operation, place))
+        name = name or operation.name
     return [*found, (name or "all", [])]
 
 

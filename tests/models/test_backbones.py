@@ -246,9 +246,10 @@ def test_weights_that_do_not_fit_are_a_user_error(suffix: str, tmp_path: Path) -
     assert f"`{file}`" in caught.value.message and "\n" not in caught.value.message
 
 
-def test_missing_weights_file_is_a_user_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [str, Path])
+def test_missing_weights_file_is_a_user_error(kind: type[str] | type[Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere\.h5` does not exist"):
-        build_backbone(BACKBONES["mobilenet_v2_0.35"], weights=tmp_path / "nowhere.h5")
+        build_backbone(BACKBONES["mobilenet_v2_0.35"], weights=kind(tmp_path / "nowhere.h5"))
 
 
 def classifier(*layers: Any, shape: tuple[int | None, ...] = (24, 24, 3)) -> Any:

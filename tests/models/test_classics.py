@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.backbones import build_backbone
+from models.classics import local_response
+from models.zoo import BACKBONES
+
+CLASSICS = ["lenet5", "alexnet", "alexnet_bn", "zfnet", "zfnet_bn", "googlenet", "googlenet_bn", "small_cnn"]
+
+
+def build(name: str, size: int | None = None) -> Any:
+    return build_backbone(BACKBONES[name], weights="none", image_size=size)
+
+
+def shapes(model: Any, *names: str) -> list[tuple[int, ...]]:
+    return [model.get_layer(name).output.shape[1:] for name in names]
+
+
+def parameters(model: Any, *names: str) -> list[int]:
+    return [model.get_layer(name).count_params() for name in names]
+
+
+def test_lenet5_is_the_one_of_1998() -> None:
+    model = build("lenet5")
+    names = ("block1_c1", "block1_s2_gain", "block2_c3", "block2_s4_gain", "block3_c5", "block4_f6")
+    assert shapes(model, *names) == [(28, 28, 6), (14, 14, 6), (10, 10, 16), (5, 5, 16), (1, 1, 120), (84,)]
+    assert parameters(model, *(name for name in names if name != "block2_c3")) == [156, 12, 32, 48_120, 10_164]
+    partial = parameters(model, *(f"block2_c3_{number:02d}" for number in range(16)))
+    # Table I: six maps see three maps, nine see four, one sees all six.
+    assert partial == [76] * 6 + [101] * 9 + [151] and sum(partial) == 1_516
+    assert model.count_params() == 60_000
+
+
+def test_lenet5_connects_c3_as_in_table_1() -> None:
+    model = build("lenet5")
+    import keras
+
+    sources = [model.get_layer(f"block2_c3_{number:02d}").input._keras_history.operation for number in range(16)]
+    seen = {tuple(operation._inbound_nodes[0].arguments.args[1]) for operation in sources}
+    assert isinstance(sources[0], keras.Operation) and len(seen) == 16
+    counts = [sum(each in group for group in seen) for each in range(6)]
+    assert counts == [10] * 6  # each map of S2 feeds ten of C3
+
+
+def test_lenet5_sees_grey_with_white_below_zero() -> None:
+    import keras
+
+    model = build("lenet5")
+    scaled = keras.Model(model.inputs[0], model.get_layer("scaling").output)
+    ends = scaled(np.stack([np.zeros((32, 32, 3)), np.full((32, 32, 3), 255.0)]).astype("float32"))
+    np.testing.assert_allclose(np.asarray(ends)[:, 0, 0, 0], [1.175, -0.1], atol=1e-3)
+
+
+def test_alexnet_is_the_one_of_2012() -> None:
+    model = build("alexnet")
+    names = "block1_conv block1_pool block2_conv block2_pool block3_conv block4_conv block5_conv block5_pool"
+    assert shapes(model, *names.split()) == [
+        *((55, 55, 96), (27, 27, 96), (27, 27, 256), (13, 13, 256)),
+        *((13, 13, 384), (13, 13, 384), (13, 13, 256), (6, 6, 256)),
+    ]
+    assert shapes(model, "block6_dense", "block7_dense") == [(4096,), (4096,)]
+    assert parameters(model, "block1_conv", "block2_conv_a", "block3_conv", "block4_conv_b", "block5_conv_a") == [
+        *(34_944, 153_728, 885_120, 331_968, 221_312)
+    ]
+    assert model.count_params() + 4096 * 1000 + 1000 == BACKBONES["alexnet"].parameters == 60_965_224
+    assert {model.get_layer(f"block{number}_dropout").rate for number in (6, 7)} == {0.5}
+
+
+def test_zfnet_is_the_one_of_2013() -> None:
+    model = build("zfnet")
+    names = "block1_conv block1_pool block2_conv block2_pool block3_conv block4_conv block5_conv block5_pool"
+    assert shapes(model, *names.split()) == [
+        *((110, 110, 96), (55, 55, 96), (26, 26, 256), (13, 13, 256)),
+        *((13, 13, 384), (13, 13, 384), (13, 13, 256), (6, 6, 256)),
+    ]
+    assert model.count_params() + 4096 * 1000 + 1000 == BACKBONES["zfnet"].parameters == 62_357_608
+
+
+def test_googlenet_is_the_one_of_2014() -> None:
+    model = build("googlenet")
+    names = "conv1_7x7 pool1 conv2_3x3 pool2 inception_3a_concat inception_3b_concat pool3 inception_4a_concat"
+    assert shapes(model, *names.split()) == [
+        *((112, 112, 64), (56, 56, 64), (56, 56, 192), (28, 28, 192)),
+        *((28, 28, 256), (28, 28, 480), (14, 14, 480), (14, 14, 512)),
+    ]
+    assert shapes(model, "inception_4e_concat", "inception_5b_concat") == [(14, 14, 832), (7, 7, 1024)]
+    assert model.count_params() + 1024 * 1000 + 1000 == BACKBONES["googlenet"].parameters == 6_998_552
+    # 22 layers with weights in depth: 3 before the modules, 2 in each of 9, and the classifier.
+    assert sum(layer.name.startswith("conv") and bool(layer.weights) for layer in model.layers) + 2 * 9 + 1 == 22
+
+
+def test_local_response_is_the_formula_of_the_paper() -> None:
+    maps = np.random.default_rng(0).normal(0, 30, (2, 3, 3, 9)).astype("float32")
+    wanted = np.empty_like(maps)
+    for place in range(9):
+        window = maps[..., max(0, place - 2) : place + 3].astype("float64")
+        wanted[..., place] = maps[..., place] / (2 + 1e-4 * (window**2).sum(-1)) ** 0.75
+    np.testing.assert_allclose(local_response(maps), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CLASSICS)
+def test_batch_normalisation_is_a_choice(name: str) -> None:
+    from keras import layers
+
+    backbone = BACKBONES[name]
+    model = build(name, backbone.family.min_size)
+    norms = sum(isinstance(layer, layers.BatchNormalization) for layer in model.layers)
+    assert (norms > 0) == backbone.batch_norm == (name.endswith("_bn") or name == "small_cnn")
+    if name.endswith("_bn"):
+        biased = [layer for layer in model.layers if isinstance(layer, layers.Dense) and layer.use_bias]
+        assert not biased and not any(operation.name.startswith("power") for operation in model.operations)
+
+
+@pytest.mark.parametrize("name", CLASSICS)
+def test_the_smallest_input_is_the_smallest(name: str) -> None:
+    from models import backbones
+
+    backbone = BACKBONES[name]
+    features = build(name, backbone.family.min_size).output_shape[1:]
+    assert all(side > 0 for side in features)
+    if name not in ("googlenet", "googlenet_bn"):  # which pads all the way down; 32 is what makes sense
+        with pytest.raises(ValueError, match=r"[Nn]egative|must be|less than|Computed output size"):
+            backbones._construct(backbone, backbone.family.min_size - 1, None)
+
+
+@pytest.mark.parametrize("name", CLASSICS)
+def test_each_has_a_recipe_and_no_pretrained_weights(name: str) -> None:
+    backbone = BACKBONES[name]
+    assert backbone.recipe is not None and not backbone.pretrained
+    if backbone.family.name == "AlexNet":
+        assert backbone.recipe.optimizer == "sgd"
+        assert (backbone.recipe.learning_rate, backbone.recipe.batch_size) == (1e-2, 128)
+        assert (backbone.recipe.weight_decay, backbone.recipe.head_dropout) == (5e-4, 0.0)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "small_cnn", pytest.param("googlenet_bn", marks=pytest.mark.slow)])
+def test_it_learns(name: str) -> None:
+    """Two easy classes, a few steps: the loss falls well below chance."""
+    import keras
+
+    from models.classifier import build as join
+    from models.heads import HEADS, build_head
+
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    labels = np.arange(32) % 2
+    images = rng.uniform(0, 80, (32, 32, 32, 3)).astype("float32")
+    images[labels == 1, 8:24, 8:24] += 150
+    backbone = build(name, 32)
+    width = backbone.output_shape[-1]
+    model = join(backbone, build_head(HEADS["linear"], num_features=width, num_classes=2))
+    model.compile(keras.optimizers.SGD(1e-2, momentum=0.9), "sparse_categorical_crossentropy")
+    history = model.fit(images, labels, epochs=12, batch_size=16, verbose=0, shuffle=False).history["loss"]
+    assert history[-1] < 0.35 < history[0]
+
+
+def test_googlenet_trains_with_its_auxiliary_classifiers() -> None:
+    import keras
+
+    from models.classifier import build as join
+    from models.googlenet import with_auxiliaries
+    from models.heads import HEADS, build_head
+
+    classifier = join(build("googlenet", 96), build_head(HEADS["linear"], num_features=1024, num_classes=3))
+    whole, weights = with_auxiliaries(classifier)
+    assert weights == (1.0, 0.3, 0.3)
+    assert [output.shape for output in whole.outputs] == [(None, 3)] * 3
+    images = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype("float32")
+    np.testing.assert_allclose(whole(images)[0], classifier(images), atol=1e-6)
+    before = [np.array(value) for value in classifier.get_weights()]
+    whole.compile(
+        keras.optimizers.SGD(0.01),
+        ["sparse_categorical_crossentropy"] * 3,
+        loss_weights=[float(each) for each in weights],
+    )
+    labels = np.arange(4) % 3
+    whole.fit(images, [labels] * 3, verbose=0)
+    changed = [not np.array_equal(now, then) for now, then in zip(classifier.get_weights(), before, strict=True)]
+    assert all(changed)
+    assert whole.count_params() > classifier.count_params() == sum(value.size for value in before)
+
+
+def test_auxiliary_classifiers_have_the_shapes_of_the_paper() -> None:
+    from models.classifier import build as join
+    from models.googlenet import with_auxiliaries
+    from models.heads import HEADS, build_head
+
+    classifier = join(build("googlenet"), build_head(HEADS["linear"], num_features=1024, num_classes=1000))
+    whole, _ = with_auxiliaries(classifier)
+    for name in ("4a", "4d"):
+        assert whole.get_layer(f"auxiliary_{name}_conv").output.shape[1:] == (4, 4, 128)
+        assert whole.get_layer(f"auxiliary_{name}_dense").output.shape[1:] == (1024,)
