@@ -17,7 +17,7 @@ from pipelines.catalogue import Entry
 if TYPE_CHECKING:
     from models.anatomy import LayerFacts
 
-NAME_WIDTH = 22
+NAME_WIDTH = 20
 # Keras' longest class names, in the words of the field.
 _SHORT = {
     "BatchNormalization": "BatchNorm",
