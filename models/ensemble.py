@@ -145,8 +145,7 @@ class _Trunks:
 
 def _parts(member: keras.Model) -> tuple[keras.Model, keras.layers.Layer, keras.Model] | None:
     """Backbone, pooling and head of a model from `classifier.build`; None for any other."""
-    names = [each.name for each in member.layers]
-    if names[1:] != ["backbone", "pooling", "head"]:
+    if [each.name for each in member.layers[2:]] != ["pooling", "head"]:
         return None
     backbone, pooling, head = member.layers[1:]
     return backbone, pooling, head

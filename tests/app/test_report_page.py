@@ -22,6 +22,12 @@ ODD_NAMES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages show intervals; how good they are is asked elsewhere."""
+    monkeypatch.setattr("pipelines.metrics.RESAMPLES", 20)
+
+
 def judged(names: list[str], count: int, repeat: int = 1) -> Report:
     generator = np.random.default_rng(0)
     labels = np.arange(count) % len(names)
