@@ -47,17 +47,32 @@ def split_at(model: keras.Model, blocks_from_top: int | str) -> tuple[keras.Mode
 
 
 def boundary_layer(model: keras.Model, blocks_from_top: int | str) -> str:
-    """The name of the layer whose output feeds the top blocks (the uppermost one, where several do)."""
-    return str(_crossing(model, blocks_from_top)[-1]._keras_history.operation.name)
+    """Name the place that the top blocks take their input from: the block below them.
+
+    The same for one network in every process, so that activations can be cached under it. The names of Keras' layers
+    are not: `add_11` counts the additions made before it, of other networks too.
+
+    Raises:
+        UserError: there is no such block.
+        ValueError: there is nothing on one side of the boundary.
+    """
+    names, first = _boundary(model, blocks_from_top)
+    return names[first - 1]
+
+
+def _boundary(model: keras.Model, blocks_from_top: int | str) -> tuple[list[str], int]:
+    """The names of the blocks, and which is the lowest above the boundary."""
+    names = [name for name, _ in divide(model)]
+    first = first_trained(names, blocks_from_top)
+    if first in (0, len(names)):
+        raise ValueError(f"{blocks_from_top!r} of {len(names)} blocks leaves one side of the boundary empty")
+    return names, first
 
 
 def _crossing(model: keras.Model, blocks_from_top: int | str) -> list[keras.KerasTensor]:
     """The tensors that go from below the boundary to above it, in the order in which they are made."""
-    parts = divide(model)
-    first = first_trained([name for name, _ in parts], blocks_from_top)
-    if first in (0, len(parts)):
-        raise ValueError(f"{blocks_from_top!r} of {len(parts)} blocks leaves one side of the boundary empty")
-    upper = {operation for _, members in parts[first:] for operation in members}
+    _, first = _boundary(model, blocks_from_top)
+    upper = {operation for _, members in divide(model)[first:] for operation in members}
     below = graph(model)
     nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
     found: dict[int, keras.KerasTensor] = {}

@@ -44,10 +44,17 @@ def test_the_upper_half_trains_what_is_above_the_boundary(name: str) -> None:
     assert lower.trainable_variables == []
 
 
-def test_boundary_is_the_layer_below() -> None:
+def test_boundary_is_named_after_the_block_below() -> None:
     model = build_backbone(BACKBONES["resnet50"], weights="none", image_size=32)
-    assert boundary_layer(model, 3) == boundary_layer(model, "conv5") == "conv4_block6_out"
+    assert boundary_layer(model, 3) == boundary_layer(model, "conv5") == "conv4_block6"
     assert split_at(model, "conv5")[0].output_shape == (None, 2, 2, 1024)
+
+
+def test_names_of_boundaries_do_not_count_what_was_built_before() -> None:
+    first, second = (build_backbone(BACKBONES["xception"], weights="none", image_size=71) for _ in range(2))
+    places = range(1, len(divide(first)))
+    assert [boundary_layer(first, count) for count in places] == [boundary_layer(second, count) for count in places]
+    assert len({boundary_layer(first, count) for count in places}) == len(places)
 
 
 @pytest.mark.parametrize("spec", [0, "all", 3, "block1"])
