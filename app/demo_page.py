@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def demo_page(demo: Demo) -> tuple[RenderableType, ...]:
-    """The two ways to learn the digits 5 to 9 side by side, then a matrix, a prediction, an export, what to type next."""
+    """Two ways to learn the digits 5 to 9 side by side, a matrix, a prediction, an export, and what to type next."""
     prediction, exported = demo.prediction, demo.exported
     candidates = ", ".join(f"{label} {share:.3f}" for label, share in prediction.top_k)
     images = demo.transfer.images

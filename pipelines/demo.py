@@ -25,8 +25,8 @@ from pipelines.train import train
 
 if TYPE_CHECKING:
     from pipelines.export import Exported
-    from pipelines.rows import Prediction
     from pipelines.report import Report
+    from pipelines.rows import Prediction
 
 BACKBONE = "small_cnn"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -77,7 +77,8 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
     reporter.note(f"2/5  the digits 0 to 4: {BACKBONE} learns from scratch")
     base = str(folder / "runs" / "zero-to-four")
     learned = train(
-        TrainSpec(data=str(first), out=base, backbone=BACKBONE, weights="none", epochs=12, patience=6), reporter=reporter
+        TrainSpec(data=str(first), out=base, backbone=BACKBONE, weights="none", epochs=12, patience=6),
+        reporter=reporter,
     )
 
     reporter.note("3/5  the digits 5 to 9, 20 pictures a class: a new head on that frozen base")
@@ -111,7 +112,9 @@ def _fresh(folder: Path, *, force: bool) -> Path:
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         ours = (folder / "digits").is_dir() and (folder / "runs").is_dir()
         if not (force and ours):
-            raise UserError(f"`{folder}` is there already", "choose another --out, or replace an earlier demo with --force")
+            raise UserError(
+                f"`{folder}` is there already", "choose another --out, or replace an earlier demo with --force"
+            )
         import shutil
 
         shutil.rmtree(folder)
@@ -138,5 +141,3 @@ def _write_digits(folder: Path) -> tuple[Path, Path]:
         grey = np.round(pixels * 255 / 16).astype(np.uint8)
         Image.fromarray(grey).resize((32, 32), Image.Resampling.BICUBIC).save(place / f"digit-{number:04}.png")
     return first, second
-
-

@@ -1,6 +1,6 @@
 """The story of an evaluation: a run, labelled images, and what the run is worth on them.
 
-    headstart evaluate runs/photos photos/ --split test
+headstart evaluate runs/photos photos/ --split test
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def evaluate(
     dataset = check(listing, for_training=False, reporter=say)
     chosen, part, remarks = _choose(dataset, divided=divided, run=run, names=manifest.class_names, split=split)
     if not chosen:
-        raise UserError(f"`{data}` has no image in the part `{part}`", "name another part with --split, or `--split all`")
+        raise UserError(
+            f"`{data}` has no image in the part `{part}`", "name another part with --split, or `--split all`"
+        )
     examples = [replace(each, label=alignment.labels[each.label]) for each in chosen]
     for line in (*alignment.remarks, *remarks):
         say.note(line)
@@ -113,8 +115,12 @@ def _choose(
     remarks = []
     left_out = len(dataset.examples) - len(chosen)
     if split == "auto" and not divided and left_out:
-        remarks.append(f"{left_out:,} images that the run was trained or chosen on are left out; --split all judges them too")
+        remarks.append(
+            f"{left_out:,} images that the run was trained or chosen on are left out; --split all judges them too"
+        )
     seen = sum(known.get(each.sha256) in SPLITS[:2] for each in chosen)
     if seen:
-        remarks.append(f"{seen:,} of {len(chosen):,} images took part in the run's training: these figures are too good")
+        remarks.append(
+            f"{seen:,} of {len(chosen):,} images took part in the run's training: these figures are too good"
+        )
     return chosen, part, tuple(remarks)

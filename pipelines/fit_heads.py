@@ -280,5 +280,3 @@ def _record(epoch: int, values: Floats) -> dict[str, Any]:
         "validation_loss": found,
         "validation_accuracy": accuracy,
     }
-
-

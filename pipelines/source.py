@@ -93,12 +93,17 @@ def find_source(name: str, weights: str) -> Source:
 
 def _own(name: str, path: Path, weights: str) -> Source:
     if weights != "imagenet":
-        raise UserError(f"--weights `{weights}` does not go with a backbone of one's own", "its weights are in the file: leave --weights away")
+        raise UserError(
+            f"--weights `{weights}` does not go with a backbone of one's own",
+            "its weights are in the file: leave --weights away",
+        )
     if path.is_dir():
         runs.read(path)
         return Source(name=name, backbone=None, weights=str(path / runs.MODEL))
     if not path.is_file():
-        raise UserError(f"no backbone at `{name}`: there is no such run or file", "`headstart backbones` lists the names")
+        raise UserError(
+            f"no backbone at `{name}`: there is no such run or file", "`headstart backbones` lists the names"
+        )
     if path.suffix != ".keras":
         raise UserError(f"`{name}` is no `.keras` file", "save the model with `model.save('name.keras')`")
     return Source(name=name, backbone=None, weights=name)

@@ -82,17 +82,17 @@ class Shard:
 def write_shard(folder: Path, keys: Sequence[bytes], rows: NDArray[np.float16]) -> Path:
     """Write rows (len(keys), row length) as a new shard of `folder`, atomically."""
     folder.mkdir(parents=True, exist_ok=True)
-    payload = np.ascontiguousarray(rows, np.float16)
+    payload = np.asarray(rows, np.float16).tobytes()
     block = b"".join(keys).ljust(_padded(len(keys) * KEY_BYTES), b"\0")
-    checksum = zlib.crc32(memoryview(payload).cast("B"), zlib.crc32(block))
-    fields = struct.pack("<8sIII", MAGIC, len(keys), payload.shape[1], checksum)
+    checksum = zlib.crc32(payload, zlib.crc32(block))
+    fields = struct.pack("<8sIII", MAGIC, len(keys), rows.shape[1], checksum)
     header = fields + struct.pack("<I", zlib.crc32(fields)) + bytes(HEADER.size - len(fields) - 4)
     handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
     try:
         with open(handle, "wb") as stream:
             stream.write(header)
             stream.write(block)
-            stream.write(memoryview(payload).cast("B"))
+            stream.write(payload)
             stream.flush()
             os.fsync(stream.fileno())
         final = folder / f"{time.time_ns():x}-{os.getpid():x}{ENDING}"

@@ -21,7 +21,6 @@ def cache(
 ) -> None:
     """Show or clear the cache of features; nothing in it cannot be computed again.
 
-    \b
     headstart cache
     headstart cache clear
     """

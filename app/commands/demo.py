@@ -12,12 +12,13 @@ from app.options import terminal_of
 def demo(
     context: typer.Context,
     *,
-    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the demo's images, runs and export.")] = "runs/demo",
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Folder for the demo's images, runs and export.")
+    ] = "runs/demo",
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo in --out.")] = False,
 ) -> None:
     """Train, judge, predict and export once, on handwritten digits: two minutes, no download.
 
-    \b
     headstart demo
     """
     terminal = terminal_of(context)

@@ -30,7 +30,6 @@ def evaluate(
 ) -> None:
     """Judge a run on labelled images.
 
-    \b
     headstart evaluate runs/photos photos/
     """
     terminal = terminal_of(context)

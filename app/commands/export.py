@@ -13,17 +13,20 @@ def export(
     context: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
     *,
-    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where the export goes; a SavedModel gets DIR/<version>/.")],
+    out: Annotated[
+        str, typer.Option("--out", metavar="DIR", help="Where the export goes; a SavedModel gets DIR/<version>/.")
+    ],
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", metavar="savedmodel|keras", show_default="savedmodel", help="May be given several times."),
+        typer.Option(
+            "--format", metavar="savedmodel|keras", show_default="savedmodel", help="May be given several times."
+        ),
     ] = None,
 ) -> None:
     """Export a run, load it again without headstart, and compare the two on real images.
 
     Exits with 3, leaving nothing behind, when they do not agree.
 
-    \b
     headstart export runs/photos --out exported --format savedmodel
     """
     terminal = terminal_of(context)

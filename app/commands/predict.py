@@ -16,7 +16,9 @@ def predict(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Images, folders of images, .txt lists of paths; - reads a list from stdin."),
+        typer.Argument(
+            metavar="PATH...", help="Images, folders of images, .txt lists of paths; - reads a list from stdin."
+        ),
     ],
     *,
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="How many classes a row lists.")] = 5,
@@ -31,7 +33,6 @@ def predict(
 
     Exits with 1 if any was unreadable, after all others were predicted.
 
-    \b
     headstart predict runs/photos holiday/ --format csv --out holiday.csv
     """
     terminal = terminal_of(context)

@@ -20,8 +20,8 @@ def train(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A folder with a subfolder a class, or with train/, validation/ and test/ of such; a CSV file with the "
-            "columns path,label[,split]; or tfds:NAME[:VERSION].",
+            help="A folder with a subfolder a class, or with train/, validation/ and test/ of such; a CSV file "
+            "with the columns path,label[,split]; or tfds:NAME[:VERSION].",
         ),
     ],
     *,
@@ -195,7 +195,6 @@ def train(
 ) -> None:
     """Train a classifier on your own pictures.
 
-    \b
     headstart train photos/ --backbone mobilenet_v2 --out runs/photos
     """
     terminal = terminal_of(context)

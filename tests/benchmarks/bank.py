@@ -43,7 +43,9 @@ def _features(folder: Path, count: int) -> Features:
     rng = np.random.default_rng(count)
     labels = rng.integers(NUM_CLASSES, size=count)
     examples = [
-        Example(path="", label=int(label), split="train", sha256=hashlib.sha256(f"{number}".encode()).hexdigest(), source="")
+        Example(
+            path="", label=int(label), split="train", sha256=hashlib.sha256(f"{number}".encode()).hexdigest(), source=""
+        )
         for number, label in enumerate(labels)
     ]
     centres = np.random.default_rng(0).normal(size=(NUM_CLASSES, NUM_FEATURES))
@@ -54,7 +56,9 @@ def _features(folder: Path, count: int) -> Features:
 
 
 def _fit(count: int, train: Features, validation: Features) -> float:
-    chosen = tuple(Candidate(l2=10.0 ** -(number % 8), learning_rate=1e-4, dropout=0.0, seed=number) for number in range(count))
+    chosen = tuple(
+        Candidate(l2=10.0 ** -(number % 8), learning_rate=1e-4, dropout=0.0, seed=number) for number in range(count)
+    )
     fitted = fit_heads(
         HEADS["linear"],
         chosen,

@@ -29,14 +29,21 @@ def main() -> None:
 
     def load(part: str) -> object:
         return keras.utils.image_dataset_from_directory(
-            f"{arguments.data}/{part}", image_size=(224, 224), batch_size=64, shuffle=part == "train", seed=0, verbose=False
+            f"{arguments.data}/{part}",
+            image_size=(224, 224),
+            batch_size=64,
+            shuffle=part == "train",
+            seed=0,
+            verbose=False,
         )
 
     train, validation, test = load("train"), load("validation"), load("test")
     num_classes = len(train.class_names)  # type: ignore[attr-defined]
     train, validation, test = (each.prefetch(2) for each in (train, validation, test))  # type: ignore[attr-defined]
 
-    base = getattr(keras.applications, arguments.backbone)(weights="imagenet", input_shape=(224, 224, 3), include_top=False)
+    base = getattr(keras.applications, arguments.backbone)(
+        weights="imagenet", input_shape=(224, 224, 3), include_top=False
+    )
     base.trainable = False
     inputs = keras.Input((224, 224, 3))
     x = keras.layers.RandomFlip("horizontal")(inputs)

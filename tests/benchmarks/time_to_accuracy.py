@@ -37,7 +37,11 @@ def measure() -> list[dict[str, object]]:
         ratios = [each["guide"]["seconds"] / each[what]["seconds"] for each in found]
         rows.append(
             {
-                "what": {"guide": f"the guide's script, {epochs} epochs", "cold": "headstart, cold cache", "warm": "warm cache"}[what],
+                "what": {
+                    "guide": f"the guide's script, {epochs} epochs",
+                    "cold": "headstart, cold cache",
+                    "warm": "warm cache",
+                }[what],
                 "seconds": statistics.median(seconds),
                 "test accuracy": statistics.median(each[what]["accuracy"] for each in found),
                 "times faster": statistics.median(ratios),
@@ -52,9 +56,19 @@ def _pair(folder: Path, home: Path, data: str, epochs: int) -> dict[str, dict[st
     environment = {**os.environ, "KERAS_HOME": str(home), "HEADSTART_CACHE": str(folder / "cache")}
     cold = _headstart(folder / "cold", data, environment)
     warm = _headstart(folder / "warm", data, environment)
-    command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("plain_guide.py")), data, "--epochs", str(epochs)]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(Path(__file__).with_name("plain_guide.py")),
+        data,
+        "--epochs",
+        str(epochs),
+    ]
     began = time.monotonic()
-    out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    out = subprocess.run(
+        command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     guide = json.loads(out.stdout.splitlines()[-1]) | {"seconds": time.monotonic() - began}
     return {"guide": guide, "cold": cold, "warm": warm}
 

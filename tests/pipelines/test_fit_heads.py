@@ -44,7 +44,9 @@ def _features(folder: Path, count: int, seed: int, views: int = 1, noise: float 
     return Features(stores, examples, views)
 
 
-def _fit(train: Features, validation: Features, *, head: str = "linear", count: int = 16, **values: object) -> FittedHeads:
+def _fit(
+    train: Features, validation: Features, *, head: str = "linear", count: int = 16, **values: object
+) -> FittedHeads:
     options = {"l2": None, "learning_rate": None, "dropout": None} | values
     chosen = candidates(
         HEADS[head],
@@ -81,7 +83,9 @@ def test_the_best_head_is_as_good_as_the_best_of_a_grid_of_logistic_regressions(
     peers = []
     for strength in (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0):
         peer = LogisticRegression(C=strength, max_iter=1000).fit(scaler.transform(_rows(train)), train.labels)
-        losses = [log_loss(part.labels, peer.predict_proba(scaler.transform(_rows(part)))) for part in (validation, test)]
+        losses = [
+            log_loss(part.labels, peer.predict_proba(scaler.transform(_rows(part)))) for part in (validation, test)
+        ]
         peers.append(losses)
     assert found <= min(peers)[1] + 0.01
     # The grid matters: the strengths give different heads, and the best is not the last.
@@ -158,7 +162,9 @@ def test_a_constant_feature_does_no_harm(tmp_path: Path) -> None:
     shifted = _rows(part).copy()
     shifted[:, 2] = 1e-3  # a feature that never moved in training
     np.testing.assert_allclose(
-        fitted.heads[fitted.best].predict_on_batch(shifted), fitted.heads[fitted.best].predict_on_batch(_rows(part)), atol=1e-2
+        fitted.heads[fitted.best].predict_on_batch(shifted),
+        fitted.heads[fitted.best].predict_on_batch(_rows(part)),
+        atol=1e-2,
     )
 
 
@@ -176,7 +182,13 @@ def test_a_constant_feature_does_no_harm(tmp_path: Path) -> None:
 def test_a_bank_holds_as_many_heads_as_differ(head: str, count: int, values: dict[str, float], expected: int) -> None:
     options = {"l2": None, "learning_rate": None, "dropout": None} | values
     chosen = candidates(
-        HEADS[head], count=count, num_features=8, num_classes=3, seed=1, optimizer="adam", **options  # type: ignore[arg-type]
+        HEADS[head],
+        count=count,
+        num_features=8,
+        num_classes=3,
+        seed=1,
+        optimizer="adam",
+        **options,
     )
     assert len(chosen) == expected == len(set(chosen))
     for name, value in values.items():

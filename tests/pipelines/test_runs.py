@@ -137,7 +137,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_a_split_keeps_every_name(tmp_path: Path) -> None:
-    names = ("/p/new\nline.jpg", "/p/comma,quote\".jpg", "/p/not-utf8-\udcff.jpg")
+    names = ("/p/new\nline.jpg", '/p/comma,quote".jpg', "/p/not-utf8-\udcff.jpg")
     examples = tuple(
         Example(path=name, label=number % 2, split="train", sha256=f"{number:064}", source=name)
         for number, name in enumerate(names)

@@ -150,8 +150,6 @@ def test_clearing_removes_what_was_listed(tmp_path: Path, monkeypatch: pytest.Mo
     path = write_shard(tmp_path / "features" / "base" / "clean-float32", _keys("a"), _rows(1))
     size = path.stat().st_size
     held = cache.contents()
-    assert [(each.name, each.files, each.size) for each in held] == [
-        ("features base: clean-float32", 1, size)
-    ]
+    assert [(each.name, each.files, each.size) for each in held] == [("features base: clean-float32", 1, size)]
     assert cache.clear() == size
     assert cache.contents() == []
