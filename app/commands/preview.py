@@ -1,0 +1,50 @@
+"""`headstart preview`: what an augmentation policy does to one's own pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.options import terminal_of
+
+
+def preview(
+    context: typer.Context,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled images, as for train.")],
+    *,
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="The picture to write, .png or .jpg.")],
+    augment: Annotated[
+        str, typer.Option("--augment", metavar="POLICY", help="none, light, medium, strong, or a TOML file.")
+    ] = "light",
+    no_flip: Annotated[bool, typer.Option("--no-flip", help="Never mirror: for text and the like.")] = False,
+    rotate90: Annotated[
+        bool, typer.Option("--rotate90", help="Turn by quarters too: where up means nothing, as from the air.")
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Leave colours alone: where they tell the classes apart.")
+    ] = False,
+    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Images of each class.")] = 2,
+    size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of one view, pixels.")] = 160,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the views, as in a training.")] = 0,
+) -> None:
+    """Draw images and eight augmented views of each, to see what a policy does before training with it.
+
+    headstart preview photos/ --augment strong --out grid.png
+    """
+    terminal = terminal_of(context)
+    from pipelines.policies import Switches
+    from pipelines.preview import preview as draw
+
+    drawn = draw(
+        data,
+        out,
+        policy=augment,
+        switches=Switches(no_flip=no_flip, rotate90=rotate90, no_color=no_color),
+        size=size,
+        per_class=per_class,
+        seed=seed,
+        reporter=terminal,
+    )
+    terminal.note(f"{drawn.rows} images of {drawn.classes} classes, the original on the left")
+    terminal.data(str(drawn.path))

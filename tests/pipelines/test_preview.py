@@ -1,0 +1,69 @@
+"""A preview shows the clean image, then views that differ; the same seed draws the same picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import UserError
+from pipelines.policies import Switches
+from pipelines.preview import GAP, NUM_VIEWS, preview
+
+SIZE = 32
+
+
+def _cells(path: Path, rows: int) -> np.ndarray:
+    """(rows, views, side, side, 3) of a preview's picture."""
+    grid = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    step = SIZE + GAP
+    assert grid.shape == (rows * step + GAP, (NUM_VIEWS + 1) * step + GAP, 3)
+    return np.stack(
+        [
+            [grid[row * step + GAP :, column * step + GAP :][:SIZE, :SIZE] for column in range(NUM_VIEWS + 1)]
+            for row in range(rows)
+        ]
+    )
+
+
+def _draw(data: Path, out: Path, policy: str = "light", seed: int = 0, **switches: bool) -> np.ndarray:
+    drawn = preview(
+        str(data), str(out), policy=policy, switches=Switches(**switches), size=SIZE, per_class=1, seed=seed
+    )
+    assert (drawn.rows, drawn.classes) == (3, 3)
+    return _cells(out, drawn.rows)
+
+
+def test_the_original_comes_first_and_every_view_is_another(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = image_folder("data", per_class=2, size=SIZE)
+    cells = _draw(data, tmp_path / "grid.png")
+    for row, name in enumerate(("circle", "square", "triangle")):
+        original = np.asarray(Image.open(data / name / f"{name}-000.png")).astype(int)
+        assert np.abs(cells[row, 0] - original).mean() < 1
+        for one in range(NUM_VIEWS + 1):
+            for other in range(one):
+                assert np.abs(cells[row, one] - cells[row, other]).mean() > 1
+    again = _draw(data, tmp_path / "again.png")
+    np.testing.assert_array_equal(cells, again)
+    assert np.abs(cells[:, 1:] - _draw(data, tmp_path / "other.png", seed=1)[:, 1:]).mean() > 1
+
+
+def test_without_augmentation_all_views_are_the_original(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    cells = _draw(image_folder("data", per_class=2, size=SIZE), tmp_path / "grid.png", policy="none")
+    assert (cells == cells[:, :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("out", "policy", "words"),
+    [("grid.gif", "light", "grid.gif"), ("nowhere/grid.png", "light", "nowhere"), ("grid.png", "lihgt", "lihgt")],
+)
+def test_what_cannot_be_drawn_is_refused(
+    out: str, policy: str, words: str, image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = image_folder("data", per_class=2)
+    with pytest.raises(UserError, match=words):
+        preview(str(data), str(tmp_path / out), policy=policy, switches=Switches())
+    assert not (tmp_path / out).exists()
