@@ -37,7 +37,7 @@ def head_on_features(work: Work) -> Outcome:
     """Compute each view of each image once and fit a bank of heads on the features."""
     spec, dataset = work.spec, work.dataset
     stage = stages_of(spec, untrained=False)[0]
-    backbone = _Lazy(work)
+    backbone = LazyBackbone(work)
     views = Views(
         count=spec.views or default_views(spec.augment),
         policy=spec.augment,
@@ -82,16 +82,16 @@ def head_on_features(work: Work) -> Outcome:
     model = build(backbone.model, head, pooling=spec.pooling)
     judged = {"validation": (fitted.validation[fitted.best], validation.labels)}
     if "test" in found.parts:
-        judged["test"] = (_head_answers(head, found.parts["test"]), found.parts["test"].labels)
+        judged["test"] = (head_answers(head, found.parts["test"]), found.parts["test"].labels)
     keep_bank(work, fitted)
     agreement = _agreement(work, model, judged["validation"][0])
     return Outcome(
         model=model,
         answers=judged,
         history=list(fitted.history),
-        stages=[_head_record(stage, fitted)],
+        stages=[head_record(stage, fitted)],
         backbone=backbone.record(),
-        notes=_notes(found),
+        notes=notes_of(found),
         extra={"features": found.record, "engine": found.engine, "agreement": agreement, "bank": list(fitted.rows)},
     )
 
@@ -151,7 +151,7 @@ def keep_bank(work: Work, fitted: FittedHeads) -> None:
         np.savez(stream, **arrays)
 
 
-class _Lazy:
+class LazyBackbone:
     """The backbone, built when it is first needed: on a warm cache that is after the heads are fitted."""
 
     def __init__(self, work: Work) -> None:
@@ -166,12 +166,14 @@ class _Lazy:
 
     @property
     def model(self) -> Model:
+        """The backbone, frozen."""
         if self._model is None:
             self._model = self.work.source.build(self.work.spec.image_size)
             freeze(self._model)
         return self._model
 
     def base(self) -> Base:
+        """What its features are cached under."""
         return Base(
             backbone=self.work.source.name,
             weights_sha256=weights_digest(self.work.source.weights_path()),
@@ -181,6 +183,7 @@ class _Lazy:
         )
 
     def record(self) -> dict[str, Any]:
+        """What run.json says of it."""
         base = self.base()
         return {**self.work.source.record(self.model), "weights_sha256": base.weights_sha256}
 
@@ -250,7 +253,8 @@ def _answer_parts(work: Work, model: Model, size: int) -> dict[str, Answers]:
     }
 
 
-def _head_answers(head: Model, part: Any) -> Floats:
+def head_answers(head: Model, part: Any) -> Floats:
+    """What a head says of the clean views of a part: (images, classes)."""
     return np.concatenate([np.asarray(head.predict_on_batch(rows)) for _, rows in part.pieces(1024)])
 
 
@@ -268,12 +272,14 @@ def _agreement(work: Work, model: Model, fast: Floats) -> dict[str, Any]:
     }
 
 
-def _notes(found: Collected) -> list[str]:
+def notes_of(found: Collected) -> list[str]:
+    """What the user should know of the features."""
     damaged = found.record["damaged_shards"]
     return [f"{damaged} damaged shards of the feature cache were computed again"] if damaged else []
 
 
-def _head_record(stage: Stage, fitted: FittedHeads) -> dict[str, Any]:
+def head_record(stage: Stage, fitted: FittedHeads) -> dict[str, Any]:
+    """What run.json says of the best head of a bank."""
     lead = fitted.rows[0]
     return {
         "name": stage.name,

@@ -46,14 +46,14 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
         UserError: something the user can mend: the data, the weights, the folder.
     """
     say = reporter or Silent()
-    clock = _Clock()
+    clock = Clock()
 
     # Everything that can be wrong and needs no TensorFlow is found before it is imported.
-    head = _head(spec)
+    head = head_of(spec)
     from pipelines.source import find_source
 
     source = find_source(spec.backbone, spec.weights)
-    _refuse_nonsense(spec, source)
+    refuse_nonsense(spec, source)
     listing = scan(spec.data, reporter=say)
     folder, resumed = runs.open_new(spec.out, asdict(spec), force=force)
     if resumed:
@@ -68,11 +68,18 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     runs.write_split(folder, dataset)
     clock.lap("check")
 
+    work = Work(spec=spec, head=head, source=source, dataset=dataset, folder=folder, reporter=say)
+    return train_checked(work, clock)
+
+
+def train_checked(work: Work, clock: Clock) -> runs.Manifest:
+    """Train on images that are checked and divided, and complete the run in `work.folder`."""
+    spec, dataset, folder = work.spec, work.dataset, work.folder
+
     # The backbone gets a new head: on features computed once, or on fresh views of the pixels.
     import keras
 
     keras.utils.set_random_seed(spec.seed)
-    work = Work(spec=spec, head=head, source=source, dataset=dataset, folder=folder, reporter=say)
     outcome = _train_stages(work)
     clock.lap("train")
 
@@ -84,8 +91,8 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
         for part, (probabilities, labels) in outcome.answers.items()
     }
     runs.save_model(outcome.model, folder)
-    runs.write_csv(folder / "history.csv", *_table(outcome.history))
-    manifest = _manifest(work, outcome, metrics)
+    runs.write_csv(folder / "history.csv", *history_table(outcome.history))
+    manifest = manifest_of(work, outcome, metrics)
     clock.lap("save")
     manifest = replace(manifest, seconds=clock.laps)
     runs.finish(folder, manifest)
@@ -157,7 +164,8 @@ def class_weights(dataset: Dataset, policy: str) -> NDArray[np.float32] | None:
     return np.asarray(compute_class_weight("balanced", classes=numbers, y=labels), np.float32)
 
 
-def _head(spec: TrainSpec) -> Head:
+def head_of(spec: TrainSpec) -> Head:
+    """The head that a spec asks for."""
     head = lookup(HEADS, spec.head, "head")
     if spec.hidden is not None:
         if not head.hidden:
@@ -166,7 +174,8 @@ def _head(spec: TrainSpec) -> Head:
     return head
 
 
-def _refuse_nonsense(spec: TrainSpec, source: Source) -> None:
+def refuse_nonsense(spec: TrainSpec, source: Source) -> None:
+    """Refuse options that do not go together."""
     lookup(dict.fromkeys(ENGINES), spec.engine, "engine")
     find_policy(spec.augment)
     if source.untrained and spec.fine_tune is not None:
@@ -178,7 +187,8 @@ def _refuse_nonsense(spec: TrainSpec, source: Source) -> None:
         raise UserError("several views of an image need an augmentation policy", "add --augment light, or leave --views away")
 
 
-def _manifest(work: Work, outcome: Outcome, metrics: dict[str, Any]) -> runs.Manifest:
+def manifest_of(work: Work, outcome: Outcome, metrics: dict[str, Any]) -> runs.Manifest:
+    """What is kept of a training."""
     dataset, names = work.dataset, work.dataset.class_names
     counts = {part: _counts(dataset.part(part), names) for part in SPLITS if dataset.part(part)}
     return runs.Manifest(
@@ -209,13 +219,13 @@ def _counts(examples: Sequence[Example], names: tuple[str, ...]) -> dict[str, in
     return counts
 
 
-def _table(history: list[dict[str, Any]]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+def history_table(history: list[dict[str, Any]]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """History records as a header and rows."""
     header = tuple(dict.fromkeys(name for record in history for name in record))
     return header, [tuple(record.get(name, "") for name in header) for record in history]
 
 
-class _Clock:
+class Clock:
     """Wall time from lap to lap, in seconds."""
 
     def __init__(self) -> None:
@@ -223,6 +233,7 @@ class _Clock:
         self._last = time.monotonic()
 
     def lap(self, name: str) -> None:
+        """End a phase."""
         now = time.monotonic()
         self.laps[name] = round(now - self._last, 2)
         self._last = now
