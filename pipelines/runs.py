@@ -1,11 +1,14 @@
 """A run: what one training leaves on disk.
 
-    RUN/model.keras   pixels in [0, 255] -> probabilities
-    RUN/run.json      the manifest, written last: a run is complete when it is there
-    RUN/split.csv     every image with its class, its part and its hash
-    RUN/history.csv   one line an epoch
-    RUN/skipped.csv   images left out, and why
-    RUN/state/        what an unfinished training needs to go on; gone when the run is complete
+RUN/model.keras   pixels in [0, 255] -> probabilities
+RUN/head.keras    in its place in a member that shares its backbone: features -> probabilities
+RUN/run.json      the manifest, written last: a run is complete when it is there
+RUN/split.csv     every image with its class, its part and its hash
+RUN/history.csv   one line an epoch
+RUN/curves.png    the same as a picture
+RUN/answers.npz   what it answered on the images that judge it
+RUN/skipped.csv   images left out, and why
+RUN/state/        what an unfinished training needs to go on; gone when the run is complete
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     import keras
 
 SCHEMA = 1
-MANIFEST, MODEL, STATE = "run.json", "model.keras", "state"
+MANIFEST, MODEL, HEAD, STATE = "run.json", "model.keras", "head.keras", "state"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,8 @@ class Manifest:
     Attributes:
         class_names: in the order of the model's outputs; fixed here, once.
         image_size: side of the square input, pixels.
-        backbone: `name`, `weights` (where they came from), `parameters`.
+        backbone: `name`, `weights` (where they came from), `parameters`; `file`, relative to the run, where it is
+            shared with other members of an ensemble.
         head: `name`, `pooling` and what was chosen for it.
         spec: the options as given, defaults filled in.
         data: `root`, `origin`, images per part and class, how many were skipped, remarks.
@@ -47,7 +51,7 @@ class Manifest:
         notes: what was done otherwise than asked or expected, in words.
         seconds: phase -> wall time in seconds.
         versions: of headstart, Python, Keras, TensorFlow, numpy.
-        members: the manifests' folders of an ensemble, relative to the run; empty for a single model.
+        members: of an ensemble, one record each (see `pipelines.leaderboard`); empty for a single model.
         schema: version of this file's layout.
     """
 
@@ -81,30 +85,43 @@ def read(folder: str | Path) -> Manifest:
     path = Path(folder)
     manifest = path / MANIFEST
     if not path.is_dir():
-        raise UserError(f"no run at `{folder}`: the folder does not exist", "train one with `headstart train DATA --out RUN`")
+        raise UserError(
+            f"no run at `{folder}`: the folder does not exist", "train one with `headstart train DATA --out RUN`"
+        )
     if not manifest.is_file():
         if (path / STATE).is_dir():
             raise UserError(
                 f"the run `{folder}` is not complete: its training was interrupted",
                 "type the same `headstart train` command again to go on",
             )
-        raise UserError(f"`{folder}` is not a run: it has no `{MANIFEST}`", "a run is what `headstart train` writes to --out")
+        raise UserError(
+            f"`{folder}` is not a run: it has no `{MANIFEST}`", "a run is what `headstart train` writes to --out"
+        )
     try:
         values = json.loads(manifest.read_text(encoding="utf-8"))
         known = {each.name for each in fields(Manifest)}
         if values["schema"] > SCHEMA:
             raise UserError(f"`{manifest}` was written by a later headstart", "upgrade headstart")
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known}
+        values = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known
+        }
         found = Manifest(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"`{manifest}` is damaged: {type(error).__name__}", "train the run again with --force") from error
-    if not (path / MODEL).is_file():
-        raise UserError(f"the run `{folder}` has no `{MODEL}`", "train the run again with --force")
+        raise UserError(
+            f"`{manifest}` is damaged: {type(error).__name__}", "train the run again with --force"
+        ) from error
+    for needed in _model_files(path, found):
+        if not needed.is_file():
+            raise UserError(f"the run `{folder}` has no `{os.path.relpath(needed, path)}`", _absence(found))
     return found
 
 
-def load(folder: str | Path) -> tuple[keras.Model, Manifest]:
+def load(folder: str | Path, bases: dict[Path, keras.Model] | None = None) -> tuple[keras.Model, Manifest]:
     """Load a run: its model, pixels (batch, size, size, 3) in [0, 255] -> probabilities, and its manifest.
+
+    Args:
+        folder: of the run.
+        bases: models that were loaded before, by their file: members that share a backbone share the object.
 
     Raises:
         UserError: as `read`, or the model's file cannot be read.
@@ -112,12 +129,39 @@ def load(folder: str | Path) -> tuple[keras.Model, Manifest]:
     manifest = read(folder)
     import keras
 
-    path = Path(folder) / MODEL
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError) as error:
-        raise UserError(f"`{path}` cannot be loaded: {_first_line(error)}", "train the run again with --force") from error
-    return model, manifest
+    def read_model(path: Path) -> keras.Model:
+        if bases is not None and path.resolve() in bases:
+            return bases[path.resolve()]
+        try:
+            model = keras.models.load_model(path, compile=False)
+        except (ValueError, OSError, KeyError) as error:
+            message = f"`{path}` cannot be loaded: {_first_line(error)}"
+            raise UserError(message, "train the run again with --force") from error
+        if bases is not None and path.name != HEAD:
+            bases[path.resolve()] = model
+        return model
+
+    first, *others = [read_model(path) for path in _model_files(Path(folder), manifest)]
+    if not others:
+        return first, manifest
+    return keras.Model(first.inputs[0], others[0](first.outputs[0]), name="headstart"), manifest
+
+
+def backbone_file(folder: Path, manifest: Manifest) -> Path:
+    """The `.keras` file of a run that its backbone is in."""
+    return _model_files(folder, manifest)[0]
+
+
+def _model_files(folder: Path, manifest: Manifest) -> list[Path]:
+    """The whole model; or, of a member that shares its backbone, the backbone up to the features, and the head."""
+    shared = manifest.backbone.get("file")
+    return [folder / MODEL] if shared is None else [folder / shared, folder / HEAD]
+
+
+def _absence(manifest: Manifest) -> str:
+    if manifest.backbone.get("file") is None:
+        return "train the run again with --force"
+    return "a member shares its backbone with the others: leave it in the folder of its ensemble"
 
 
 def open_new(folder: str | Path, spec: dict[str, Any], *, force: bool) -> tuple[Path, bool]:

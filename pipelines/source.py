@@ -98,8 +98,8 @@ def _own(name: str, path: Path, weights: str) -> Source:
             "its weights are in the file: leave --weights away",
         )
     if path.is_dir():
-        runs.read(path)
-        return Source(name=name, backbone=None, weights=str(path / runs.MODEL))
+        found = runs.backbone_file(path, runs.read(path))
+        return Source(name=name, backbone=None, weights=str(found))
     if not path.is_file():
         raise UserError(
             f"no backbone at `{name}`: there is no such run or file", "`headstart backbones` lists the names"
