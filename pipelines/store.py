@@ -24,6 +24,7 @@ HEADER = struct.Struct("<8sIIII40x")  # magic, rows, row length, checksum of the
 KEY_BYTES = 34
 ENDING = ".shard"
 STALE_SECONDS = 3600.0
+ROW_BITS = 32
 
 
 def key(sha256: str, view: int) -> bytes:
@@ -69,7 +70,7 @@ class Shard:
             if found != checksum:
                 raise ValueError("wrong checksum")
             self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        self.keys = [keys[at : at + KEY_BYTES] for at in range(0, count * KEY_BYTES, KEY_BYTES)]
+        self.keys = tuple(keys[at : at + KEY_BYTES] for at in range(0, count * KEY_BYTES, KEY_BYTES))
         offset = HEADER.size + _padded(count * KEY_BYTES)
         self.rows = np.frombuffer(self._map, np.float16, count * length, offset).reshape(count, length)
 
@@ -116,7 +117,8 @@ class Store:
         self.folder = folder
         self.damaged = 0
         self._shards: list[Shard] = []
-        self._where: dict[bytes, tuple[int, int]] = {}
+        # Shard and row in one number: with millions of keys, tuples would take more memory than the features read.
+        self._where: dict[bytes, int] = {}
         for path in sorted(folder.glob(f"*{ENDING}")) if folder.is_dir() else ():
             self._open(path)
         self._sweep()
@@ -132,7 +134,9 @@ class Store:
             return
         number = len(self._shards)
         self._shards.append(shard)
-        self._where.update((each, (number, row)) for row, each in enumerate(shard.keys))
+        self._where.update(
+            zip(shard.keys, range(number << ROW_BITS, (number << ROW_BITS) + len(shard.keys)), strict=True)
+        )
 
     def _sweep(self) -> None:
         """Remove what killed writers left; a young one may still be at work."""
@@ -152,8 +156,8 @@ class Store:
 
     def row(self, wanted: bytes) -> NDArray[np.float16]:
         """The row of a key that is in the store."""
-        number, row = self._where[wanted]
-        found: NDArray[np.float16] = self._shards[number].rows[row]
+        place = self._where[wanted]
+        found: NDArray[np.float16] = self._shards[place >> ROW_BITS].rows[place & (1 << ROW_BITS) - 1]
         return found
 
     def release(self) -> None:
@@ -163,7 +167,7 @@ class Store:
 
     def touch(self, used: Iterable[bytes]) -> None:
         """Mark the shards of these keys as used now, for least-recently-used eviction."""
-        for number in {self._where[each][0] for each in used}:
+        for number in {self._where[each] >> ROW_BITS for each in used}:
             try:
                 os.utime(self._shards[number].path)
             except OSError:  # evicted or read-only: the rows are still mapped

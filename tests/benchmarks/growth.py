@@ -1,6 +1,7 @@
-"""Time and peak memory of fitting heads as a folder grows: 1,000, 5,000, 20,000 and 50,000 images, four views each.
+"""Time and peak memory of fitting heads as a folder grows from 1,000 to 50,000 images, four views each.
 
-The features are synthetic and lie in a cache on disk, as those of a real training do; every size is a process of its own.
+The features are synthetic and lie in a cache on disk, as those of a real training do; every size is
+a process of its own.
 """
 
 from __future__ import annotations
