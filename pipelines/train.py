@@ -189,27 +189,31 @@ def refuse_nonsense(spec: TrainSpec, source: Source) -> None:
 
 def manifest_of(work: Work, outcome: Outcome, metrics: dict[str, Any]) -> runs.Manifest:
     """What is kept of a training."""
-    dataset, names = work.dataset, work.dataset.class_names
-    counts = {part: _counts(dataset.part(part), names) for part in SPLITS if dataset.part(part)}
     return runs.Manifest(
-        class_names=names,
+        class_names=work.dataset.class_names,
         image_size=int(outcome.model.input_shape[1]),
         backbone=outcome.backbone,
         head={"pooling": work.spec.pooling, **asdict(work.head)},
         spec=asdict(work.spec),
-        data={
-            "root": str(Path(dataset.root).absolute()) if dataset.origin != "tfds" else dataset.root,
-            "origin": dataset.origin,
-            "images": counts,
-            "skipped": len(dataset.skipped),
-            "remarks": list(dataset.remarks),
-        },
+        data=data_of(work.dataset),
         metrics=metrics,
         stages=tuple(outcome.stages),
         notes=tuple(outcome.notes),
         versions=versions(),
         extra=outcome.extra,
     )
+
+
+def data_of(dataset: Dataset) -> dict[str, Any]:
+    """What run.json says of the images."""
+    names = dataset.class_names
+    return {
+        "root": str(Path(dataset.root).absolute()) if dataset.origin != "tfds" else dataset.root,
+        "origin": dataset.origin,
+        "images": {part: _counts(dataset.part(part), names) for part in SPLITS if dataset.part(part)},
+        "skipped": len(dataset.skipped),
+        "remarks": list(dataset.remarks),
+    }
 
 
 def _counts(examples: Sequence[Example], names: tuple[str, ...]) -> dict[str, int]:
