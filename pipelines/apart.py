@@ -134,9 +134,14 @@ def _death(code: int, tail: str) -> tuple[str, str]:
 
 
 class Relay:
-    """A Reporter in the worker: what it is told goes to the parent."""
+    """A Reporter in the worker: what it is told goes to the parent.
+
+    Attributes:
+        lines: whether the lines of tasks are passed on.
+    """
 
     def __init__(self, stream: TextIO) -> None:
+        self.lines = True
         self._stream, self._lock, self._count = stream, threading.Lock(), 0
 
     def send(self, **values: Any) -> None:
@@ -181,7 +186,8 @@ class _RelayedTask:
             self.flush()
 
     def line(self, text: str) -> None:
-        self._relay.send(kind="line", task=self._number, text=text)
+        if self._relay.lines:
+            self._relay.send(kind="line", task=self._number, text=text)
 
     def flush(self) -> None:
         if self._waiting:

@@ -110,7 +110,7 @@ def read(folder: str | Path) -> Manifest:
         raise UserError(
             f"`{manifest}` is damaged: {type(error).__name__}", "train the run again with --force"
         ) from error
-    for needed in _model_files(path, found):
+    for needed in model_files(path, found):
         if not needed.is_file():
             raise UserError(f"the run `{folder}` has no `{os.path.relpath(needed, path)}`", _absence(found))
     return found
@@ -141,7 +141,7 @@ def load(folder: str | Path, bases: dict[Path, keras.Model] | None = None) -> tu
             bases[path.resolve()] = model
         return model
 
-    first, *others = [read_model(path) for path in _model_files(Path(folder), manifest)]
+    first, *others = [read_model(path) for path in model_files(Path(folder), manifest)]
     if not others:
         return first, manifest
     return keras.Model(first.inputs[0], others[0](first.outputs[0]), name="headstart"), manifest
@@ -149,11 +149,11 @@ def load(folder: str | Path, bases: dict[Path, keras.Model] | None = None) -> tu
 
 def backbone_file(folder: Path, manifest: Manifest) -> Path:
     """The `.keras` file of a run that its backbone is in."""
-    return _model_files(folder, manifest)[0]
+    return model_files(folder, manifest)[0]
 
 
-def _model_files(folder: Path, manifest: Manifest) -> list[Path]:
-    """The whole model; or, of a member that shares its backbone, the backbone up to the features, and the head."""
+def model_files(folder: Path, manifest: Manifest) -> list[Path]:
+    """The files of a run's model: the whole; or the backbone up to the features, where it is shared, and the head."""
     shared = manifest.backbone.get("file")
     return [folder / MODEL] if shared is None else [folder / shared, folder / HEAD]
 

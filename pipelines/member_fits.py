@@ -1,0 +1,285 @@
+"""In a process of its own: train all members of an ensemble that stand on one backbone.
+
+What they share (the images, the backbone, its features) is there once; each head, seed, fold and bag is then fitted in
+seconds and written as a run that names the shared backbone's file.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bank import Candidate
+from models.errors import UserError
+from pipelines import runs
+from pipelines.apart import Relay, serve
+from pipelines.boosting import samme
+from pipelines.features import CLEAN, Collected, Features, collect
+from pipelines.fit_heads import FittedHeads, candidates, fit_heads
+from pipelines.folds import Selected, divide_folds, pooled
+from pipelines.roster import Member, MembersSpec, slugs, spec_of
+from pipelines.source import find_source
+from pipelines.specs import Dataset, Example, TrainSpec
+from pipelines.stages import LazyBackbone, augmenter_of, head_answers, head_record, notes_of, views_of
+from pipelines.train import (
+    Clock,
+    Outcome,
+    Work,
+    class_weights,
+    head_of,
+    history_table,
+    manifest_of,
+    stages_of,
+    train_checked,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+BACKBONES, MEMBERS = "backbones", "members"
+# Options that are tried for the members of one head: a hidden layer takes twenty times as long as none.
+SEARCHED_HIDDEN = 4
+
+
+def main(order: dict[str, Any], relay: Relay) -> None:
+    """Train the members that the order names; each that fails is told, and the others go on."""
+    values = order["spec"]
+    spec = MembersSpec(
+        **{**values, "common": TrainSpec(**values["common"])}
+        | {"backbones": tuple(values["backbones"]), "heads": tuple(values["heads"])}
+    )
+    members = [Member(**each) for each in order["members"]]
+    with open(order["dataset"], "rb") as stream:
+        dataset: Dataset = pickle.load(stream)  # written by our own parent into the run's state
+    Workshop(spec=spec, out=Path(order["out"]), dataset=dataset, relay=relay).train(members)
+
+
+@dataclass(slots=True)
+class Shared:
+    """What members on cached features share."""
+
+    backbone: LazyBackbone
+    model: keras.Model  # pixels -> features
+    file: str  # of that model, relative to a member's folder
+    found: Collected
+
+
+class Workshop:
+    """Trains members on one backbone."""
+
+    def __init__(self, *, spec: MembersSpec, out: Path, dataset: Dataset, relay: Relay) -> None:
+        self.spec, self.out, self.dataset, self.relay = spec, out, dataset, relay
+        self.state = out / runs.STATE
+        self.folds = divide_folds(dataset, spec.folds, seed=spec.common.seed) if spec.folds else ()
+        self._shared: Shared | None = None
+        self._selected: dict[int | None, tuple[Features, Features]] = {}
+
+    def train(self, members: Sequence[Member]) -> None:
+        """Train members one after the other."""
+        ended: set[str] = set()
+        for member in members:
+            if member.head in ended:
+                continue
+            try:
+                goes_on = self._one(member)
+            except UserError as error:
+                self.relay.send(failed=member.name, message=error.message, hint=error.hint)
+            except Exception as error:
+                traceback.print_exc()
+                words = (str(error).strip().splitlines() or [""])[0]
+                self.relay.send(failed=member.name, message=f"{type(error).__name__}: {words}", hint="please report it")
+            else:
+                if not goes_on:
+                    ended.add(member.head)
+                    self.relay.note(f"{member.name}: boosting ends here: the last member errs never, or as chance does")
+
+    def _one(self, member: Member) -> bool:
+        spec = spec_of(self.spec, member, self.out / MEMBERS / member.name)
+        source = find_source(spec.backbone, spec.weights)
+        folder, _ = runs.open_new(spec.out, asdict(spec), force=False)
+        dataset = self.dataset if member.fold is None else self.folds[member.fold]
+        work = Work(spec=spec, head=head_of(spec), source=source, dataset=dataset, folder=folder, reporter=self.relay)
+        runs.write_split(folder, dataset)
+        clock = Clock()
+        if source.untrained or not spec.cache or spec.fine_tune is not None:
+            manifest = train_checked(work, clock)
+            self._tell(member, manifest, sum(manifest.seconds.values()))
+            return True
+        self.relay.lines = False  # an epoch a line: of forty members nobody reads them
+        shared = self._shared or self._prepare(work)
+        clock.lap("features")
+        return self._fit(member, work, shared, clock)
+
+    def _prepare(self, work: Work) -> Shared:
+        """Features of all images, and the backbone in one file for all."""
+        from models.classifier import features_model
+
+        backbone, spec, views = LazyBackbone(work), work.spec, views_of(self.spec.common)
+        parts: dict[str, Sequence[Example]] = {"train": self.dataset.part("train"), "test": self.dataset.part("test")}
+        parts |= {"train": pooled(self.dataset)} if self.folds else {"validation": self.dataset.part("validation")}
+        parts = {name: examples for name, examples in parts.items() if examples}
+        model = features_model(backbone.model, pooling=spec.pooling)
+        found = collect(
+            parts,
+            backbone.base(),
+            build=lambda: model,
+            views={part: views if part == "train" else CLEAN for part in parts},
+            engine=spec.engine,
+            augmenter=augmenter_of(work, backbone.image_size) if views.count > 1 else None,
+            reporter=work.reporter,
+        )
+        work.reporter.note(f"{spec.backbone}: {found.line}")
+        path = self.out / BACKBONES / f"{slugs(self.spec.backbones)[spec.backbone]}.keras"
+        if not path.is_file():
+            path.parent.mkdir(exist_ok=True)
+            with runs.atomic(path, suffix=".keras") as temporary:
+                model.save(temporary)
+        file = f"../../{BACKBONES}/{path.name}"
+        self._shared = Shared(backbone=backbone, model=model, file=file, found=found)
+        return self._shared
+
+    def _parts(self, member: Member, found: Collected) -> tuple[Features, Features]:
+        if member.fold not in self._selected:
+            self._selected.clear()
+            whole = found.parts["train"]
+            everything = np.arange(len(whole))
+            if member.fold is None:
+                self._selected[None] = Selected(whole, everything), found.parts["validation"]
+            else:
+                # `divide_folds` keeps the order of the pooled images.
+                held = [each.split == "validation" for each in self.folds[member.fold].examples[: len(whole)]]
+                inside, outside = everything[np.asarray(held)], everything[~np.asarray(held)]
+                self._selected[member.fold] = Selected(whole, outside), Selected(whole, inside)
+        return self._selected[member.fold]
+
+    def _fit(self, member: Member, work: Work, shared: Shared, clock: Clock) -> bool:
+        train, validation = self._parts(member, shared.found)
+        weights = self._image_weights(member, len(train))
+        stage = stages_of(work.spec, untrained=False)[0]
+        chosen = self._options(member, work, train.num_features)
+        fitted = fit_heads(
+            work.head,
+            chosen,
+            train=train,
+            validation=validation,
+            num_classes=len(work.dataset.class_names),
+            optimizer=work.spec.optimizer,
+            epochs=stage.epochs,
+            class_weights=class_weights(work.dataset, work.spec.class_weights),
+            sample_weights=weights,
+            seed=work.spec.seed,
+            reporter=self.relay,
+        )
+        self._keep_options(member, fitted)
+        clock.lap("fit")
+        extra: dict[str, Any] = {"features": shared.found.record, "engine": shared.found.engine}
+        goes_on = True
+        if self.spec.boost:
+            assert weights is not None
+            boost = samme(
+                weights,
+                head_answers(fitted.heads[fitted.best], train).argmax(1) != train.labels,
+                len(work.dataset.class_names),
+            )
+            extra["boost"], goes_on = {"weight": boost.weight}, boost.go_on
+            np.save(self._boost_file(member, member.seed + 1), boost.images * len(train))
+        self._write(member, work, shared, fitted, extra, clock)
+        return goes_on
+
+    def _image_weights(self, member: Member, count: int) -> NDArray[np.float32] | None:
+        """How often each image stands in the member's bag, or what boosting gives it; mean 1."""
+        if self.spec.bag:
+            drawn = np.random.default_rng((member.seed, 1 + (member.fold or 0))).integers(0, count, count)
+            return np.bincount(drawn, minlength=count).astype(np.float32)
+        if not self.spec.boost:
+            return None
+        if member.seed == self.spec.common.seed:
+            return np.ones(count, np.float32)
+        path = self._boost_file(member, member.seed)
+        if not path.is_file():
+            raise UserError("the member before it failed", "boosted members follow each other")
+        return np.asarray(np.load(path), np.float32)
+
+    def _boost_file(self, member: Member, round_number: int) -> Path:
+        return self.state / f"boost-{slugs(self.spec.backbones)[member.backbone]}-{member.head}-{round_number}.npy"
+
+    def _options(self, member: Member, work: Work, num_features: int) -> tuple[Candidate, ...]:
+        """What the member's head may be trained with: found by the first of its kind, and then kept."""
+        spec, path = work.spec, self._options_file(member)
+        if path.is_file():
+            return (Candidate(**{**json.loads(path.read_text(encoding="utf-8")), "seed": member.seed}),)
+        return candidates(
+            work.head,
+            count=min(spec.heads, SEARCHED_HIDDEN) if work.head.hidden else spec.heads,
+            num_features=num_features,
+            num_classes=len(work.dataset.class_names),
+            seed=spec.seed,
+            l2=spec.l2,
+            learning_rate=spec.learning_rate,
+            dropout=spec.dropout,
+            optimizer=spec.optimizer,
+        )
+
+    def _options_file(self, member: Member) -> Path:
+        return self.state / f"options-{slugs(self.spec.backbones)[member.backbone]}-{member.head}.json"
+
+    def _keep_options(self, member: Member, fitted: FittedHeads) -> None:
+        path = self._options_file(member)
+        if not path.is_file():
+            names = ("l2", "learning_rate", "dropout", "seed")
+            runs.write_json(path, {name: fitted.rows[0][name] for name in names})
+
+    def _write(
+        self, member: Member, work: Work, shared: Shared, fitted: FittedHeads, extra: dict[str, Any], clock: Clock
+    ) -> None:
+        """Write the member as a run: its head, and where the backbone is."""
+        import keras
+
+        from pipelines.judged import save_answers
+        from pipelines.metrics import report
+
+        head, (_, validation) = fitted.heads[fitted.best], self._parts(member, shared.found)
+        answers = {"validation": (fitted.validation[fitted.best], validation.labels)}
+        if "test" in shared.found.parts:
+            test = shared.found.parts["test"]
+            answers["test"] = head_answers(head, test), test.labels
+        outcome = Outcome(
+            model=keras.Model(shared.model.inputs[0], head(shared.model.outputs[0])),
+            answers=answers,
+            history=list(fitted.history),
+            stages=[head_record(stages_of(work.spec, untrained=False)[0], fitted)],
+            backbone={**shared.backbone.record(), "file": shared.file},
+            notes=notes_of(shared.found),
+            extra=extra,
+        )
+        with runs.atomic(work.folder / runs.HEAD, suffix=".keras") as temporary:
+            head.save(temporary)
+        runs.write_csv(work.folder / "history.csv", *history_table(outcome.history))
+        save_answers(work.folder, answers, {part: work.dataset.part(part) for part in answers})  # type: ignore[arg-type]
+        names = work.dataset.class_names
+        metrics = {part: report(*judged, names).to_json() for part, judged in answers.items()}
+        clock.lap("save")
+        manifest = replace(manifest_of(work, outcome, metrics), seconds=clock.laps)
+        runs.finish(work.folder, manifest)
+        self._tell(member, manifest, clock.laps["fit"] + clock.laps["save"])
+
+    def _tell(self, member: Member, manifest: runs.Manifest, seconds: float) -> None:
+        found = manifest.metrics["validation"]
+        self.relay.note(
+            f"{member.name}: validation accuracy {found['accuracy']:.3f}, log-loss {found['log_loss']:.3f}, "
+            f"{seconds:.1f} s"
+        )
+        self.relay.send(done=member.name)
+
+
+if __name__ == "__main__":
+    sys.exit(serve(main))
