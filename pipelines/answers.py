@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,40 +38,85 @@ def answer(
         reporter: where progress goes.
     """
     model, _ = runs.load(run)
-    digest = manifest.backbone.get("weights_sha256")
-    if not cache or digest is None:
-        batches = pixel_batches(examples, size=manifest.image_size, batch=BATCH)
+    bases = _bases(manifest)
+    if not cache or not bases:
+        batches = pixel_batches(examples, size=int(model.input_shape[1]), batch=BATCH)
         with reporter.task("evaluate", len(examples)) as task:
             found, _ = answers(model, _counted(batches, task.advance))
         return found, "the saved model, float32"
-    base = Base(
-        backbone=str(manifest.backbone["name"]),
-        weights_sha256=str(digest),
-        image_size=manifest.image_size,
-        pooling=str(manifest.head["pooling"]),
-        decode_version=DECODE_VERSION,
-    )
-    collected = collect(
-        {"images": examples},
-        base,
-        build=lambda: _trunk(model),
-        views={"images": CLEAN},
-        engine=str(manifest.spec.get("engine", "auto")),
-        augmenter=None,
-        reporter=reporter,
-    )
-    reporter.note(collected.line)
-    head = model.get_layer("head")
-    pieces = [np.asarray(head.predict_on_batch(rows)) for _, rows in collected.parts["images"].pieces(1024)]
-    engine = collected.engine
-    return np.concatenate(pieces), f"cached features ({engine['engine']}, {engine['precision']})"
+    features, engines = [], []
+    for base in bases:
+        collected = collect(
+            {"images": examples},
+            base.key,
+            build=partial(_trunk, model, base),
+            views={"images": CLEAN},
+            engine=base.engine,
+            augmenter=None,
+            reporter=reporter,
+        )
+        reporter.note(f"{base.key.backbone}: {collected.line}" if len(bases) > 1 else collected.line)
+        features.append(collected.parts["images"])
+        engines.append(f"{collected.engine['engine']}, {collected.engine['precision']}")
+    top = _top(model, bases)
+    pieces = [
+        np.asarray(top.predict_on_batch([rows, *(each.rows(numbers) for each in features[1:])]))
+        for numbers, rows in features[0].pieces(1024)
+    ]
+    return np.concatenate(pieces), f"cached features ({'; '.join(dict.fromkeys(engines))})"
 
 
-def _trunk(model: keras.Model) -> keras.Model:
-    """The saved classifier up to its features (batch, features)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FrozenBase:
+    """A frozen base of a run's model: what its features are cached under, and the layers that compute them."""
+
+    key: Base
+    backbone_layer: str
+    pooling_layer: str
+    engine: str
+
+
+def _bases(manifest: runs.Manifest) -> list[_FrozenBase]:
+    """The frozen bases that a run's model stands on; empty where it does not stand on such alone."""
+    found = manifest.extra.get("bases", [])
+    if not manifest.members and manifest.backbone.get("weights_sha256") is not None:
+        single = {"backbone": manifest.backbone["name"], "weights_sha256": manifest.backbone["weights_sha256"]}
+        single |= {"image_size": manifest.image_size, "pooling": manifest.head["pooling"]}
+        layers = {"backbone_layer": "backbone", "pooling_layer": "pooling"}
+        found = [{**single, **layers, "engine": manifest.spec.get("engine", "auto")}]
+    return [
+        _FrozenBase(
+            key=Base(
+                backbone=str(each["backbone"]),
+                weights_sha256=str(each["weights_sha256"]),
+                image_size=int(each["image_size"]),
+                pooling=str(each["pooling"]),
+                decode_version=DECODE_VERSION,
+            ),
+            backbone_layer=each["backbone_layer"],
+            pooling_layer=each["pooling_layer"],
+            engine=str(each["engine"]),
+        )
+        for each in found
+    ]
+
+
+def _trunk(model: keras.Model, base: _FrozenBase) -> keras.Model:
+    """What computes the features of a base: pixels of its own size -> (batch, features)."""
     import keras
 
-    return keras.Model(model.input, model.get_layer("pooling").output, name="features")
+    backbone = model.get_layer(base.backbone_layer)
+    pixels = keras.Input(backbone.input_shape[1:])
+    pooling = model.get_layer(base.pooling_layer)
+    return keras.Model(pixels, pooling(backbone(pixels)), name="features")
+
+
+def _top(model: keras.Model, bases: Sequence[_FrozenBase]) -> keras.Model:
+    """The rest of the model: features of each base -> probabilities."""
+    import keras
+
+    features = [model.get_layer(each.pooling_layer).output for each in bases]
+    return keras.Model(features, model.outputs[0], name="top")
 
 
 def _counted(batches, advance):  # type: ignore[no-untyped-def]

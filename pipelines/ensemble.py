@@ -1,0 +1,250 @@
+"""The story of joining runs that were trained apart.
+
+headstart ensemble runs/a runs/b runs/c --out runs/abc
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import UserError
+from pipelines import runs
+from pipelines.listing import printable
+from pipelines.progress import Reporter, Silent
+from pipelines.specs import SPLITS, Example
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipelines.join import Images, Voter
+
+FEW_IMAGES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsembleSpec:
+    """What joining runs is asked to do.
+
+    Attributes:
+        runs: folders of complete runs.
+        out: the ensemble's folder.
+        method: a name of `pipelines.joining.METHODS`.
+        max_latency: milliseconds an image that it may take on this machine; None for any.
+        max_size: megabytes that it may have on disk; None for any.
+        seed: of what is drawn.
+    """
+
+    runs: tuple[str, ...]
+    out: str
+    method: str = "greedy"
+    max_latency: float | None = None
+    max_size: float | None = None
+    seed: int = 0
+
+
+def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | None = None) -> runs.Manifest:
+    """Join runs to one.
+
+    Classes are matched by name. Weights are fitted on images that validated every member (or that it answered out of
+    fold) and trained none.
+
+    Args:
+        spec: what is asked for.
+        force: replace a run that is there.
+        reporter: where words and progress go.
+
+    Raises:
+        UserError: a run is damaged or unknown, classes do not match, or no image can fit the weights.
+    """
+    say = reporter or Silent()
+
+    # Everything that can be wrong and needs no TensorFlow.
+    members = _read(spec)
+    class_names = _classes(members, say)
+    fit, test, every = _images(members, class_names)
+    if len(fit) < FEW_IMAGES:
+        say.warn(f"only {len(fit):,} images can fit the weights: they are little more than chance")
+    from models.errors import lookup
+    from pipelines.joining import METHODS
+
+    lookup(METHODS, spec.method, "ensemble method")
+    folder, _ = runs.open_new(spec.out, asdict(spec), force=force)
+
+    # What each member answers, and the model of it.
+    from pipelines.join import Images, Wish, join
+    from pipelines.selection import Budget
+
+    images = Images(fit=fit, test=test, every=every, class_names=class_names)
+    voters = _voters(members, images, say)
+
+    # One model of them.
+    return join(
+        voters,
+        images,
+        folder,
+        Wish(method=spec.method, seed=spec.seed, budget=Budget(latency_ms=spec.max_latency, size_mb=spec.max_size)),
+        spec=asdict(spec),
+        data=members[0].manifest.data,
+        reporter=say,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    run: str
+    name: str
+    manifest: runs.Manifest
+    examples: tuple[Example, ...]
+
+
+def _read(spec: EnsembleSpec) -> list[_Member]:
+    if len(spec.runs) < 2:
+        raise UserError(
+            "an ensemble is made of at least two runs", "name them: headstart ensemble RUN RUN... --out RUN"
+        )
+    places = [os.path.realpath(each) for each in spec.runs]
+    twice = next((run for run, place in zip(spec.runs, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        raise UserError(f"the run `{twice}` is given twice", "name each once")
+    if os.path.realpath(spec.out) in places:
+        raise UserError(f"--out `{spec.out}` is one of the runs to join", "choose another --out")
+    members = []
+    for run, name in zip(spec.runs, _names(spec.runs), strict=True):
+        manifest = runs.read(run)
+        if not (Path(run) / "split.csv").is_file():
+            raise UserError(f"the run `{run}` has no `split.csv`", "train it again with --force")
+        try:
+            examples = runs.read_split(run, manifest.class_names)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"`{run}/split.csv` is damaged", "train the run again with --force") from error
+        members.append(_Member(run=run, name=name, manifest=manifest, examples=examples))
+    return members
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """The last parts of the paths, or as many as it takes to tell them apart."""
+    parts = [Path(os.path.realpath(each)).parts for each in paths]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-count:]) for each in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _classes(members: Sequence[_Member], say: Reporter) -> tuple[str, ...]:
+    """The classes of the ensemble: in the order of the first member that knows all of them."""
+    known = {name for each in members for name in each.manifest.class_names}
+    whole = next((each for each in members if set(each.manifest.class_names) == known), None)
+    if whole is None:
+        lacks = [f"`{each.run}` lacks {_listed(known - {*each.manifest.class_names})}" for each in members]
+        raise UserError(
+            f"no member knows all {len(known)} classes: {'; '.join(lacks)}",
+            "join runs that are trained on the same classes, or add one that is trained on all of them",
+        )
+    for each in members:
+        missing = [name for name in whole.manifest.class_names if name not in each.manifest.class_names]
+        if missing:
+            say.warn(
+                f"`{each.run}` does not know {_listed(missing)}: its probability of that is 0, and so it is weighed"
+            )
+    return whole.manifest.class_names
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(f"`{printable(name)}`" for name in shown[:5]) + (" ..." if len(shown) > 5 else "")
+
+
+def _images(
+    members: Sequence[_Member], class_names: tuple[str, ...]
+) -> tuple[tuple[Example, ...], tuple[Example, ...], tuple[Example, ...]]:
+    """Images to fit on, to judge on, and all with the part they had."""
+    numbers = {name: number for number, name in enumerate(class_names)}
+    first: dict[str, Example] = {}
+    parts: dict[str, set[str]] = {}
+    for member in members:
+        for each in member.examples:
+            first.setdefault(each.sha256, replace(each, label=numbers[member.manifest.class_names[each.label]]))
+            parts.setdefault(each.sha256, set()).add(each.split)
+    # A member answers some training images out of fold: they are as good as validation images.
+    unseen = [_validated(each) for each in members]
+    trained = [{each.sha256 for each in member.examples if each.split == "train"} for member in members]
+    usable = set.intersection(*unseen)
+    for mine, seen in zip(trained, unseen, strict=True):
+        usable -= mine - seen
+    if not usable:
+        raise UserError(
+            "the runs have no validation image in common that none of them was trained on",
+            "train them on the same data, or all at once: headstart train DATA --backbone A --backbone B --out RUN",
+        )
+    tested = [{each.sha256 for each in member.examples if each.split == "test"} for member in members]
+    untouched = set.intersection(*tested) - {sha for sha, found in parts.items() if found != {"test"}}
+    strictest = {sha: min(found, key=lambda part: SPLITS.index(part)) for sha, found in parts.items()}
+    every = tuple(replace(each, split=strictest[sha]) for sha, each in first.items())  # type: ignore[arg-type]
+    fit = tuple(each for sha, each in first.items() if sha in usable)
+    return fit, tuple(each for sha, each in first.items() if sha in untouched), every
+
+
+def _validated(member: _Member) -> set[str]:
+    from pipelines.judged import read_answers
+
+    kept = read_answers(member.run, "validation")
+    out_of_fold = {each.decode() for each in kept.sha256} if kept is not None else set()
+    return {each.sha256 for each in member.examples if each.split == "validation"} | out_of_fold
+
+
+def _voters(members: Sequence[_Member], images: Images, say: Reporter) -> list[Voter]:
+    from pipelines.join import Joined, Voter
+    from pipelines.joining import rearranged
+
+    bases: dict[Path, Any] = {}
+    voters = []
+    with say.task("members", len(members)) as task:
+        for member in members:
+            names = member.manifest.class_names
+            columns = tuple(names.index(name) if name in names else None for name in images.class_names)
+            model, _ = runs.load(member.run, bases)
+            fit, test = (
+                rearranged(_answers(member, part, examples, say), columns)
+                for part, examples in (("validation", images.fit), ("test", images.test))
+            )
+            one = Joined(
+                name=member.name,
+                folder=Path(member.run),
+                manifest=member.manifest,
+                model=model,
+                columns=columns,
+                fold=None,
+                test=test,
+            )
+            voters.append(Voter(name=member.name, models=(one,), answers=fit))
+            task.advance()
+    return voters
+
+
+def _answers(member: _Member, part: str, examples: Sequence[Example], say: Reporter) -> NDArray[np.float32]:
+    """What a member answered on images, in their order: as it kept it, else asked again."""
+    import numpy as np
+
+    from pipelines.judged import read_answers
+
+    kept = read_answers(member.run, part)
+    if kept is not None:
+        rows = {each.decode(): place for place, each in enumerate(kept.sha256)}
+        if all(each.sha256 in rows for each in examples):
+            places = [rows[each.sha256] for each in examples]
+            return np.asarray(kept.probabilities[places], np.float32)
+    if not examples:
+        return np.zeros((0, len(member.manifest.class_names)), np.float32)
+    from pipelines.answers import answer
+    from pipelines.check import transcoded_file
+
+    readable = [
+        replace(each, source=str(png)) if (png := transcoded_file(each.sha256)).is_file() else each for each in examples
+    ]
+    return answer(member.run, member.manifest, readable, cache=True, reporter=say)[0]
