@@ -81,8 +81,9 @@ class _Work:
             shown = " ".join(value if " " in value else f"{name} {value}" for name, value in self._fields.items())
             self._progress.update(self._row, advance=count, shown=shown)
 
-    def line(self, text: str) -> None:
-        self._terminal.note(text)
+    def line(self, text: str, *, passing: bool = False) -> None:
+        if not (passing and self._progress):
+            self._terminal.note(text)
 
 
 class Terminal:

@@ -100,7 +100,7 @@ def _listen(
                 case "advance":
                     tasks[said["task"]][1].advance(said["count"], **said["fields"])
                 case "line":
-                    tasks[said["task"]][1].line(said["text"])
+                    tasks[said["task"]][1].line(said["text"], passing=said["passing"])
                 case "end":
                     tasks.pop(said["task"])[0].close()
                 case "problem":
@@ -185,9 +185,9 @@ class _RelayedTask:
         if time.monotonic() - self._last >= ADVANCE_SECONDS:
             self.flush()
 
-    def line(self, text: str) -> None:
+    def line(self, text: str, *, passing: bool = False) -> None:
         if self._relay.lines:
-            self._relay.send(kind="line", task=self._number, text=text)
+            self._relay.send(kind="line", task=self._number, text=text, passing=passing)
 
     def flush(self) -> None:
         if self._waiting:

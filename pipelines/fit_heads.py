@@ -158,10 +158,12 @@ def fit_heads(
                 accuracy=f"{accuracy[lead]:.3f}",
                 rate=f"{len(train) / (now - began):,.0f} images/s",
             )
-            task.line(_line(epoch, epochs, losses[lead], found[lead], accuracy[lead], len(chosen), watch.running))
+            told = _line(epoch, epochs, losses[lead], found[lead], accuracy[lead], len(chosen), watch.running)
+            task.line(told, passing=True)
             if not watch.running:
                 break
     best = int(np.argmin(watch.loss))
+    reporter.note(_verdict(watch.row(best), len(chosen), len(history)))
     order = np.argsort(watch.loss, kind="stable")
     return FittedHeads(
         heads=tuple(bank.head_model(number, watch.state) for number in range(len(chosen))),
@@ -268,6 +270,15 @@ def _log_loss(probabilities: Floats, labels: NDArray[np.int32]) -> Floats:
 def _line(epoch: int, epochs: int, loss: float, found: float, accuracy: float, count: int, running: int) -> str:
     heads = f", {running} of {count} heads learning" if count > 1 else ""
     return f"epoch {epoch + 1}/{epochs}: loss {loss:.4f}, validation loss {found:.4f}, accuracy {accuracy:.4f}{heads}"
+
+
+def _verdict(row: dict[str, Any], count: int, epochs: int) -> str:
+    tried = f"best of {count} heads" if count > 1 else "head"
+    return (
+        f"{tried}: l2 {row['l2']:g}, learning rate {row['learning_rate']:g}, dropout {row['dropout']:g}, epoch "
+        f"{row['best_epoch']} of {epochs}: validation loss {row['validation_loss']:.4f}, "
+        f"accuracy {row['validation_accuracy']:.4f}"
+    )
 
 
 def _record(epoch: int, values: Floats) -> dict[str, Any]:

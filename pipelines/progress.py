@@ -13,8 +13,11 @@ class Task(Protocol):
     def advance(self, count: int = 1, **fields: str) -> None:
         """Move on by `count` units; `fields` are shown beside the bar (loss, accuracy, images/s)."""
 
-    def line(self, text: str) -> None:
-        """Say one line that stays (one an epoch); shown above the bar, or alone where there is no terminal."""
+    def line(self, text: str, *, passing: bool = False) -> None:
+        """Say one line that stays (one an epoch); shown above the bar, or alone where there is no terminal.
+
+        A passing one is said only where no bar shows the same: epochs of a fraction of a second would chase each other.
+        """
 
 
 class Reporter(Protocol):
@@ -34,7 +37,7 @@ class _SilentTask:
     def advance(self, count: int = 1, **fields: str) -> None:
         pass
 
-    def line(self, text: str) -> None:
+    def line(self, text: str, *, passing: bool = False) -> None:
         pass
 
 

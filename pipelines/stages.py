@@ -5,24 +5,25 @@ Each takes the training's `Work` and gives an `Outcome`: the model as it stands,
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.classifier import build, features_model
+from models.classifier import build, features_model, top_of
 from models.freezing import freeze
 from models.heads import build_head
-from pipelines.augment import Augmenter, build_augmenter, default_views, policy_digest
+from pipelines.augment import Augmenter, build_augmenter, build_mixer, default_views, policy_digest
 from pipelines.batches import pixel_batches
+from pipelines.curves import watcher
 from pipelines.decode import DECODE_VERSION
 from pipelines.features import CLEAN, Base, Collected, Views, collect, weights_digest
 from pipelines.fit_heads import FittedHeads, candidates, fit_heads
-from pipelines.fit_network import answers, fit_network
+from pipelines.fit_network import Batches, answers, fit_network
 from pipelines.keeper import Progress
-from pipelines.specs import SPLITS, Example, Recipe, Split, Stage
+from pipelines.policies import find_policy
+from pipelines.specs import SPLITS, Example, Recipe, Split, Stage, TrainSpec
 from pipelines.train import Outcome, Work, class_weights, stages_of
 
 if TYPE_CHECKING:
@@ -38,19 +39,14 @@ def head_on_features(work: Work) -> Outcome:
     spec, dataset = work.spec, work.dataset
     stage = stages_of(spec, untrained=False)[0]
     backbone = LazyBackbone(work)
-    views = Views(
-        count=spec.views or default_views(spec.augment),
-        policy=spec.augment,
-        policy_digest=policy_digest(spec.augment),
-        seed=spec.seed,
-    )
+    views = views_of(spec)
     found = collect(
         _parts(work),
         backbone.base(),
         build=lambda: features_model(backbone.model, pooling=spec.pooling),
         views={part: views if part == "train" else CLEAN for part in SPLITS},
         engine=spec.engine,
-        augmenter=_augmenter(work, backbone.image_size) if views.count > 1 else None,
+        augmenter=augmenter_of(work, backbone.image_size) if views.count > 1 else None,
         reporter=work.reporter,
     )
     work.reporter.note(found.line)
@@ -84,7 +80,8 @@ def head_on_features(work: Work) -> Outcome:
     if "test" in found.parts:
         judged["test"] = (head_answers(head, found.parts["test"]), found.parts["test"].labels)
     keep_bank(work, fitted)
-    agreement = _agreement(work, model, judged["validation"][0])
+    # Features that were there before were held to the model when they were computed; decoding again takes seconds.
+    agreement = _agreement(work, model, judged["validation"][0]) if found.record["new"] else None
     return Outcome(
         model=model,
         answers=judged,
@@ -101,7 +98,7 @@ def head_on_pixels(work: Work) -> Outcome:
     backbone = work.source.build(work.spec.image_size)
     freeze(backbone)
     stage = stages_of(work.spec, untrained=False)[0]
-    return _on_pixels(work, stage, backbone)
+    return _on_pixels(work, stage, backbone, frozen=True)
 
 
 def from_scratch(work: Work) -> Outcome:
@@ -109,35 +106,6 @@ def from_scratch(work: Work) -> Outcome:
     backbone = work.source.build(work.spec.image_size)
     work.reporter.note(f"training all layers of {work.source.name} from scratch: there are no pretrained weights in it")
     return _on_pixels(work, stages_of(work.spec, untrained=True)[0], backbone)
-
-
-def fine_tune(work: Work, before: Outcome) -> Outcome:
-    """Unfreeze the top blocks under the trained head, and keep what is better on validation."""
-    from models.freezing import set_trainable
-
-    stage = stages_of(work.spec, untrained=False)[1]
-    model, assert_size = before.model, before.model.input_shape[1]
-    frozen = [np.array(weight) for weight in model.get_weights()]
-    trained = set_trainable(model.get_layer("backbone"), stage.unfreeze)
-    progress = _fit(work, model, stage, assert_size)
-    judged = _answer_parts(work, model, assert_size)
-    before_loss = _loss(*before.answers["validation"])
-    after_loss = _loss(*judged["validation"])
-    kept = after_loss < before_loss
-    line = (
-        f"fine-tuning: validation loss {before_loss:.4f} frozen, {after_loss:.4f} fine-tuned: "
-        f"the {'fine-tuned' if kept else 'frozen'} model is kept"
-    )
-    work.reporter.note(line)
-    before.notes.append(line)
-    before.history += progress.history
-    before.stages.append({**_record(stage, progress), "trained": trained, "kept": kept})
-    if not kept:
-        model.set_weights(frozen)
-        return before
-    before.answers = judged
-    before.backbone = {**before.backbone, "fine_tuned": stage.unfreeze}
-    return before
 
 
 def keep_bank(work: Work, fitted: FittedHeads) -> None:
@@ -188,7 +156,7 @@ class LazyBackbone:
         return {**self.work.source.record(self.model), "weights_sha256": base.weights_sha256}
 
 
-def _on_pixels(work: Work, stage: Stage, backbone: Model) -> Outcome:
+def _on_pixels(work: Work, stage: Stage, backbone: Model, *, frozen: bool = False) -> Outcome:
     spec = work.spec
     probe = features_model(backbone, pooling=spec.pooling)
     head = build_head(
@@ -199,27 +167,48 @@ def _on_pixels(work: Work, stage: Stage, backbone: Model) -> Outcome:
     )
     model = build(backbone, head, pooling=spec.pooling)
     size = int(model.input_shape[1])
-    progress = _fit(work, model, stage, size)
+    train, validation = pixels_of(work, size)
+    recipe = Recipe(
+        optimizer=spec.optimizer,
+        patience=spec.patience,
+        weight_decay=spec.weight_decay,
+        label_smoothing=spec.label_smoothing,
+        ema=spec.ema,
+        precision=spec.precision,
+    )
+    with watcher(work.folder, tensorboard=spec.tensorboard) as watch:
+        progress = fit_network(
+            top_of(model) if frozen else model,
+            stage,
+            recipe,
+            train=train,
+            validation=validation,
+            num_images=len(work.dataset.part("train")),
+            state=work.state,
+            reporter=work.reporter,
+            trunk=backbone if frozen else None,
+            watch=watch,
+        )
     return Outcome(
         model=model,
-        answers=_answer_parts(work, model, size),
+        answers=answer_parts(work, model, size),
         history=list(progress.history),
-        stages=[_record(stage, progress)],
+        stages=[stage_record(stage, progress)],
         backbone=work.source.record(backbone),
         notes=[],
         extra={"features": "none: streamed through the whole network in every epoch"},
     )
 
 
-def _fit(work: Work, model: Model, stage: Stage, size: int) -> Progress:
+def pixels_of(work: Work, size: int) -> tuple[Batches, Any]:
+    """Fresh views of the training images for each epoch, and the clean validation images."""
     spec, train = work.spec, work.dataset.part("train")
-    augmenter = _augmenter(work, size) if spec.augment != "none" else None
-    weights = class_weights(work.dataset, spec.class_weights)
-    return fit_network(
-        model,
-        stage,
-        Recipe(optimizer=spec.optimizer, patience=spec.patience),
-        train=lambda epoch: pixel_batches(
+    policy, num_classes = find_policy(spec.augment), len(work.dataset.class_names)
+    augmenter = augmenter_of(work, size) if policy.steps else None
+    mixer, weights = build_mixer(policy), class_weights(work.dataset, spec.class_weights)
+
+    def batches(epoch: int) -> Any:
+        return pixel_batches(
             train,
             size=size,
             batch=spec.batch,
@@ -228,15 +217,25 @@ def _fit(work: Work, model: Model, stage: Stage, size: int) -> Progress:
             epoch=epoch,
             seed=spec.seed,
             class_weights=weights,
-        ),
-        validation=pixel_batches(work.dataset.part("validation"), size=size, batch=spec.batch),
-        num_images=len(train),
-        state=work.state,
-        reporter=work.reporter,
+            num_classes=num_classes if mixer else None,
+            mixer=mixer,
+        )
+
+    return batches, pixel_batches(work.dataset.part("validation"), size=size, batch=spec.batch)
+
+
+def views_of(spec: TrainSpec) -> Views:
+    """Which views of each training image are computed once."""
+    return Views(
+        count=spec.views or default_views(spec.augment),
+        policy=spec.augment,
+        policy_digest=policy_digest(spec.augment),
+        seed=spec.seed,
     )
 
 
-def _augmenter(work: Work, size: int) -> Augmenter:
+def augmenter_of(work: Work, size: int) -> Augmenter:
+    """What makes views of images of this size."""
     return build_augmenter(work.spec.augment, size=size)
 
 
@@ -244,7 +243,8 @@ def _parts(work: Work) -> dict[str, Sequence[Example]]:
     return {part: work.dataset.part(part) for part in SPLITS if work.dataset.part(part)}
 
 
-def _answer_parts(work: Work, model: Model, size: int) -> dict[str, Answers]:
+def answer_parts(work: Work, model: Model, size: int) -> dict[str, Answers]:
+    """What a model says of the images that judge it: part -> (probabilities, labels)."""
     parts: tuple[Split, ...] = ("validation", "test")
     return {
         part: answers(model, pixel_batches(work.dataset.part(part), size=size, batch=work.spec.batch))
@@ -293,7 +293,8 @@ def head_record(stage: Stage, fitted: FittedHeads) -> dict[str, Any]:
     }
 
 
-def _record(stage: Stage, progress: Progress) -> dict[str, Any]:
+def stage_record(stage: Stage, progress: Progress) -> dict[str, Any]:
+    """What run.json says of a stage."""
     return {
         "name": stage.name,
         "unfreeze": stage.unfreeze,
@@ -302,11 +303,3 @@ def _record(stage: Stage, progress: Progress) -> dict[str, Any]:
         "validation_loss": round(progress.best_loss, 5),
         "seconds": round(sum(each["seconds"] for each in progress.history), 2),
     }
-
-
-def _loss(probabilities: Floats, labels: NDArray[np.int32]) -> float:
-    from pipelines.fit_network import log_loss
-
-    return log_loss(probabilities, labels)
-
-

@@ -334,7 +334,7 @@ def test_progress_counts_every_file(data: Path) -> None:
         def advance(self, count: int = 1, **fields: str) -> None:
             self.done += count
 
-        def line(self, text: str) -> None:
+        def line(self, text: str, *, passing: bool = False) -> None:
             raise AssertionError(text)
 
     counting = Counting()
