@@ -9,11 +9,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo test lint types bench check surface wheel lock clean
+.PHONY: help demo test slow lint types bench check surface wheel lock clean
 
 help:
 	@echo "make demo     two minutes on two cores, offline: train, evaluate, predict and export, once"
 	@echo "make test     run the tests"
+	@echo "make slow     the long tail: every backbone at every depth (half an hour)"
 	@echo "make lint     ruff: lint and format"
 	@echo "make types    mypy, strict"
 	@echo "make bench    measure speed and quality into .bench/ (BENCH=\"name ...\" for some of them)"
@@ -24,10 +25,13 @@ help:
 	@echo "make clean    delete .venv and everything built"
 
 demo: $(STAMP)
-	@$(BIN)/headstart demo
+	@$(BIN)/headstart demo --force
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not slow"
+
+slow: $(STAMP)
+	@$(BIN)/python -m pytest -m slow
 
 lint: $(STAMP)
 	@$(BIN)/ruff check
