@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from app.ensemble_options import Bag, Boost, Folds, Method, Seeds
 from app.options import terminal_of
 from models.heads import HEADS, Pooling
+from pipelines.roster import MembersSpec
 from pipelines.specs import TrainSpec
 
 _DEFAULT = TrainSpec(data="", out="")
@@ -27,15 +29,16 @@ def train(
     *,
     out: Annotated[str, typer.Option("--out", metavar="RUN", help="Folder for the run.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
-    backbone: Annotated[
-        str,
+    backbones: Annotated[
+        list[str] | None,
         typer.Option(
             "--backbone",
             metavar="NAME|RUN|FILE",
             rich_help_panel=_NETWORK,
-            help="A name of `headstart backbones`, a run of your own, or a .keras file.",
+            show_default=_DEFAULT.backbone,
+            help="A name of `headstart backbones`, a run of your own, or a .keras file; several make an ensemble.",
         ),
-    ] = _DEFAULT.backbone,
+    ] = None,
     weights: Annotated[
         str,
         typer.Option(
@@ -74,9 +77,16 @@ def train(
             help="What the frozen base runs on: auto measures and takes the fastest; keras, tensorflow, openvino.",
         ),
     ] = _DEFAULT.engine,
-    head: Annotated[
-        str, typer.Option("--head", metavar="|".join(HEADS), rich_help_panel=_HEAD, help="What is put on the features.")
-    ] = _DEFAULT.head,
+    head_names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--head",
+            metavar="|".join(HEADS),
+            rich_help_panel=_HEAD,
+            show_default=_DEFAULT.head,
+            help="What is put on the features; several make an ensemble.",
+        ),
+    ] = None,
     pooling: Annotated[
         Pooling, typer.Option("--pooling", rich_help_panel=_HEAD, help="How a feature map becomes a vector.")
     ] = _DEFAULT.pooling,
@@ -192,6 +202,11 @@ def train(
         ),
     ] = _DEFAULT.batch,
     seed: Annotated[int, typer.Option("--seed", min=0, rich_help_panel=_FIT, help="Of everything that is drawn.")] = 0,
+    seeds: Seeds = 1,
+    folds: Folds = 0,
+    bag: Bag = False,
+    boost: Boost = False,
+    method: Method = "greedy",
 ) -> None:
     """Train a classifier on your own pictures.
 
@@ -201,10 +216,10 @@ def train(
     spec = TrainSpec(
         data=data,
         out=out,
-        backbone=backbone,
+        backbone=(backbones or [_DEFAULT.backbone])[0],
         weights=weights,
         image_size=image_size,
-        head=head,
+        head=(head_names or [_DEFAULT.head])[0],
         pooling=pooling,
         hidden=hidden,
         dropout=dropout,
@@ -224,6 +239,24 @@ def train(
         seed=seed,
         strict=strict,
     )
+    members = MembersSpec(
+        common=spec,
+        backbones=tuple(backbones or [spec.backbone]),
+        heads=tuple(head_names or [spec.head]),
+        seeds=seeds,
+        folds=folds,
+        bag=bag,
+        boost=boost,
+        method=method,
+    )
+    if not members.single:
+        from pipelines.members import train_members
+
+        joined = train_members(members, force=force, reporter=terminal)
+        from app.ensemble_page import show
+
+        show(terminal, joined, out)
+        return
     from pipelines.train import train as run_training
 
     manifest = run_training(spec, force=force, reporter=terminal)
