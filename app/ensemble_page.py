@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.console import Terminal
-from app.report_page import shortened, training_page
+from app.report_page import WIDTH, shortened, training_page
 from pipelines.leaderboard import Leaderboard, MemberRow
 from pipelines.report import Report
 
@@ -36,7 +37,10 @@ def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
 
 def ensemble_page(board: Leaderboard, reports: dict[str, Report]) -> Group:
     """All of it, one under the other."""
-    parts: list[RenderableType] = [leaderboard_table(board), ""]
+    parts: list[RenderableType] = [leaderboard_table(board)]
+    if len(board.members) > LISTED:
+        parts.append(f"the {LISTED} of {len(board.members):,} with the most weight; all in `run.json`")
+    parts += ["accuracy: on validation images, with its 95 % interval; ms: an image, here", ""]
     if 1 < len(board.names) <= MATRIX:
         parts += [disagreement_table(board), ""]
     elif len(board.names) > MATRIX:
@@ -61,7 +65,6 @@ def leaderboard_table(board: Leaderboard) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     if len(rows) > LISTED:
         rows = sorted(rows, key=lambda row: -row.weight)[:LISTED]
-        table.caption = f"the {LISTED} of {len(board.members):,} with the most weight; all in `run.json`"
     for row in rows:
         table.add_row(
             Text(shortened(row.name, NAME_WIDTH if not columns else NAME_WIDTH - 8)),
@@ -72,9 +75,6 @@ def leaderboard_table(board: Leaderboard) -> Table:
             _short(row.ms),
             _short(row.mb),
         )
-    caption = "accuracy: on validation images, with its 95 % interval; ms: an image, here"
-    table.caption = f"{table.caption}\n{caption}" if table.caption else caption
-    table.caption_justify = "left"
     return table
 
 
@@ -93,9 +93,8 @@ def disagreement_table(board: Leaderboard) -> Table:
 def verdict_lines(board: Leaderboard) -> list[str]:
     """Whether it was worth it, in lines of at most 80 columns."""
     verdict = board.verdict
-    first, rest = verdict.line.split("), ", 1)
-    lines = [f"{first}),", f"  {rest}"]
-    lines.append(f"  on {verdict.images:,} {verdict.part} images; the best member on validation is {verdict.best}")
+    lines = textwrap.wrap(verdict.line, WIDTH, subsequent_indent="  ")
+    lines.append(f"  on {verdict.images:,} {verdict.part} images; best member on validation: {verdict.best}")
     if verdict.part != "test":
         lines.append("  these images also chose the weights: the ensemble looks better than it is")
     if verdict.recommended:
@@ -110,7 +109,7 @@ def verdict_lines(board: Leaderboard) -> list[str]:
             )
     kept = f", temperature {board.temperature:.2f}" if board.temperature else ""
     lines.append(f"joined by {board.method}{kept}: {_short(board.ms)} ms an image, {_short(board.mb)} MB")
-    return lines
+    return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]
 
 
 def _accuracy(row: MemberRow) -> str:

@@ -16,6 +16,7 @@ from models.fusing import Columns
 from models.pools import Stack
 from pipelines import runs
 from pipelines.calibration import fit_temperature
+from pipelines.ensemble_picture import PICTURE, draw_ensemble
 from pipelines.folds import over_folds
 from pipelines.joining import Joint, disagreement, fit, pooled
 from pipelines.judged import save_answers
@@ -172,6 +173,7 @@ def join(
 
     # What the user reads.
     leaderboard = _leaderboard(voters, taken, joint, labels, judged, costs, model, folder)
+    draw_ensemble(leaderboard, folder / PICTURE)
     save_answers(folder, judged, {"validation": images.fit, "test": images.test})
     _write_split(folder, images)
     manifest = runs.Manifest(
@@ -225,7 +227,7 @@ def _spread(joint: Joint, voters: Sequence[Voter]) -> tuple[list[Joined], Joint]
         weights += [weight / count] * count
         if joint.stack is not None:
             blocks += [joint.stack.kernel[place * classes : (place + 1) * classes] / count] * count
-    stack = None if joint.stack is None else Stack(kernel=np.concatenate(blocks).astype(np.float32), bias=joint.stack.bias)
+    stack = joint.stack and Stack(kernel=np.concatenate(blocks).astype(np.float32), bias=joint.stack.bias)
     return models, replace(joint, weights=tuple(weights), stack=stack)
 
 
