@@ -41,6 +41,8 @@ def quiet_tensorflow(*, verbose: bool = False) -> None:
     Args:
         verbose: let native lines through: those of the import after it, later ones as they come.
     """
+    # Memory of a GPU is taken as it is needed, by whatever touches the GPU first: others may be at work on it.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if not verbose:
         # 3 hides everything but what ends the process: what TensorFlow logs as an error, it raises in Python as well.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

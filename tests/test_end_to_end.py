@@ -1,0 +1,167 @@
+"""What a user types, in order, and what comes out: the commands, not the functions behind them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Drawn pictures and a run trained on them by the command line."""
+    from app.__main__ import run as run_command
+    from tests.conftest import draw
+
+    folder = tmp_path_factory.mktemp("end-to-end")
+    rng = np.random.default_rng(2)
+    for index, name in enumerate(("circle", "square", "triangle")):
+        (folder / "data" / name).mkdir(parents=True)
+        for number in range(40):
+            draw(index, 32, rng).save(folder / "data" / name / f"{number}.png")
+    (folder / "data" / "square" / "notes.jpg").write_text("not a picture")
+    options = ("--backbone", "small_cnn", "--weights", "none", "--epochs", "8", "--learning-rate", "0.003")
+    assert run_command(["train", str(folder / "data"), "--out", str(folder / "run"), *options]) == 0
+    return folder / "data", folder / "run"
+
+
+def test_evaluate_prints_what_the_run_kept(run: tuple[Path, Path], headstart: Command) -> None:
+    data, folder = run
+    found = headstart("evaluate", folder, data, "--json")
+    assert found.code == 0, found.err
+    values, kept = json.loads(found.out), json.loads((folder / "run.json").read_text())["metrics"]["test"]
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"):
+        assert values[name] == pytest.approx(kept[name], abs=1e-6)
+    assert values["part"] == "test"
+    table = headstart("evaluate", folder, data)
+    assert f"{values['accuracy']:.3f}" in table.out
+    assert max(map(len, table.out.splitlines())) <= 80
+
+
+def test_predict_answers_every_input_in_order(run: tuple[Path, Path], headstart: Command, tmp_path: Path) -> None:
+    data, folder = run
+    inputs = [
+        data / "triangle" / "1.png",
+        data / "square" / "notes.jpg",
+        tmp_path / "gone.png",
+        data / "circle" / "2.png",
+    ]
+    found = headstart("predict", folder, *inputs, "--format", "csv", "--top-k", 2)
+    assert found.code == 1
+    rows = list(csv.DictReader(io.StringIO(found.out)))
+    assert [row["path"] for row in rows] == [str(each) for each in inputs]
+    assert [row["status"] for row in rows] == ["ok", "unreadable", "unreadable", "ok"]
+    assert [len(json.loads(row["top_k"])) for row in rows] == [2, 0, 0, 2]
+    assert "2 of 4 inputs are unreadable" in found.err
+    lines = headstart("predict", folder, data / "circle", "--format", "jsonl").out.splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [Path(each["path"]).name for each in answers[:3]] == ["0.png", "1.png", "2.png"]
+    assert sum(each["label"] == "circle" for each in answers) > 24
+    assert all(each["probability"] == each["top_k"][0]["probability"] for each in answers)
+
+
+def test_a_photo_turned_by_its_exif_is_predicted_as_the_upright_one(
+    run: tuple[Path, Path], headstart: Command, tmp_path: Path
+) -> None:
+    data, folder = run
+    upright = Image.open(data / "triangle" / "3.png").convert("RGB")
+    upright.save(tmp_path / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by a quarter to the right
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    found = headstart("predict", folder, tmp_path / "upright.png", tmp_path / "turned.png", "--format", "jsonl")
+    one, other = (json.loads(line)["top_k"] for line in found.out.splitlines())
+    assert one == other
+
+
+def test_the_export_answers_alike_where_headstart_is_not(
+    run: tuple[Path, Path], headstart: Command, tmp_path: Path
+) -> None:
+    data, folder = run
+    done = headstart("export", folder, "--out", tmp_path / "exported", "--format", "savedmodel", "--format", "keras")
+    assert done.code == 0, done.err
+    assert [Path(line) for line in done.out.splitlines()] == [
+        tmp_path / "exported" / "1",
+        tmp_path / "exported" / "model.keras",
+    ]
+    pictures = sorted((data / "square").glob("*.png"))[:5]
+    script = """
+import json, sys
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+contents = [open(path, "rb").read() for path in sys.argv[2:]]
+answers = model.signatures["serving_default"](image_bytes=tf.constant(contents))
+print(json.dumps({name: value.numpy().tolist() for name, value in answers.items() if name != "class"}))
+"""
+    out = subprocess.run(
+        [sys.executable, "-P", "-c", script, str(tmp_path / "exported" / "1"), *map(str, pictures)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    ).stdout
+    served = json.loads(out.splitlines()[-1])
+    names = json.loads((folder / "run.json").read_text())["class_names"]
+    lines = headstart("predict", folder, *pictures, "--format", "jsonl").out.splitlines()
+    for answer, number, probabilities in zip(
+        map(json.loads, lines), served["class_id"], served["probabilities"], strict=True
+    ):
+        assert answer["label"] == names[number]
+        assert answer["probability"] == pytest.approx(max(probabilities), abs=1e-4)
+
+
+def test_unknown_classes_are_an_error_that_shows_both_lists(
+    run: tuple[Path, Path], headstart: Command, tmp_path: Path
+) -> None:
+    data, folder = run
+    shutil.copytree(data, tmp_path / "other")
+    (tmp_path / "other" / "circle").rename(tmp_path / "other" / "ellipse")
+    found = headstart("evaluate", folder, tmp_path / "other")
+    assert (found.code, found.out) == (1, "")
+    error, hint = found.err.splitlines()[-2:]
+    assert error.startswith("error: ")
+    assert hint.startswith("hint: ")
+    for name in ("ellipse", "circle", "square", "triangle"):
+        assert name in error + hint
+
+
+def test_the_same_command_twice_is_refused_and_force_replaces(
+    run: tuple[Path, Path], headstart: Command, tmp_path: Path
+) -> None:
+    data, folder = run
+    shutil.copytree(folder, tmp_path / "run")
+    command = ("train", data, "--backbone", folder, "--out", tmp_path / "run", "--heads", 1, "--epochs", 2)
+    refused = headstart(*command)
+    assert refused.code == 1
+    assert "--force" in refused.err
+    replaced = headstart(*command, "--force")
+    assert replaced.code == 0, replaced.err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["spec"]["heads"] == 1
+
+
+def test_the_demo_shows_everything_once(headstart: Command, tmp_path: Path) -> None:
+    found = headstart("demo", "--out", tmp_path / "demo")
+    assert found.code == 0, found.err
+    for words in ("new head on the frozen base", "same network from scratch", "One picture of a seven", "savedmodel"):
+        assert words in found.out
+    transfer = json.loads((tmp_path / "demo" / "runs" / "five-to-nine" / "run.json").read_text())
+    assert transfer["metrics"]["test"]["accuracy"] > 0.8
+    assert sum(transfer["data"]["images"]["train"].values()) == 75
+    assert (tmp_path / "demo" / "exported" / "1" / "saved_model.pb").is_file()
+    again = headstart("demo", "--out", tmp_path / "demo")
+    assert again.code == 1
+    assert "--force" in again.err
