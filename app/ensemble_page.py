@@ -53,7 +53,7 @@ def ensemble_page(board: Leaderboard, reports: dict[str, Report]) -> Group:
 def leaderboard_table(board: Leaderboard) -> Table:
     """The members, best first; of very many those with a weight before the others."""
     rows = list(board.members)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("member", no_wrap=True)
     varying = [name for name in ("head", "seed", "fold") if len({getattr(row, name) for row in rows}) > 1]
     # The name tells what varies; where runs were trained apart it need not.
@@ -67,7 +67,7 @@ def leaderboard_table(board: Leaderboard) -> Table:
         rows = sorted(rows, key=lambda row: -row.weight)[:LISTED]
     for row in rows:
         table.add_row(
-            Text(shortened(row.name, NAME_WIDTH if not columns else NAME_WIDTH - 8)),
+            Text(squeezed(row.name, NAME_WIDTH - (8 if columns else 0))),
             *(Text(shortened(_said(getattr(row, name)), 8)) for name in columns),
             _accuracy(row),
             f"{row.log_loss:.3f}",
@@ -86,7 +86,7 @@ def disagreement_table(board: Leaderboard) -> Table:
         table.add_column(str(number), justify="right", no_wrap=True)
     for number, (name, row) in enumerate(zip(board.names, board.disagreement, strict=True)):
         cells = ["." if place == number else f"{100 * share:.0f}" for place, share in enumerate(row)]
-        table.add_row(Text(f"{number + 1} {shortened(name, NAME_WIDTH)}"), *cells)
+        table.add_row(Text(f"{number + 1} {squeezed(name, NAME_WIDTH)}"), *cells)
     return table
 
 
@@ -110,6 +110,12 @@ def verdict_lines(board: Leaderboard) -> list[str]:
     kept = f", temperature {board.temperature:.2f}" if board.temperature else ""
     lines.append(f"joined by {board.method}{kept}: {_short(board.ms)} ms an image, {_short(board.mb)} MB")
     return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]
+
+
+def squeezed(name: str, width: int) -> str:
+    """A name in at most `width` cells, its middle left out: what tells members apart stands at the end."""
+    end = width - 4 - width // 3
+    return name if len(name) <= width else f"{shortened(name, width - end - 2, mark='')}..{name[-end:]}"
 
 
 def _accuracy(row: MemberRow) -> str:

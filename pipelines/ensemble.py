@@ -5,6 +5,7 @@ headstart ensemble runs/a runs/b runs/c --out runs/abc
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -120,7 +121,9 @@ def _read(spec: EnsembleSpec) -> list[_Member]:
             raise UserError(f"the run `{run}` has no `split.csv`", "train it again with --force")
         try:
             examples = runs.read_split(run, manifest.class_names)
-        except (KeyError, ValueError) as error:
+            if not examples:
+                raise ValueError("no rows")
+        except (KeyError, ValueError, csv.Error) as error:
             raise UserError(f"`{run}/split.csv` is damaged", "train the run again with --force") from error
         members.append(_Member(run=run, name=name, manifest=manifest, examples=examples))
     return members
@@ -171,6 +174,7 @@ def _images(
         for each in member.examples:
             first.setdefault(each.sha256, replace(each, label=numbers[member.manifest.class_names[each.label]]))
             parts.setdefault(each.sha256, set()).add(each.split)
+    first = dict(sorted(first.items(), key=lambda item: item[1].path))
     # A member answers some training images out of fold: they are as good as validation images.
     unseen = [_validated(each) for each in members]
     trained = [{each.sha256 for each in member.examples if each.split == "train"} for member in members]

@@ -76,9 +76,9 @@ def roster(spec: MembersSpec) -> tuple[Member, ...]:
     for backbone, head, seed, fold in itertools.product(spec.backbones, spec.heads, seeds, folds):
         parts = [names[backbone]]
         parts += [head] if len(spec.heads) > 1 else []
-        parts += [f"{'round' if spec.boost else 'seed'}{seed}"] if spec.seeds > 1 else []
+        parts += [f"{'r' if spec.boost else 's'}{seed}"] if spec.seeds > 1 else []
         group = "-".join(parts)
-        name = group if fold is None else f"{group}-fold{fold}"
+        name = group if fold is None else f"{group}-f{fold}"
         found.append(Member(name=name, group=group, backbone=backbone, head=head, seed=seed, fold=fold))
     return tuple(found)
 
