@@ -246,6 +246,9 @@ def write_split(folder: Path, dataset: Dataset) -> None:
 
 def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Example, ...]:
     """The images that a run was trained and judged on, from its `split.csv`."""
+    from pipelines.check import transcoded_file
+
+    kept = {path.stem for path in transcoded_file("").parent.glob("*.png")}
     numbers = {name: number for number, name in enumerate(class_names)}
     with open(Path(folder) / "split.csv", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         return tuple(
@@ -254,7 +257,7 @@ def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Exampl
                 label=numbers[row["label"]],
                 split=row["split"],  # type: ignore[arg-type]
                 sha256=row["sha256"],
-                source=row["path"],
+                source=str(transcoded_file(row["sha256"])) if row["sha256"] in kept else row["path"],
             )
             for row in csv.DictReader(stream)
         )
