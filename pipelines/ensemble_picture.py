@@ -24,8 +24,8 @@ def draw_ensemble(board: Leaderboard, path: Path) -> None:
     rows = sorted(board.members, key=lambda row: -row.weight)[:MOST]
     rows.sort(key=lambda row: (row.accuracy, -row.log_loss))
     places = [place for place, name in enumerate(board.names)][:MOST]
-    height = 1.6 + 0.24 * max(len(rows), len(places), 4)
-    figure = Figure(figsize=(13, height), layout="constrained")
+    height = 1.4 + 0.22 * max(len(rows), len(places), 11)
+    figure = Figure(figsize=(14, height), layout="constrained")
     left, right = figure.subplots(1, 2)
 
     for place, member in enumerate(rows):
@@ -34,18 +34,21 @@ def draw_ensemble(board: Leaderboard, path: Path) -> None:
         left.plot([member.accuracy], [place], "o", color=colour, markersize=5)
         if member.weight:
             end = (member.accuracy_interval[1], place)
-            left.annotate(f" {member.weight:.2f}", end, va="center", fontsize=7, color=INK)
+            weight = f" {member.weight:.2f}" if member.weight >= 0.005 else " <0.01"
+            left.annotate(weight, end, va="center", fontsize=7, color=INK)
     left.set_yticks(range(len(rows)), [_plain(row.name) for row in rows], fontsize=8)
     left.set_xlabel("validation accuracy, 95 % interval; number: weight; grey: not taken", fontsize=9)
     left.set_title(f"members, joined by {board.method}", fontsize=10)
+    left.margins(x=0.1)
     left.grid(axis="x", color="#e4e4e4")
     left.set_axisbelow(True)
 
     matrix = [[100 * board.disagreement[one][other] for other in places] for one in places]
     shown = right.imshow(matrix, cmap="Blues", vmin=0)
-    names = [_plain(board.names[place]) for place in places]
+    numbers = [str(place + 1) for place in places]
+    names = [f"{_plain(board.names[place])}  {place + 1}" for place in places]
     right.set_yticks(range(len(places)), names, fontsize=8)
-    right.set_xticks(range(len(places)), names, fontsize=8, rotation=90)
+    right.set_xticks(range(len(places)), numbers, fontsize=8 if len(places) <= 16 else 6)
     right.set_title("validation images called differently, %", fontsize=10)
     if len(places) <= 16:
         darkest = max(max(row) for row in matrix)
