@@ -32,8 +32,9 @@ LEAST_RATE = 1e-3  # of the first learning rate: under it a plateau stops the st
 SHOWN_SECONDS = 0.2
 
 
-# An epoch's number -> its batches of (inputs, labels, weights) as a tf.data dataset, the same whenever it is asked for
-# the same epoch. Labels are (batch,) int, or (batch, classes) where images are mixed; weights (batch,) may be left away.
+# An epoch's number -> its batches of (inputs, labels, weights) as a tf.data dataset, the same whenever it is asked
+# for the same epoch. Labels are (batch,) int, or (batch, classes) where images are mixed; weights (batch,) may be left
+# away.
 Batches = Callable[[int], Any]
 
 
