@@ -10,6 +10,16 @@ import typer
 METHODS = ("greedy", "mean", "weighted", "vote", "geometric", "stack")
 PANEL = "Ensemble"
 
+Tta = Annotated[
+    str | None,
+    typer.Option(
+        "--tta",
+        metavar="flip|crop5|N",
+        show_default="none",
+        help="Average over views of each image: mirrored, five crops, or N light augmentations.",
+    ),
+]
+
 Method = Annotated[
     str,
     typer.Option(

@@ -6,8 +6,8 @@ headstart evaluate runs/photos photos/ --split test
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from models.errors import UserError
 from pipelines import runs
@@ -16,6 +16,7 @@ from pipelines.dataset import scan
 from pipelines.progress import Reporter, Silent
 from pipelines.report import Report
 from pipelines.specs import SPLITS, Dataset, Example
+from pipelines.tta import answers_with_gain, require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ class Evaluation:
         remarks: lines the user should read.
         skipped: files that are no readable image.
         how: `cached features (...)` or `float32 model`.
+        tta: what averaging over views brought and cost; None where it was not asked for.
     """
 
     report: Report
@@ -40,10 +42,17 @@ class Evaluation:
     remarks: tuple[str, ...]
     skipped: int
     how: str
+    tta: dict[str, Any] | None = None
 
 
 def evaluate(
-    run: str, data: str, *, split: Part = "auto", cache: bool = True, reporter: Reporter | None = None
+    run: str,
+    data: str,
+    *,
+    split: Part = "auto",
+    cache: bool = True,
+    tta: str | None = None,
+    reporter: Reporter | None = None,
 ) -> Evaluation:
     """Judge a run on labelled images.
 
@@ -53,12 +62,15 @@ def evaluate(
         split: which part of the data. `auto` takes the test part where the data has parts of its own, and else
             every image that the run was not trained or chosen on.
         cache: use cached features where the backbone is a frozen base; else the saved model in float32.
+        tta: views to average over (see `pipelines.tta`), on the saved model; None for the images as they are.
         reporter: where words go.
 
     Raises:
         UserError: the run or the data is unusable, or the data has classes that the run does not know.
     """
     say = reporter or Silent()
+    if tta is not None:
+        require(tta)
     manifest = runs.read(run)
     listing = scan(data, for_training=False, reporter=say)
     alignment = align(listing.class_names, manifest.class_names)
@@ -81,7 +93,13 @@ def evaluate(
     from pipelines.answers import answer
     from pipelines.metrics import report
 
-    probabilities, how = answer(run, manifest, examples, cache=cache, reporter=say)
+    gain = None
+    if tta is None:
+        probabilities, how = answer(run, manifest, examples, cache=cache, reporter=say)
+    else:
+        probabilities, gain = answers_with_gain(runs.load(run)[0], examples, tta, reporter=say)
+        how = f"the saved model, float32, mean of {gain.views} views"
+        say.note(gain.line)
     labels: NDArray[np.int32] = np.asarray([each.label for each in examples], np.int32)
     return Evaluation(
         report=report(probabilities, labels, manifest.class_names),
@@ -89,6 +107,7 @@ def evaluate(
         remarks=(*alignment.remarks, *remarks),
         skipped=len(dataset.skipped),
         how=how,
+        tta=None if gain is None else asdict(gain),
     )
 
 

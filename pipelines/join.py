@@ -193,7 +193,12 @@ def join(
         seconds={**(seconds or {}), "join": round(time.monotonic() - started, 2)},
         versions=versions(),
         members=tuple(asdict(each) for each in leaderboard.members),
-        extra={"leaderboard": asdict(leaderboard), "bases": _bases(models, model_joint, model), "agreement": agreement},
+        extra={
+            "leaderboard": asdict(leaderboard),
+            "bases": _bases(models, model_joint, model),
+            "agreement": agreement,
+            "order": [each.name for each in models],
+        },
     )
     runs.finish(folder, manifest)
     return manifest

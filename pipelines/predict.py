@@ -1,6 +1,6 @@
 """The story of a prediction: any number of inputs, one row an input, in their order, in bounded memory.
 
-    headstart predict runs/photos holiday/ --format csv
+headstart predict runs/photos holiday/ --format csv
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,9 +20,13 @@ from pipelines import runs
 from pipelines.inputs import Input, Loaded, expand, load
 from pipelines.progress import Reporter, Silent
 from pipelines.rows import Prediction
+from pipelines.tta import averaged, build_views, require
+
+if TYPE_CHECKING:
+    import keras
 
 Floats = NDArray[np.float32]
-Call = Callable[[Floats], ArrayLike]
+Call = Callable[[Floats], ArrayLike | tuple[ArrayLike, ArrayLike]]
 
 
 def predict(
@@ -30,6 +34,8 @@ def predict(
     paths: Iterable[str],
     *,
     top_k: int = 5,
+    tta: str | None = None,
+    members: bool = False,
     stdin: BinaryIO | None = None,
     reporter: Reporter | None = None,
 ) -> tuple[tuple[str, ...], Iterator[Prediction]]:
@@ -39,6 +45,8 @@ def predict(
         run: folder of a complete run.
         paths: files, folders, lists; `-` for a list on `stdin`.
         top_k: how many classes a row lists, at most.
+        tta: views to average over (see `pipelines.tta`); None for the image as it is.
+        members: list what each member of an ensemble says.
         stdin: where `-` reads.
         reporter: shown a progress bar.
 
@@ -46,23 +54,41 @@ def predict(
         The run's classes, and one row an input in input order, made as they are asked for.
 
     Raises:
-        UserError: there is no complete run in `run`.
+        UserError: there is no complete run in `run`, its members are asked for and it has none, or unknown views.
     """
+    if tta is not None:
+        require(tta)
+    if members and not runs.read(run).members:
+        raise UserError(f"`{run}` has no members: it is a single model", "leave --members away")
     model, manifest = runs.load(run)
-    import tensorflow as tf
-
-    call = tf.function(
-        lambda pixels: model(pixels, training=False),
-        input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)],
-    )
     rows = predictions(
-        lambda pixels: call(pixels).numpy(),
+        _call(model, tta, members=bool(manifest.members)),
         expand(paths, stdin),
         manifest.class_names,
         read=partial(load, size=manifest.image_size),
         top_k=top_k,
+        members=tuple(manifest.extra["order"]) if members else (),
     )
     return manifest.class_names, _told(rows, reporter or Silent())
+
+
+def _call(model: keras.Model, tta: str | None, *, members: bool) -> Call:
+    """The compiled model; of an ensemble its members' answers come with its own."""
+    import keras
+    import tensorflow as tf
+
+    if members:
+        model = keras.Model(model.inputs[0], (model.outputs[0], model.get_layer("members").output))
+
+    def plain(pixels: Any) -> Any:
+        return model(pixels, training=False)
+
+    size = int(model.input_shape[1])
+    call = tf.function(
+        plain if tta is None else averaged(plain, build_views(tta, size=size)),
+        input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)],
+    )
+    return lambda pixels: tf.nest.map_structure(np.asarray, call(pixels))
 
 
 def _told(rows: Iterable[Prediction], reporter: Reporter) -> Iterator[Prediction]:
@@ -79,6 +105,7 @@ def predictions(
     *,
     read: Callable[[Input], Loaded],
     top_k: int = 5,
+    members: Sequence[str] = (),
     batch: int = 32,
     workers: int | None = None,
 ) -> Iterator[Prediction]:
@@ -88,11 +115,13 @@ def predictions(
     the first row comes out.
 
     Args:
-        call: pixels (n, size, size, 3) float32 in [0, 255] -> probabilities (n, classes), for any n up to `batch`.
+        call: pixels (n, size, size, 3) float32 in [0, 255] -> probabilities (n, classes), for any n up to `batch`;
+            of an ensemble these and its members' (n, members, classes).
         inputs: from `pipelines.inputs.expand`.
         class_names: (classes,) in the order of the model's outputs.
         read: turns an input into pixels; called in threads.
         top_k: how many classes a row lists, at most.
+        members: names of an ensemble's members, to list what each says.
         batch: images a call.
         workers: threads; None for one a core, at most 16.
 
@@ -109,9 +138,9 @@ def predictions(
         ready += loaded.pixels is not None
         # Rows of unreadable files wait for the model too; very many of them must not pile up.
         if ready == batch or len(waiting) >= 4 * batch:
-            yield from _answers(call, waiting, class_names, top_k)
+            yield from _answers(call, waiting, class_names, top_k, members)
             waiting, ready = [], 0
-    yield from _answers(call, waiting, class_names, top_k)
+    yield from _answers(call, waiting, class_names, top_k, members)
 
 
 def _ahead(inputs: Iterable[Input], read: Callable[[Input], Loaded], *, ahead: int, workers: int) -> Iterator[Loaded]:
@@ -130,30 +159,64 @@ def _ahead(inputs: Iterable[Input], read: Callable[[Input], Loaded], *, ahead: i
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _answers(call: Call, waiting: Sequence[Loaded], class_names: Sequence[str], top_k: int) -> Iterator[Prediction]:
+def _answers(
+    call: Call, waiting: Sequence[Loaded], class_names: Sequence[str], top_k: int, members: Sequence[str]
+) -> Iterator[Prediction]:
     pixels = [each.pixels for each in waiting if each.pixels is not None]
     rows = iter(_probabilities(call, np.stack(pixels)) if pixels else ())
     for each in waiting:
         if each.pixels is None:
             yield Prediction(path=each.path, status="unreadable", reason=each.reason)
         else:
-            yield _prediction(each.path, next(rows), class_names, top_k)
+            yield _prediction(each.path, *next(rows), class_names, top_k, members)
 
 
-def _probabilities(call: Call, pixels: Floats) -> Floats:
-    found = np.asarray(call(pixels), np.float32)
+def _probabilities(call: Call, pixels: Floats) -> Iterator[tuple[Floats, Floats | None]]:
+    """For each image its probabilities (classes,) and, of an ensemble, those of its members (members, classes)."""
+    said = call(pixels)
+    answers, each_member = said if isinstance(said, tuple) else (said, None)
+    found = np.asarray(answers, np.float32)
     if not np.isfinite(found).all():
         raise UserError(
             "the model answers with something that is no number",
             "its training diverged: train it again with a lower --learning-rate",
         )
-    return found
+    return zip(found, [None] * len(found) if each_member is None else each_member, strict=True)
 
 
-def _prediction(path: str, probabilities: Floats, class_names: Sequence[str], top_k: int) -> Prediction:
+def _prediction(
+    path: str,
+    probabilities: Floats,
+    answers: Floats | None,
+    class_names: Sequence[str],
+    top_k: int,
+    members: Sequence[str],
+) -> Prediction:
     # Stable: of equally probable classes the first comes first, as with argmax.
     best = np.argsort(-probabilities, kind="stable")[: max(1, top_k)]
-    # The shortest decimal that is the same single-precision number: 0.934, not 0.9340000152587891.
-    listed = tuple((class_names[place], float(str(probabilities[place]))) for place in best)
+    listed = tuple((class_names[place], _shortest(probabilities[place])) for place in best)
     label, probability = listed[0]
-    return Prediction(path=path, status="ok", label=label, probability=probability, top_k=listed)
+    logarithms = np.log(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
+    agreement, said = None, []
+    if answers is not None:
+        winners = answers.argmax(1)
+        agreement = float((winners == best[0]).mean())
+        said = [class_names[place] for place in winners]
+    return Prediction(
+        path=path,
+        status="ok",
+        label=label,
+        probability=probability,
+        top_k=listed,
+        agreement=agreement,
+        entropy=_shortest(np.maximum(-(probabilities * logarithms).sum(), np.float32(0))),
+        members=tuple(
+            (name, class_name, _shortest(shares.max()))
+            for name, class_name, shares in (zip(members, said, answers, strict=True) if members else ())  # type: ignore[arg-type]
+        ),
+    )
+
+
+def _shortest(value: np.float32) -> float:
+    """The shortest decimal that is the same single-precision number: 0.934, not 0.9340000152587891."""
+    return float(str(value))

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Literal
 from models.errors import UserError, lookup
 
 Status = Literal["ok", "unreadable"]
-FIELDS = ("path", "status", "label", "probability", "top_k", "reason")
+FIELDS = ("path", "status", "label", "probability", "top_k", "reason", "agreement", "entropy", "members")
 ROW_GROUP = 10_000
 WIDEST = 30  # cells of a class name in the table
 
@@ -40,6 +40,9 @@ class Prediction:
         probability: of it, in [0, 1]; None when unreadable.
         top_k: the most probable classes and their probabilities, most probable first; empty when unreadable.
         reason: why it is unreadable, a phrase; empty when it is not.
+        agreement: share of an ensemble's members that say the same, in [0, 1]; None for a single model.
+        entropy: of the probabilities of all classes, nats; None when unreadable.
+        members: what each member of an ensemble says, with its probability; empty unless asked for.
     """
 
     path: str
@@ -48,6 +51,9 @@ class Prediction:
     probability: float | None = None
     top_k: tuple[tuple[str, float], ...] = ()
     reason: str = ""
+    agreement: float | None = None
+    entropy: float | None = None
+    members: tuple[tuple[str, str, float], ...] = ()
 
 
 @dataclass(slots=True)
@@ -143,6 +149,8 @@ def _table(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[s
     stream.write(f"{padded('label', width)}  probability  path\n".encode())
     for row in rows:
         others = [f"{visible(label)} {share:.3f}" for label, share in row.top_k[1:] if share >= 0.0005]
+        others += [f"{visible(member)}: {visible(said)} {share:.3f}" for member, said, share in row.members]
+        others += [] if row.agreement is None else [f"agreement {row.agreement:.2f}"]
         remark = row.reason if row.status == "unreadable" else ", ".join(others)
         label = "unreadable" if row.label is None else visible(row.label)
         probability = "-" if row.probability is None else f"{row.probability:.3f}"
@@ -157,15 +165,16 @@ def _csv(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str
         writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         writer.writerow(FIELDS)
         for row in rows:
-            top_k = json.dumps(_pairs(row.top_k), ensure_ascii=False)
-            writer.writerow((row.path, row.status, row.label, row.probability, top_k, row.reason))
+            values = _values(row)
+            values |= {name: json.dumps(values[name], ensure_ascii=False) for name in ("top_k", "members")}
+            writer.writerow([values[name] for name in FIELDS])
     finally:
         text.detach()
 
 
 def _jsonl(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
     for row in rows:
-        values = {name: getattr(row, name) for name in FIELDS} | {"top_k": _pairs(row.top_k)}
+        values = _values(row)
         stream.write(json.dumps(values, allow_nan=False).encode("ascii") + b"\n")
 
 
@@ -174,8 +183,9 @@ def _parquet(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence
     import pyarrow.parquet
 
     pair = pyarrow.struct({"label": pyarrow.string(), "probability": pyarrow.float64()})
-    text = pyarrow.string()
-    types = (text, text, text, pyarrow.float64(), pyarrow.list_(pair), text)
+    text, number = pyarrow.string(), pyarrow.float64()
+    said = pyarrow.struct({"member": text, "label": text, "probability": number})
+    types = (text, text, text, number, pyarrow.list_(pair), text, number, number, pyarrow.list_(said))
     schema = pyarrow.schema([*zip(FIELDS, types, strict=True), ("path_bytes", pyarrow.binary())])
     waiting = iter(rows)
     with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
@@ -184,16 +194,23 @@ def _parquet(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence
 
 
 def _record(row: Prediction) -> dict[str, Any]:
-    values: dict[str, Any] = {name: getattr(row, name) for name in FIELDS}
-    values["top_k"] = [{**pair, "label": as_utf8(pair["label"])} for pair in _pairs(row.top_k)]
+    values = _values(row)
+    for name in ("top_k", "members"):
+        values[name] = [{**each, "label": as_utf8(each["label"])} for each in values[name]]
     values["label"] = None if row.label is None else as_utf8(row.label)
     values["path"] = as_utf8(row.path)
     values["path_bytes"] = None if values["path"] == row.path else os.fsencode(row.path)
     return values
 
 
-def _pairs(top_k: tuple[tuple[str, float], ...]) -> list[dict[str, Any]]:
-    return [{"label": label, "probability": probability} for label, probability in top_k]
+def _values(row: Prediction) -> dict[str, Any]:
+    """A row as plain data."""
+    values: dict[str, Any] = {name: getattr(row, name) for name in FIELDS}
+    values["top_k"] = [{"label": label, "probability": share} for label, share in row.top_k]
+    values["members"] = [
+        {"member": member, "label": label, "probability": share} for member, label, share in row.members
+    ]
+    return values
 
 
 def as_utf8(text: str) -> str:

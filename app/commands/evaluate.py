@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.ensemble_options import Tta
 from app.options import terminal_of
 from pipelines.evaluate import Part
 
@@ -26,6 +27,7 @@ def evaluate(
         bool,
         typer.Option("--cache/--no-cache", help="Use cached features, or the saved model in float32, as predict does."),
     ] = True,
+    tta: Tta = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Judge a run on labelled images.
@@ -35,11 +37,17 @@ def evaluate(
     terminal = terminal_of(context)
     from pipelines.evaluate import evaluate as judge
 
-    found = judge(run, data, split=split, cache=cache, reporter=terminal)
+    found = judge(run, data, split=split, cache=cache, tta=tta, reporter=terminal)
     if as_json:
         import json
 
-        extra = {"part": found.part, "remarks": list(found.remarks), "skipped": found.skipped, "how": found.how}
+        extra = {
+            "part": found.part,
+            "remarks": list(found.remarks),
+            "skipped": found.skipped,
+            "how": found.how,
+            "tta": found.tta,
+        }
         terminal.data(json.dumps(found.report.to_json() | extra, ensure_ascii=True, allow_nan=False))
         return
 

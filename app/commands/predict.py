@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.ensemble_options import Tta
 from app.options import terminal_of
 from pipelines.rows import FORMATS
 
@@ -25,6 +26,8 @@ def predict(
     format_name: Annotated[
         str, typer.Option("--format", metavar="|".join(FORMATS), help="How rows are written.")
     ] = "table",
+    tta: Tta = None,
+    members: Annotated[bool, typer.Option("--members", help="List what each member of an ensemble says.")] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", show_default="stdout", help="Where rows are written.")
     ] = None,
@@ -43,9 +46,15 @@ def predict(
     from pipelines.runs import read
 
     read(run)
+    if tta is not None:
+        from pipelines.tta import require
+
+        require(tta)
     from pipelines.predict import predict as answer
 
-    class_names, answers = answer(run, paths, top_k=top_k, stdin=sys.stdin.buffer, reporter=terminal)
+    class_names, answers = answer(
+        run, paths, top_k=top_k, tta=tta, members=members, stdin=sys.stdin.buffer, reporter=terminal
+    )
     tally = rows.write(answers, format_name=format_name, class_names=class_names, out=out, stdout=sys.stdout.buffer)
     if tally.unreadable:
         terminal.warn(f"{tally.unreadable:,} of {tally.rows:,} inputs are unreadable: their rows say why")

@@ -204,6 +204,25 @@ def test_what_cannot_be_is_refused(values: dict[str, object], words: str, pictur
     assert not runs.is_run(tmp_path / "joined")
 
 
+def test_rows_say_how_far_members_agree_and_what_each_says(pictures: Path, tmp_path: Path) -> None:
+    sure = make_run(tmp_path / "sure", pictures, tuple(COLOURS), sharpness=0.05)
+    # Takes the darkest colour for the brightest: it is always wrong, and not so sure.
+    wrong = make_run(tmp_path / "wrong", pictures, tuple(COLOURS), sharpness=-0.02)
+    join(tmp_path, sure, wrong, method="mean")
+    _, rows = predict(str(tmp_path / "joined"), [str(pictures / "blue")], members=True)
+    for row in rows:
+        assert row.label == "blue"
+        assert row.agreement == 0.5
+        assert [(name, label == "blue") for name, label, _ in row.members] == [("sure", True), ("wrong", False)]
+        assert row.entropy is not None
+        shares = [share for _, share in row.top_k]
+        assert row.entropy == pytest.approx(-sum(share * np.log(share) for share in shares), abs=1e-5)
+    _, rows = predict(str(sure), [str(pictures / "blue")])
+    assert {row.agreement for row in rows} == {None}
+    with pytest.raises(UserError, match="has no members"):
+        predict(str(sure), [str(pictures / "blue")], members=True)
+
+
 def test_one_run_or_the_same_run_twice_is_no_ensemble(pictures: Path, tmp_path: Path) -> None:
     one = make_run(tmp_path / "one", pictures, tuple(COLOURS))
     with pytest.raises(UserError, match="at least two"):

@@ -63,6 +63,9 @@ def test_csv_gives_every_path_back() -> None:
         "probability": "",
         "top_k": "[]",
         "reason": "there is no such file",
+        "agreement": "",
+        "entropy": "",
+        "members": "[]",
     }
     assert (found[0]["label"], float(found[0]["probability"])) == (NAMES[2], 0.75)
     assert json.loads(found[0]["top_k"]) == [
@@ -83,7 +86,8 @@ def test_jsonl_gives_every_path_back_and_is_ascii() -> None:
     assert [os.fsencode(row["path"]) for row in found] == [os.fsencode(row.path) for row in predicted()]
     assert found[1]["label"] is None
     assert found[1]["top_k"] == []
-    assert list(found[0]) == ["path", "status", "label", "probability", "top_k", "reason"]
+    first = ["path", "status", "label", "probability", "top_k", "reason"]
+    assert list(found[0]) == [*first, "agreement", "entropy", "members"]
 
 
 def test_parquet_gives_every_path_back() -> None:
@@ -94,6 +98,30 @@ def test_parquet_gives_every_path_back() -> None:
     assert [row["path_bytes"] is not None for row in found].count(True) == 1
     assert found[1]["probability"] is None
     assert found[0]["top_k"][1] == {"label": NAMES[1], "probability": 0.25}
+
+
+def test_what_members_say_is_in_every_format() -> None:
+    row = Prediction(
+        path="a.jpg",
+        status="ok",
+        label="cat",
+        probability=0.75,
+        top_k=(("cat", 0.75),),
+        agreement=0.5,
+        entropy=0.25,
+        members=(("one", "cat", 0.9), ("two", NAMES[1], 0.6)),
+    )
+    said = [
+        {"member": "one", "label": "cat", "probability": 0.9},
+        {"member": "two", "label": NAMES[1], "probability": 0.6},
+    ]
+    as_json = json.loads(written("jsonl", [row]))
+    assert (as_json["agreement"], as_json["entropy"], as_json["members"]) == (0.5, 0.25, said)
+    as_csv = next(csv.DictReader(io.StringIO(written("csv", [row]).decode())))
+    assert (float(as_csv["agreement"]), json.loads(as_csv["members"])) == (0.5, said)
+    assert "(one: cat 0.900, two: d\u00f6g 0.600, agreement 0.50)" in written("table", [row]).decode()
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert parquet.read_table(io.BytesIO(written("parquet", [row]))).to_pylist()[0]["members"] == said
 
 
 def test_parquet_without_rows_has_its_columns() -> None:
