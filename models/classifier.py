@@ -39,6 +39,24 @@ def features_model(backbone: keras.Model, *, pooling: Pooling = "avg") -> keras.
     return keras.Model(pixels, pool(backbone(pixels), pooling), name="features")
 
 
+def top_of(classifier: keras.Model, upper: keras.Model | None = None) -> keras.Model:
+    """What is above a boundary in a classifier, sharing its layers.
+
+    Args:
+        classifier: as `build` returns it.
+        upper: the backbone's part above the boundary; None where the boundary is the backbone's output.
+
+    Returns:
+        A model named `top`: activations at the boundary (batch, ...) -> probabilities (batch, classes).
+    """
+    import keras
+
+    shape = classifier.get_layer("backbone").output_shape if upper is None else upper.input_shape
+    below = keras.Input(shape[1:], name="boundary")
+    features = below if upper is None else upper(below)
+    return keras.Model(below, classifier.get_layer("head")(classifier.get_layer("pooling")(features)), name="top")
+
+
 def pool(features: keras.KerasTensor, pooling: Pooling) -> keras.KerasTensor:
     """Make (batch, features) of a feature map (batch, h, w, features) in a layer named `pooling`."""
     from keras import layers

@@ -1,6 +1,6 @@
 """The feature cache: what a frozen base says of each view of each image is computed once.
 
-    <cache>/features/<base>/base.json              what the base is: backbone, hash of its weights, size, pooling, decode
+    <cache>/features/<base>/base.json              what the base is: backbone, hash of its weights, size, pooling
     <cache>/features/<base>/engine-<asked>.json    which engine was chosen for it on this machine
     <cache>/features/<base>/<kind>/*.shard         features of one kind: clean or augmented, and the precision
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 SHARD_ROWS = 2048
+SHARD_BYTES = 1 << 26
 SHARD_SECONDS = 15.0
 
 
@@ -61,7 +62,7 @@ class Base:
         """Where its features lie."""
         # The name is for people; two files with the same weights give the same features.
         identity = {name: value for name, value in asdict(self).items() if name != "backbone"}
-        return cache_folder() / "features" / _digest(identity)
+        return cache_folder() / "features" / digest(identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +106,15 @@ class Features:
 
     def rows(self, numbers: NDArray[np.int64], views: NDArray[np.int64] | None = None) -> Floats:
         """Features (len(numbers), num_features) float32 of the examples `numbers`, each in its view (0: clean)."""
+        return self.halves(numbers, views).astype(np.float32)
+
+    def halves(self, numbers: NDArray[np.int64], views: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
+        """The same as they are kept, in float16."""
         found = np.empty((len(numbers), self.num_features), np.float16)
         for place, number in enumerate(numbers):
             view = 0 if views is None else int(views[place])
             found[place] = self._stores[view > 0].row(key(self._hashes[number], view))
-        return found.astype(np.float32)
+        return found
 
     def pieces(self, size: int = 4096) -> Iterator[tuple[NDArray[np.int64], Floats]]:
         """The clean views in order, in pieces: (numbers, features)."""
@@ -197,7 +202,7 @@ def collect(
         "cached": total - new,
         "new": new,
         "seconds": round(seconds, 2),
-        "damaged_shards": sum(store.damaged for pair in spaces.values() for store in pair),
+        "damaged_shards": sum(store.damaged for store in {id(each): each for pair in spaces.values() for each in pair}.values()),
     }
     if new:
         _write_choice(base, engine, {**chosen, "seconds_per_view": per_view})
@@ -234,7 +239,7 @@ def _stores(base: Base, views: Views, precision: str) -> tuple[Store, Store]:
     clean = Store(base.folder / f"clean-{precision}")
     if views.count == 1:
         return clean, clean
-    return clean, Store(base.folder / f"{views.policy}-{_digest(identity)}-{precision}")
+    return clean, Store(base.folder / f"{views.policy}-{digest(identity)}-{precision}")
 
 
 def _merge(spaces: dict[str, tuple[Store, Store]]) -> None:
@@ -271,14 +276,15 @@ def _compute(
             seed=views.seed,
         )
         at = written = 0
-        for pixels in _named(batches, entries, lambda: at):
+        for pixels in _named(batches, entries):
             began = time.monotonic()
             rows = compiled(pixels)
             took = time.monotonic() - began
             at, waiting = at + len(rows), waiting + len(rows)
             pending.append(rows.astype(np.float16))
             advance(len(rows), rate=f"{len(rows) / max(took, 1e-9):.0f} images/s in the base")
-            if waiting >= SHARD_ROWS or time.monotonic() - since > SHARD_SECONDS or at == len(entries):
+            full = waiting >= SHARD_ROWS or waiting * pending[0][0].nbytes >= SHARD_BYTES
+            if full or time.monotonic() - since > SHARD_SECONDS or at == len(entries):
                 _save(store, [entry[0] for entry in entries[written:at]], np.concatenate(pending))
                 pending, waiting, written, since = [], 0, at, time.monotonic()
 
@@ -287,12 +293,12 @@ def _save(store: Store, keys: list[bytes], rows: NDArray[np.float16]) -> None:
     if not np.isfinite(rows).all():
         raise UserError(
             "the backbone gives features that are not finite in float16",
-            "its weights or its pixel scaling are not what headstart expects; train with --no-cache to stream it instead",
+            "its weights or its pixel scaling are not what headstart expects; --no-cache trains without the cache",
         )
     store.add(keys, rows)
 
 
-def _named(batches: Any, entries: list[Wanted], position: Callable[[], int]) -> Iterator[Any]:
+def _named(batches: Any, entries: list[Wanted]) -> Iterator[Any]:
     """Pass batches on; when an image fails, say which: TensorFlow does not."""
     import tensorflow as tf
 
@@ -301,7 +307,7 @@ def _named(batches: Any, entries: list[Wanted], position: Callable[[], int]) -> 
     try:
         yield from batches
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
-        for _, example, _ in entries[position() :]:
+        for _, example, _ in entries:
             try:
                 decode(tf.io.read_file(_bytes(example.source)))
             except tf.errors.OpError:
@@ -364,7 +370,8 @@ def _write_choice(base: Base, engine: str, chosen: dict[str, Any]) -> None:
     write_json(base.folder / f"engine-{engine}.json", chosen)
 
 
-def _digest(identity: dict[str, Any]) -> str:
+def digest(identity: dict[str, Any]) -> str:
+    """A short name for what makes something what it is."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 

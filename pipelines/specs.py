@@ -139,6 +139,15 @@ class TrainSpec:
         engine: which compiled form of the frozen base computes features.
         heads: how many heads a bank tries at most.
         fine_tune: blocks to unfreeze after the head, as in `Stage.unfreeze`; None for none.
+        layer_decay: factor on the rate from each block to the one below, where blocks are fine-tuned.
+        warm_up: epochs over which fine-tuning's rate rises.
+        weight_decay: decoupled, on kernels only, where a network is trained; None for the rule's own.
+        clip: greatest norm of all gradients together in fine-tuning; 0 for any.
+        label_smoothing: share of each label that is spread over all classes, where a network is trained.
+        ema: momentum of a moving average of the weights, likewise; 0 for none.
+        precision: what a network is trained in; `auto` is half precision on a GPU that computes in it.
+        train_bn: whether BatchNormalization in fine-tuned blocks learns too, and its statistics move.
+        tensorboard: whether events for TensorBoard are written beside the run.
         seed: of everything that is drawn.
         strict: whether an unreadable image is an error.
     """
@@ -165,5 +174,14 @@ class TrainSpec:
     engine: str = "auto"
     heads: int = 16
     fine_tune: str | None = None
+    layer_decay: float = 0.8
+    warm_up: float = 1.0
+    weight_decay: float | None = None
+    clip: float = 1.0
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    train_bn: bool = False
+    tensorboard: bool = False
     seed: int = 0
     strict: bool = False

@@ -1,6 +1,6 @@
 """The story of a training: an image folder in, a run out.
 
-    headstart train photos/ --backbone resnet50 --out runs/photos
+headstart train photos/ --backbone resnet50 --out runs/photos
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ def train_checked(work: Work, clock: Clock) -> runs.Manifest:
     clock.lap("train")
 
     # What the run answers, judged on images that decided nothing (test) and on those that chose it (validation).
+    from pipelines.curves import PICTURE, draw_curves
+    from pipelines.judged import save_answers
     from pipelines.metrics import report
 
     metrics = {
@@ -92,6 +94,8 @@ def train_checked(work: Work, clock: Clock) -> runs.Manifest:
     }
     runs.save_model(outcome.model, folder)
     runs.write_csv(folder / "history.csv", *history_table(outcome.history))
+    draw_curves(outcome.history, outcome.stages, folder / PICTURE)
+    save_answers(folder, outcome.answers, {part: dataset.part(part) for part in SPLITS})
     manifest = manifest_of(work, outcome, metrics)
     clock.lap("save")
     manifest = replace(manifest, seconds=clock.laps)
@@ -137,7 +141,9 @@ def _train_stages(work: Work) -> Outcome:
         return stages.from_scratch(work)
     outcome = stages.head_on_features(work) if work.spec.cache else stages.head_on_pixels(work)
     if work.spec.fine_tune is not None:
-        outcome = stages.fine_tune(work, outcome)
+        from pipelines.fine_tune import fine_tune
+
+        outcome = fine_tune(work, outcome)
     return outcome
 
 
@@ -145,11 +151,17 @@ def stages_of(spec: TrainSpec, *, untrained: bool) -> tuple[Stage, ...]:
     """The stages that a spec asks for, in order."""
     rate = spec.learning_rate
     if untrained:
-        return (Stage(name="from scratch", unfreeze="all", epochs=spec.epochs or NETWORK_EPOCHS, learning_rate=rate or 1e-3),)
+        return (
+            Stage(
+                name="from scratch", unfreeze="all", epochs=spec.epochs or NETWORK_EPOCHS, learning_rate=rate or 1e-3
+            ),
+        )
     head = Stage(name="head", unfreeze="none", epochs=spec.epochs or HEAD_EPOCHS, learning_rate=rate or 1e-3)
     if spec.fine_tune is None:
         return (head,)
-    return head, Stage(name="fine-tune", unfreeze=spec.fine_tune, epochs=spec.epochs or 15, learning_rate=(rate or 1e-3) / 10)
+    return head, Stage(
+        name="fine-tune", unfreeze=spec.fine_tune, epochs=spec.epochs or 15, learning_rate=(rate or 1e-3) / 10
+    )
 
 
 def class_weights(dataset: Dataset, policy: str) -> NDArray[np.float32] | None:
@@ -184,7 +196,9 @@ def refuse_nonsense(spec: TrainSpec, source: Source) -> None:
             "leave --fine-tune away: every layer is trained",
         )
     if spec.views is not None and spec.views > 1 and spec.augment == "none":
-        raise UserError("several views of an image need an augmentation policy", "add --augment light, or leave --views away")
+        raise UserError(
+            "several views of an image need an augmentation policy", "add --augment light, or leave --views away"
+        )
 
 
 def manifest_of(work: Work, outcome: Outcome, metrics: dict[str, Any]) -> runs.Manifest:
