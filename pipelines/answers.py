@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import runs
+from pipelines.bases import FrozenBase, bases_of
 from pipelines.batches import pixel_batches
-from pipelines.decode import DECODE_VERSION
-from pipelines.features import CLEAN, Base, collect
+from pipelines.features import CLEAN, collect
 from pipelines.fit_network import answers
 from pipelines.progress import Reporter
 from pipelines.specs import Example
@@ -38,7 +37,7 @@ def answer(
         reporter: where progress goes.
     """
     model, _ = runs.load(run)
-    bases = _bases(manifest)
+    bases = bases_of(manifest)
     if not cache or not bases:
         batches = pixel_batches(examples, size=int(model.input_shape[1]), batch=BATCH)
         with reporter.task("evaluate", len(examples)) as task:
@@ -66,42 +65,7 @@ def answer(
     return np.concatenate(pieces), f"cached features ({'; '.join(dict.fromkeys(engines))})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _FrozenBase:
-    """A frozen base of a run's model: what its features are cached under, and the layers that compute them."""
-
-    key: Base
-    backbone_layer: str
-    pooling_layer: str
-    engine: str
-
-
-def _bases(manifest: runs.Manifest) -> list[_FrozenBase]:
-    """The frozen bases that a run's model stands on; empty where it does not stand on such alone."""
-    found = manifest.extra.get("bases", [])
-    if not manifest.members and manifest.backbone.get("weights_sha256") is not None:
-        single = {"backbone": manifest.backbone["name"], "weights_sha256": manifest.backbone["weights_sha256"]}
-        single |= {"image_size": manifest.image_size, "pooling": manifest.head["pooling"]}
-        layers = {"backbone_layer": "backbone", "pooling_layer": "pooling"}
-        found = [{**single, **layers, "engine": manifest.spec.get("engine", "auto")}]
-    return [
-        _FrozenBase(
-            key=Base(
-                backbone=str(each["backbone"]),
-                weights_sha256=str(each["weights_sha256"]),
-                image_size=int(each["image_size"]),
-                pooling=str(each["pooling"]),
-                decode_version=DECODE_VERSION,
-            ),
-            backbone_layer=each["backbone_layer"],
-            pooling_layer=each["pooling_layer"],
-            engine=str(each["engine"]),
-        )
-        for each in found
-    ]
-
-
-def _trunk(model: keras.Model, base: _FrozenBase) -> keras.Model:
+def _trunk(model: keras.Model, base: FrozenBase) -> keras.Model:
     """What computes the features of a base: pixels of its own size -> (batch, features)."""
     import keras
 
@@ -111,7 +75,7 @@ def _trunk(model: keras.Model, base: _FrozenBase) -> keras.Model:
     return keras.Model(pixels, pooling(backbone(pixels)), name="features")
 
 
-def _top(model: keras.Model, bases: Sequence[_FrozenBase]) -> keras.Model:
+def _top(model: keras.Model, bases: Sequence[FrozenBase]) -> keras.Model:
     """The rest of the model: features of each base -> probabilities."""
     import keras
 

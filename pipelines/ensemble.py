@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from pipelines import runs
+from pipelines.common_images import TrainedRun, common_images
 from pipelines.listing import printable
 from pipelines.progress import Reporter, Silent
-from pipelines.specs import SPLITS, Example
+from pipelines.specs import Example
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipelines.join import Images, Voter
+    from pipelines.voters import Images, Voter
 
 FEW_IMAGES = 50
 
@@ -67,7 +68,7 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
     # Everything that can be wrong and needs no TensorFlow.
     members = _read(spec)
     class_names = _classes(members, say)
-    fit, test, every = _images(members, class_names)
+    fit, test, every = common_images(members, class_names)
     if len(fit) < FEW_IMAGES:
         say.warn(f"only {len(fit):,} images can fit the weights: they are little more than chance")
     from models.errors import lookup
@@ -77,8 +78,9 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
     folder, _ = runs.open_new(spec.out, asdict(spec), force=force)
 
     # What each member answers, and the model of it.
-    from pipelines.join import Images, Wish, join
+    from pipelines.join import join
     from pipelines.selection import Budget
+    from pipelines.voters import Images, Wish
 
     images = Images(fit=fit, test=test, every=every, class_names=class_names)
     voters = _voters(members, images, say)
@@ -95,15 +97,7 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Member:
-    run: str
-    name: str
-    manifest: runs.Manifest
-    examples: tuple[Example, ...]
-
-
-def _read(spec: EnsembleSpec) -> list[_Member]:
+def _read(spec: EnsembleSpec) -> list[TrainedRun]:
     if len(spec.runs) < 2:
         raise UserError(
             "an ensemble is made of at least two runs", "name them: headstart ensemble RUN RUN... --out RUN"
@@ -125,7 +119,7 @@ def _read(spec: EnsembleSpec) -> list[_Member]:
                 raise ValueError("no rows")
         except (KeyError, ValueError, csv.Error) as error:
             raise UserError(f"`{run}/split.csv` is damaged", "train the run again with --force") from error
-        members.append(_Member(run=run, name=name, manifest=manifest, examples=examples))
+        members.append(TrainedRun(run=run, name=name, manifest=manifest, examples=examples))
     return members
 
 
@@ -139,7 +133,7 @@ def _names(paths: Sequence[str]) -> list[str]:
     return names
 
 
-def _classes(members: Sequence[_Member], say: Reporter) -> tuple[str, ...]:
+def _classes(members: Sequence[TrainedRun], say: Reporter) -> tuple[str, ...]:
     """The classes of the ensemble: in the order of the first member that knows all of them."""
     known = {name for each in members for name in each.manifest.class_names}
     whole = next((each for each in members if set(each.manifest.class_names) == known), None)
@@ -163,48 +157,9 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{printable(name)}`" for name in shown[:5]) + (" ..." if len(shown) > 5 else "")
 
 
-def _images(
-    members: Sequence[_Member], class_names: tuple[str, ...]
-) -> tuple[tuple[Example, ...], tuple[Example, ...], tuple[Example, ...]]:
-    """Images to fit on, to judge on, and all with the part they had."""
-    numbers = {name: number for number, name in enumerate(class_names)}
-    first: dict[str, Example] = {}
-    parts: dict[str, set[str]] = {}
-    for member in members:
-        for each in member.examples:
-            first.setdefault(each.sha256, replace(each, label=numbers[member.manifest.class_names[each.label]]))
-            parts.setdefault(each.sha256, set()).add(each.split)
-    first = dict(sorted(first.items(), key=lambda item: item[1].path))
-    # A member answers some training images out of fold: they are as good as validation images.
-    unseen = [_validated(each) for each in members]
-    trained = [{each.sha256 for each in member.examples if each.split == "train"} for member in members]
-    usable = set.intersection(*unseen)
-    for mine, seen in zip(trained, unseen, strict=True):
-        usable -= mine - seen
-    if not usable:
-        raise UserError(
-            "the runs have no validation image in common that none of them was trained on",
-            "train them on the same data, or all at once: headstart train DATA --backbone A --backbone B --out RUN",
-        )
-    tested = [{each.sha256 for each in member.examples if each.split == "test"} for member in members]
-    untouched = set.intersection(*tested) - {sha for sha, found in parts.items() if found != {"test"}}
-    strictest = {sha: min(found, key=lambda part: SPLITS.index(part)) for sha, found in parts.items()}
-    every = tuple(replace(each, split=strictest[sha]) for sha, each in first.items())  # type: ignore[arg-type]
-    fit = tuple(each for sha, each in first.items() if sha in usable)
-    return fit, tuple(each for sha, each in first.items() if sha in untouched), every
-
-
-def _validated(member: _Member) -> set[str]:
-    from pipelines.judged import read_answers
-
-    kept = read_answers(member.run, "validation")
-    out_of_fold = {each.decode() for each in kept.sha256} if kept is not None else set()
-    return {each.sha256 for each in member.examples if each.split == "validation"} | out_of_fold
-
-
-def _voters(members: Sequence[_Member], images: Images, say: Reporter) -> list[Voter]:
-    from pipelines.join import Joined, Voter
+def _voters(members: Sequence[TrainedRun], images: Images, say: Reporter) -> list[Voter]:
     from pipelines.joining import rearranged
+    from pipelines.voters import Joined, Voter
 
     bases: dict[Path, Any] = {}
     voters = []
@@ -231,7 +186,7 @@ def _voters(members: Sequence[_Member], images: Images, say: Reporter) -> list[V
     return voters
 
 
-def _answers(member: _Member, part: str, examples: Sequence[Example], say: Reporter) -> NDArray[np.float32]:
+def _answers(member: TrainedRun, part: str, examples: Sequence[Example], say: Reporter) -> NDArray[np.float32]:
     """What a member answered on images, in their order: as it kept it, else asked again."""
     import numpy as np
 

@@ -6,7 +6,6 @@ seconds and written as a run that names the shared backbone's file.
 
 from __future__ import annotations
 
-import json
 import pickle
 import sys
 import traceback
@@ -16,16 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.bank import Candidate
 from models.errors import UserError
 from pipelines import runs
 from pipelines.apart import Relay, serve
 from pipelines.boosting import samme
 from pipelines.features import CLEAN, Collected, Features, collect
-from pipelines.fit_heads import FittedHeads, candidates, fit_heads
+from pipelines.fit_heads import FittedHeads, fit_heads
 from pipelines.folds import Selected, divide_folds, pooled
+from pipelines.member_options import Legacy
 from pipelines.roster import Member, MembersSpec, slugs, spec_of
 from pipelines.source import find_source
 from pipelines.specs import Dataset, Example, TrainSpec
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
     import keras
 
 BACKBONES, MEMBERS = "backbones", "members"
-# Options that are tried for the members of one head: a hidden layer takes twenty times as long as none.
-SEARCHED_HIDDEN = 4
 
 
 def main(order: dict[str, Any], relay: Relay) -> None:
@@ -78,7 +74,7 @@ class Workshop:
 
     def __init__(self, *, spec: MembersSpec, out: Path, dataset: Dataset, relay: Relay) -> None:
         self.spec, self.out, self.dataset, self.relay = spec, out, dataset, relay
-        self.state = out / runs.STATE
+        self.legacy = Legacy(spec=spec, state=out / runs.STATE)
         self.folds = divide_folds(dataset, spec.folds, seed=spec.common.seed) if spec.folds else ()
         self._shared: Shared | None = None
         self._selected: dict[int | None, tuple[Features, Features]] = {}
@@ -163,9 +159,9 @@ class Workshop:
 
     def _fit(self, member: Member, work: Work, shared: Shared, clock: Clock) -> bool:
         train, validation = self._parts(member, shared.found)
-        weights = self._image_weights(member, len(train))
+        weights = self.legacy.image_weights(member, len(train))
         stage = stages_of(work.spec, untrained=False)[0]
-        chosen = self._options(member, work, train.num_features)
+        chosen = self.legacy.options(member, work, train.num_features)
         fitted = fit_heads(
             work.head,
             chosen,
@@ -179,7 +175,7 @@ class Workshop:
             seed=work.spec.seed,
             reporter=self.relay,
         )
-        self._keep_options(member, fitted)
+        self.legacy.leave_options(member, fitted)
         clock.lap("fit")
         extra: dict[str, Any] = {"features": shared.found.record, "engine": shared.found.engine}
         goes_on = True
@@ -191,52 +187,9 @@ class Workshop:
                 len(work.dataset.class_names),
             )
             extra["boost"], goes_on = {"weight": boost.weight}, boost.go_on
-            np.save(self._boost_file(member, member.seed + 1), boost.images * len(train))
+            self.legacy.leave_weights(member, boost.images * len(train))
         self._write(member, work, shared, fitted, extra, clock)
         return goes_on
-
-    def _image_weights(self, member: Member, count: int) -> NDArray[np.float32] | None:
-        """How often each image stands in the member's bag, or what boosting gives it; mean 1."""
-        if self.spec.bag:
-            drawn = np.random.default_rng((member.seed, 1 + (member.fold or 0))).integers(0, count, count)
-            return np.bincount(drawn, minlength=count).astype(np.float32)
-        if not self.spec.boost:
-            return None
-        if member.seed == self.spec.common.seed:
-            return np.ones(count, np.float32)
-        path = self._boost_file(member, member.seed)
-        if not path.is_file():
-            raise UserError("the member before it failed", "boosted members follow each other")
-        return np.asarray(np.load(path), np.float32)
-
-    def _boost_file(self, member: Member, round_number: int) -> Path:
-        return self.state / f"boost-{slugs(self.spec.backbones)[member.backbone]}-{member.head}-{round_number}.npy"
-
-    def _options(self, member: Member, work: Work, num_features: int) -> tuple[Candidate, ...]:
-        """What the member's head may be trained with: found by the first of its kind, and then kept."""
-        spec, path = work.spec, self._options_file(member)
-        if path.is_file():
-            return (Candidate(**{**json.loads(path.read_text(encoding="utf-8")), "seed": member.seed}),)
-        return candidates(
-            work.head,
-            count=min(spec.heads, SEARCHED_HIDDEN) if work.head.hidden else spec.heads,
-            num_features=num_features,
-            num_classes=len(work.dataset.class_names),
-            seed=spec.seed,
-            l2=spec.l2,
-            learning_rate=spec.learning_rate,
-            dropout=spec.dropout,
-            optimizer=spec.optimizer,
-        )
-
-    def _options_file(self, member: Member) -> Path:
-        return self.state / f"options-{slugs(self.spec.backbones)[member.backbone]}-{member.head}.json"
-
-    def _keep_options(self, member: Member, fitted: FittedHeads) -> None:
-        path = self._options_file(member)
-        if not path.is_file():
-            names = ("l2", "learning_rate", "dropout", "seed")
-            runs.write_json(path, {name: fitted.rows[0][name] for name in names})
 
     def _write(
         self, member: Member, work: Work, shared: Shared, fitted: FittedHeads, extra: dict[str, Any], clock: Clock

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipelines.join import Images, Voter
+    from pipelines.voters import Images, Voter
 
 MEMBERS = "members"
 
@@ -93,7 +93,8 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     if not survivors:
         first = next(iter(failures.values()))
         raise UserError(f"no member could be trained; the first: {first.message}", first.hint)
-    from pipelines.join import Wish, join
+    from pipelines.join import join
+    from pipelines.voters import Wish
 
     loaded = _load(survivors, folder, dataset, spec)
     manifest = join(
@@ -156,8 +157,8 @@ def _load(members: Sequence[Member], folder: Path, dataset: Dataset, spec: Membe
     import numpy as np
 
     from pipelines.folds import divide_folds, pooled
-    from pipelines.join import Images, Joined, Voter
     from pipelines.judged import read_answers
+    from pipelines.voters import Images, Joined, Voter
 
     names = dataset.class_names
     groups = {name: list(each) for name, each in itertools.groupby(members, key=lambda each: each.group)}

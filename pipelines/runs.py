@@ -17,14 +17,14 @@ import csv
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
+from pipelines.files import atomic as atomic
+from pipelines.files import write_csv as write_csv
+from pipelines.files import write_json as write_json
 from pipelines.specs import Dataset, Example
 
 if TYPE_CHECKING:
@@ -219,23 +219,6 @@ def save_model(model: keras.Model, folder: Path) -> None:
         model.save(temporary)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=True, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
-    """Write a CSV file atomically; bytes of names that are no UTF-8 are kept."""
-    with (
-        atomic(path) as temporary,
-        open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
-    ):
-        writer = csv.writer(stream)
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
 def write_split(folder: Path, dataset: Dataset) -> None:
     """Write `split.csv` (path, label, split, sha256) and, where images were left out, `skipped.csv`."""
     rows = ((each.path, dataset.class_names[each.label], each.split, each.sha256) for each in dataset.examples)
@@ -261,25 +244,6 @@ def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Exampl
             )
             for row in csv.DictReader(stream)
         )
-
-
-@contextmanager
-def atomic(path: Path, suffix: str = "") -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends well, and is gone when it does not."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        # mkstemp makes files for their owner alone; a run is as readable as what else the user writes.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _first_line(error: BaseException) -> str:
