@@ -202,7 +202,7 @@ def collect(
         "cached": total - new,
         "new": new,
         "seconds": round(seconds, 2),
-        "damaged_shards": sum(store.damaged for store in {id(each): each for pair in spaces.values() for each in pair}.values()),
+        "damaged_shards": sum(store.damaged for store in {store for pair in spaces.values() for store in pair}),
     }
     if new:
         _write_choice(base, engine, {**chosen, "seconds_per_view": per_view})
