@@ -18,6 +18,7 @@ from pipelines.evaluate import evaluate
 from pipelines.judged import save_answers
 from pipelines.leaderboard import Leaderboard
 from pipelines.predict import predict
+from tests.conftest import Result
 from tests.pipelines.test_train import Words
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
@@ -238,3 +239,21 @@ def test_an_ensemble_can_be_joined_again(pictures: Path, tmp_path: Path) -> None
     manifest = ensemble(spec)
     assert manifest.metrics["test"]["accuracy"] == 1.0
     assert [each["name"] for each in manifest.members] == ["joined", "third"]
+
+
+def test_the_command_prints_a_leaderboard_and_a_verdict(
+    pictures: Path, tmp_path: Path, headstart: Callable[..., Result]
+) -> None:
+    members = [make_run(tmp_path / name, pictures, tuple(COLOURS)) for name in ("one", "other")]
+    found = headstart("ensemble", *members, "--out", tmp_path / "joined", "--method", "mean")
+    assert found.code == 0
+    assert found.out == ""
+    assert "ensemble vs best member: +0.0 points" in found.err
+    assert "the single model to take is" in found.err
+    assert max(map(len, found.err.split("the run is in")[0].splitlines()[1:])) <= 80
+    rows = headstart("predict", tmp_path / "joined", pictures / "red" / "00.png", "--members", "--format", "jsonl")
+    assert rows.code == 0
+    assert '"agreement": 1.0' in rows.out
+    assert '"member": "other"' in rows.out
+    refused = headstart("ensemble", members[0], "--out", tmp_path / "alone")
+    assert (refused.code, "at least two" in refused.err) == (1, True)
