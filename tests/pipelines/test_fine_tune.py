@@ -113,7 +113,14 @@ def test_train_bn_lets_norms_learn_in_the_trained_blocks_alone(prepared: Any) ->
     assert moved == norm | {"block3_conv/kernel", "head/probabilities/kernel", "head/probabilities/bias"}
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet50", "densenet121"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenet_v2",
+        pytest.param("resnet50", marks=pytest.mark.slow),
+        pytest.param("densenet121", marks=pytest.mark.slow),
+    ],
+)
 def test_moving_statistics_stay_to_the_bit_in_networks_that_are_full_of_them(prepared: Any, name: str) -> None:
     work, before = prepared(name=name, fine_tune="1", learning_rate=0.01, epochs=1, per_class=3)
     start = values(before.model)
