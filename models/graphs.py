@@ -1,0 +1,137 @@
+"""A Keras model as a graph of TensorFlow operations that does not change: frozen, folded, lowered to bfloat16, run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from models.folding import fold
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+# What may stand between the last convolution's features and the output, and is computed in float32.
+_POOLINGS = ("Identity", "Mean", "Max", "Reshape", "Squeeze", "Cast")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A function from one tensor to another, without variables.
+
+    Attributes:
+        graph_def: TensorFlow's `GraphDef`.
+        taken: name of the input operation.
+        given: name of the output operation.
+        shape: (batch, height, width, 3), all known: a fixed batch lets every shape be inferred and every fusion match.
+    """
+
+    graph_def: Any
+    taken: str
+    given: str
+    shape: tuple[int, int, int, int]
+
+
+def freeze(model: keras.Model, shape: tuple[int, int, int, int]) -> Graph:
+    """Make constants of a model's variables and fold them.
+
+    Args:
+        model: pixels float32 (batch, height, width, 3) -> one tensor of floats.
+        shape: the one input shape that the graph will take.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    def call(pixels: Any) -> Any:
+        # Says the shape inside the graph: what feeds it tells the optimiser nothing.
+        return tf.cast(model(tf.reshape(pixels, shape), training=False), tf.float32)
+
+    traced = tf.function(call, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    frozen = convert_variables_to_constants_v2(traced)
+    graph = Graph(
+        graph_def=_inlinable(frozen.graph.as_graph_def()),
+        taken=frozen.inputs[0].op.name,
+        given=frozen.outputs[0].op.name,
+        shape=shape,
+    )
+    graph = optimize(graph, ["function", "constfold", "dependency"])
+    folded = fold(graph.graph_def, (graph.taken, graph.given))
+    return optimize(replace(graph, graph_def=folded), ["dependency"])
+
+
+def lower(graph: Graph) -> Graph:
+    """Compute convolutions and what lies between them in bfloat16; pixel scaling and the last pooling stay float32."""
+    return optimize(
+        graph,
+        ["auto_mixed_precision_onednn_bfloat16", "constfold", "dependency"],
+        keep=_tail(graph),
+        auto_mixed_precision_onednn_bfloat16=True,
+    )
+
+
+def optimize(graph: Graph, passes: Sequence[str], *, keep: Sequence[str] = (), **switches: bool) -> Graph:
+    """Run passes of TensorFlow's graph optimiser on this graph alone, without changing what the process does elsewhere.
+
+    Args:
+        graph: the graph.
+        passes: names of the optimisers, in order.
+        keep: names of operations to leave as they are, besides input and output.
+        switches: options of `RewriterConfig` to turn on or off.
+    """
+    import tensorflow as tf
+    from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+    from tensorflow.python.grappler import tf_optimizer
+
+    config = config_pb2.ConfigProto()
+    options = config.graph_options.rewrite_options
+    options.min_graph_nodes = -1
+    options.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
+    options.optimizers.extend(passes)
+    for name, value in switches.items():
+        setattr(options, name, getattr(rewriter_config_pb2.RewriterConfig, "ON" if value else "OFF"))
+    exported = tf.compat.v1.train.export_meta_graph(graph_def=graph.graph_def, graph=as_tf_graph(graph))
+    # The optimiser leaves alone whatever is listed as fetched.
+    exported.collection_def["train_op"].node_list.value.extend([graph.given, graph.taken, *keep])
+    return replace(graph, graph_def=tf_optimizer.OptimizeGraph(config, exported))
+
+
+def function_of(graph: Graph) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Make a function that runs a graph: pixels of exactly `graph.shape` -> features (batch, features) float32."""
+    import tensorflow as tf
+
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph.graph_def, name=""), [])
+    taken = wrapped.graph.get_tensor_by_name(f"{graph.taken}:0")
+    pruned = wrapped.prune(taken, wrapped.graph.get_tensor_by_name(f"{graph.given}:0"))
+    return lambda pixels: pruned(tf.constant(pixels)).numpy()
+
+
+def as_tf_graph(graph: Graph) -> Any:
+    """A `tf.Graph` of its own."""
+    import tensorflow as tf
+
+    made = tf.Graph()
+    with made.as_default():
+        tf.import_graph_def(graph.graph_def, name="")
+    return made
+
+
+def _inlinable(graph_def: Any) -> Any:
+    """Let function calls be inlined that Keras marks for XLA: its convolutions in groups, which oneDNN runs itself."""
+    functions = graph_def.library.function
+    for holder in (*graph_def.node, *functions, *(node for function in functions for node in function.node_def)):
+        holder.attr.pop("_XlaMustCompile", None)
+        holder.attr.pop("_noinline", None)
+    return graph_def
+
+
+def _tail(graph: Graph) -> list[str]:
+    """The operations from the output back to where pooling begins."""
+    nodes = {node.name: node for node in graph.graph_def.node}
+    found: list[str] = []
+    at = nodes[graph.given]
+    while at.op in _POOLINGS:
+        found.append(at.name)
+        at = nodes[at.input[0].lstrip("^").split(":")[0]]
+    return found
