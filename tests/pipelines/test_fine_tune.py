@@ -14,6 +14,7 @@ import pytest
 from models.backbones import BACKBONES, build_backbone
 from models.classifier import build
 from models.errors import UserError
+from models.freezing import freeze
 from models.heads import HEADS, build_head
 from pipelines import fine_tune as stage
 from pipelines import stages
@@ -69,7 +70,7 @@ def prepared(tmp_path: Path) -> Callable[..., tuple[Work, Outcome]]:
         backbone = build_backbone(BACKBONES[name], weights="none", image_size=32)
         top = build_head(HEADS[head], num_features=int(backbone.output_shape[-1]), num_classes=3, dropout=0.0)
         model = build(backbone, top)
-        stages.freeze(backbone)
+        freeze(backbone)
         spec = TrainSpec(data="drawn", out=str(tmp_path / "run"), fine_tune="1", epochs=3, batch=8, engine="keras")
         spec = replace(spec, **options)
         folder = tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
@@ -265,7 +266,7 @@ def test_an_interrupted_stage_goes_on_to_the_weights_it_would_have_had(
         pass
 
     work, before = prepared(fine_tune="2", epochs=4, learning_rate=0.01)
-    real = stage.boundary_batches
+    real = vars(stage)["boundary_batches"]
 
     def breaking(*arguments: Any, **options: Any) -> Any:
         if options.get("order") is not None and (work.folder / "state" / "fine-tune.npz").exists():
