@@ -29,9 +29,10 @@ def draw_curves(history: Sequence[Record], stages: Sequence[Record], path: Path)
         path: of the picture; written atomically.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     # A Figure of one's own, not pyplot: no window, no state shared with the caller.
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.94)))
     left, right = figure.subplots(1, 2)
     _lines(left, history, "loss", "validation_loss")
     _lines(right, history, "accuracy", "validation_accuracy")
@@ -107,7 +108,7 @@ def _marks(axes: Axes, history: Sequence[Record], stages: Sequence[Record]) -> N
         if number:
             axes.axvline(begin + 0.5, color=MARK, linestyle="--", linewidth=1)
         words = stage["name"] + ("" if stage.get("kept", True) else " (not kept)")
-        axes.annotate(
+        name = axes.annotate(
             words,
             (begin + 0.5, 1.0),
             (4, 4),
@@ -115,6 +116,8 @@ def _marks(axes: Axes, history: Sequence[Record], stages: Sequence[Record]) -> N
             textcoords="offset points",
             color=MARK,
         )
+        name.set_in_layout(False)  # It hangs on a place in the data; the room above is kept for it.
         if stage.get("best_epoch"):
-            axes.axvline(begin + stage["best_epoch"], color=VALIDATION, alpha=0.35, linewidth=1)
+            label = "best epoch" if not number else None
+            axes.axvline(begin + stage["best_epoch"], color=VALIDATION, alpha=0.35, linewidth=1, label=label)
         begin += length
