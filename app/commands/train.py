@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.ensemble_options import Bag, Boost, Folds, Method, Seeds
+from app.fine_tune_options import Ema, FineTune, LabelSmoothing, LayerDecay, TensorBoard, TrainBn
 from app.options import terminal_of
 from models.heads import HEADS, Pooling
 from pipelines.roster import MembersSpec
@@ -57,15 +58,6 @@ def train(
             rich_help_panel=_NETWORK,
             show_default="the backbone's own",
             help="Side of the square input, pixels.",
-        ),
-    ] = None,
-    fine_tune: Annotated[
-        str | None,
-        typer.Option(
-            "--fine-tune",
-            metavar="BLOCKS",
-            rich_help_panel=_NETWORK,
-            help="After the head, train the top blocks too: how many, the name of the lowest, or all.",
         ),
     ] = None,
     engine: Annotated[
@@ -202,6 +194,12 @@ def train(
         ),
     ] = _DEFAULT.batch,
     seed: Annotated[int, typer.Option("--seed", min=0, rich_help_panel=_FIT, help="Of everything that is drawn.")] = 0,
+    fine_tune: FineTune = None,
+    layer_decay: LayerDecay = _DEFAULT.layer_decay,
+    label_smoothing: LabelSmoothing = _DEFAULT.label_smoothing,
+    ema: Ema = _DEFAULT.ema,
+    train_bn: TrainBn = False,
+    tensorboard: TensorBoard = False,
     seeds: Seeds = 1,
     folds: Folds = 0,
     bag: Bag = False,
@@ -236,6 +234,11 @@ def train(
         engine=engine,
         heads=heads,
         fine_tune=fine_tune,
+        layer_decay=layer_decay,
+        label_smoothing=label_smoothing,
+        ema=ema,
+        train_bn=train_bn,
+        tensorboard=tensorboard,
         seed=seed,
         strict=strict,
     )
