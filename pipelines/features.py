@@ -239,7 +239,7 @@ def _stores(base: Base, views: Views, precision: str) -> tuple[Store, Store]:
     clean = Store(base.folder / f"clean-{precision}")
     if views.count == 1:
         return clean, clean
-    return clean, Store(base.folder / f"{views.policy}-{digest(identity)}-{precision}")
+    return clean, Store(base.folder / f"{Path(views.policy).stem}-{digest(identity)}-{precision}")
 
 
 def _merge(spaces: dict[str, tuple[Store, Store]]) -> None:

@@ -134,6 +134,7 @@ class TrainSpec:
         batch: images a step where the whole network is trained.
         class_weights: `auto` weighs every class alike, `none` every image.
         augment: name of a policy or a TOML file.
+        no_flip: never mirror; rotate90: turn by quarters too; no_color: leave colours alone (`pipelines.policies`).
         views: views of each image in the feature cache; None for what suits the policy.
         cache: whether a frozen base runs once (True) or in every epoch on fresh views (False).
         engine: which compiled form of the frozen base computes features.
@@ -169,6 +170,9 @@ class TrainSpec:
     batch: int = 32
     class_weights: Literal["auto", "none"] = "none"
     augment: str = "none"
+    no_flip: bool = False
+    rotate90: bool = False
+    no_color: bool = False
     views: int | None = None
     cache: bool = True
     engine: str = "auto"

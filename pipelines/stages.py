@@ -22,7 +22,7 @@ from pipelines.features import CLEAN, Base, Collected, Views, collect, weights_d
 from pipelines.fit_heads import FittedHeads, candidates, fit_heads
 from pipelines.fit_network import Batches, answers, fit_network
 from pipelines.keeper import Progress
-from pipelines.policies import find_policy
+from pipelines.policies import Switches, find_policy
 from pipelines.specs import SPLITS, Example, Recipe, Split, Stage, TrainSpec
 from pipelines.train import Outcome, Work, class_weights, stages_of
 
@@ -203,7 +203,7 @@ def _on_pixels(work: Work, stage: Stage, backbone: Model, *, frozen: bool = Fals
 def pixels_of(work: Work, size: int) -> tuple[Batches, Any]:
     """Fresh views of the training images for each epoch, and the clean validation images."""
     spec, train = work.spec, work.dataset.part("train")
-    policy, num_classes = find_policy(spec.augment), len(work.dataset.class_names)
+    policy, num_classes = find_policy(spec.augment, switches_of(spec)), len(work.dataset.class_names)
     augmenter = augmenter_of(work, size) if policy.steps else None
     mixer, weights = build_mixer(policy), class_weights(work.dataset, spec.class_weights)
 
@@ -229,14 +229,19 @@ def views_of(spec: TrainSpec) -> Views:
     return Views(
         count=spec.views or default_views(spec.augment),
         policy=spec.augment,
-        policy_digest=policy_digest(spec.augment),
+        policy_digest=policy_digest(spec.augment, switches_of(spec)),
         seed=spec.seed,
     )
 
 
+def switches_of(spec: TrainSpec) -> Switches:
+    """What is known of the pictures, whatever the policy."""
+    return Switches(no_flip=spec.no_flip, rotate90=spec.rotate90, no_color=spec.no_color)
+
+
 def augmenter_of(work: Work, size: int) -> Augmenter:
     """What makes views of images of this size."""
-    return build_augmenter(work.spec.augment, size=size)
+    return build_augmenter(work.spec.augment, size=size, switches=switches_of(work.spec))
 
 
 def _parts(work: Work) -> dict[str, Sequence[Example]]:

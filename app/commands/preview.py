@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.augment_options import NoColor, NoFlip, Rotate90
 from app.options import terminal_of
 
 
@@ -17,13 +18,9 @@ def preview(
     augment: Annotated[
         str, typer.Option("--augment", metavar="POLICY", help="none, light, medium, strong, or a TOML file.")
     ] = "light",
-    no_flip: Annotated[bool, typer.Option("--no-flip", help="Never mirror: for text and the like.")] = False,
-    rotate90: Annotated[
-        bool, typer.Option("--rotate90", help="Turn by quarters too: where up means nothing, as from the air.")
-    ] = False,
-    no_color: Annotated[
-        bool, typer.Option("--no-color", help="Leave colours alone: where they tell the classes apart.")
-    ] = False,
+    no_flip: NoFlip = False,
+    rotate90: Rotate90 = False,
+    no_color: NoColor = False,
     per_class: Annotated[int, typer.Option("--per-class", min=1, help="Images of each class.")] = 2,
     size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of one view, pixels.")] = 160,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the views, as in a training.")] = 0,

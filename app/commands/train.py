@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from app.augment_options import NoColor, NoFlip, Rotate90
 from app.ensemble_options import Bag, Boost, Folds, Method, Seeds
 from app.fine_tune_options import Ema, FineTune, LabelSmoothing, LayerDecay, TensorBoard, TrainBn
 from app.options import terminal_of
@@ -128,6 +129,9 @@ def train(
             help="none, light, medium, strong, or a TOML file; `light` flips left and right, turns and zooms a little.",
         ),
     ] = _DEFAULT.augment,
+    no_flip: NoFlip = False,
+    rotate90: Rotate90 = False,
+    no_color: NoColor = False,
     views: Annotated[
         int | None,
         typer.Option(
@@ -229,6 +233,9 @@ def train(
         batch=batch,
         class_weights=class_weights,
         augment=augment,
+        no_flip=no_flip,
+        rotate90=rotate90,
+        no_color=no_color,
         views=views,
         cache=cache,
         engine=engine,

@@ -318,3 +318,14 @@ def test_real_weights_on_a_slice_of_real_pictures(
     assert json.loads((tmp_path / "run" / "run.json").read_text())["metrics"] == json.loads(
         json.dumps(manifest.metrics)
     )
+
+
+def test_what_is_known_of_the_pictures_changes_the_views_and_their_place_in_the_cache(
+    base: Path, image_folder: Draw, tmp_path: Path
+) -> None:
+    data = image_folder("switches", parts={"train": 6, "validation": 3}, seed=21)
+    first = train(_spec(data, tmp_path / "one", base, augment="light", views=2))
+    assert first.extra["features"]["new"] == 27 + 18
+    for number, switch in enumerate(("no_flip", "rotate90")):
+        other = train(_spec(data, tmp_path / str(number), base, augment="light", views=2, **{switch: True}))
+        assert (other.extra["features"]["cached"], other.extra["features"]["new"]) == (27, 18)
