@@ -6,9 +6,11 @@ How fast each is: `tests/benchmarks/engines.py`.
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import gpu
@@ -38,11 +40,18 @@ class Source:
         self.shape = shape
 
     @cached_property
+    def traced(self) -> Any:
+        """The model as a function of TensorFlow at `shape`."""
+        from models.graphs import trace
+
+        return trace(self.model, self.shape)
+
+    @cached_property
     def graph(self) -> Graph:
         """The model's float32 graph, constants folded."""
         from models.graphs import freeze
 
-        return freeze(self.model, self.shape)
+        return freeze(self.traced)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +79,8 @@ class Engine:
 def _build_keras(source: Source, precision: str) -> tuple[Run, int]:
     import tensorflow as tf
 
-    model = source.model
-
-    def call(pixels: Any) -> Any:
-        return tf.cast(model(pixels, training=False), tf.float32)
-
-    signature = [tf.TensorSpec((None, *source.shape[1:]), tf.float32)]
-    compiled = tf.function(call, input_signature=signature, autograph=False)
-    return lambda pixels: compiled(pixels).numpy(), source.shape[0]
+    traced = source.traced
+    return lambda pixels: traced(tf.constant(pixels)).numpy(), source.shape[0]
 
 
 def _build_tensorflow(source: Source, precision: str) -> tuple[Run, int]:
@@ -92,14 +95,16 @@ def _build_openvino(source: Source, precision: str) -> tuple[Run, int]:
     # transposes and reorders around its convolutions, and building takes three times as long.
     import openvino
 
-    from models.graphs import as_tf_graph
-
-    converted = openvino.convert_model(as_tf_graph(source.graph))
     hints = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",  # One batch at a time on all cores.
     }
-    compiled = openvino.Core().compile_model(converted, "CPU", hints)
+    with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
+        # From a file: OpenVINO reads it itself, four times as fast as it walks a graph in Python.
+        file = Path(folder) / "base.pb"
+        file.write_bytes(source.graph.graph_def.SerializeToString())
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(file), "CPU", hints)
 
     def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         features: NDArray[np.float32] = compiled(pixels)[0].copy()  # The next call overwrites it.
@@ -128,7 +133,7 @@ ENGINES: dict[str, Engine] = {
         build=_build_tensorflow,
         precisions=_cpu_precisions,
         absent=("", ""),
-        hope={"bfloat16": 3.5, "float32": 1.8},
+        hope={"bfloat16": 3.5, "float32": 2.0},
         cost=2.0,
     ),
     "openvino": Engine(
@@ -138,7 +143,7 @@ ENGINES: dict[str, Engine] = {
             "the engine `openvino` is not installed",
             "install it with `pip install 'headstart[openvino]'`, or choose `--engine auto`",
         ),
-        hope={"bfloat16": 3.5, "float32": 1.8},
+        hope={"bfloat16": 3.5, "float32": 2.0},
         cost=1.5,
         missed=True,
     ),

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.rewriting import FLOAT, Rewriting, is_plain, operation
+
 Vector = NDArray[np.float64]
 Affine = tuple[Vector | float, Vector | float]
 
 _CONTRACTIONS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
 _NORMALIZATIONS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
-_FLOAT = 1  # DT_FLOAT
 # The scaling of pixels, three or four channels, stays as it was written.
 _FEWEST_CHANNELS = 5
 
@@ -37,7 +38,7 @@ def fold(graph_def: Any, keep: Iterable[str]) -> Any:
     Returns:
         A new `GraphDef` that computes the same; operations nobody needs any more are still in it.
     """
-    graph = _Graph(graph_def, frozenset(keep))
+    graph = Rewriting(graph_def, frozenset(keep))
     for node in list(graph.nodes.values()):
         if node.op == "Conv2D":
             _make_depthwise(graph, node)
@@ -49,89 +50,10 @@ def fold(graph_def: Any, keep: Iterable[str]) -> Any:
     return graph.graph_def
 
 
-class _Graph:
-    """A GraphDef to rewrite: names, consumers, constants and ranks looked up."""
-
-    def __init__(self, graph_def: Any, keep: frozenset[str]) -> None:
-        import tensorflow as tf
-
-        self.graph_def = tf.compat.v1.GraphDef()
-        self.graph_def.CopyFrom(graph_def)
-        self.keep = keep
-        self.nodes = {node.name: node for node in self.graph_def.node}
-        self._consumers: dict[str, list[Any]] = {}
-        for node in self.graph_def.node:
-            for name in node.input:
-                self._consumers.setdefault(_operation(name), []).append(node)
-        shapes = tf.Graph()
-        with shapes.as_default():
-            tf.import_graph_def(graph_def, name="")
-        self._shapes = shapes
-
-    def source(self, name: str) -> Any:
-        """The operation behind an input, through any number of identities."""
-        node = self.nodes[_operation(name)]
-        while node.op == "Identity" and not node.input[0].startswith("^"):
-            node = self.nodes[_operation(node.input[0])]
-        return node
-
-    def constant(self, name: str) -> NDArray[Any] | None:
-        """The value behind an input, if it is constant."""
-        from tensorflow import make_ndarray
-
-        node = self.source(name)
-        return make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
-
-    def shape(self, name: str) -> tuple[int | None, ...]:
-        """Shape of the first output of an operation; empty where not even the number of dimensions is known."""
-        shape = self._shapes.get_operation_by_name(_operation(name)).outputs[0].shape
-        return () if shape.rank is None else tuple(shape)
-
-    def only_consumer(self, node: Any) -> Any | None:
-        """The operation that alone takes `node`'s first output, if that is so."""
-        consumers = self._consumers.get(node.name, [])
-        if len(consumers) != 1 or node.name in self.keep:
-            return None
-        found = [name for name in consumers[0].input if _operation(name) == node.name]
-        return consumers[0] if found == [node.name] else None
-
-    def add_constant(self, name: str, value: NDArray[Any]) -> str:
-        """Add a constant and return its name."""
-        from tensorflow import make_tensor_proto
-
-        tensor = make_tensor_proto(value)
-        node = self.graph_def.node.add(name=name, op="Const")
-        node.attr["dtype"].type = tensor.dtype
-        node.attr["value"].tensor.CopyFrom(tensor)
-        self.nodes[name] = node
-        return name
-
-    def rewrite(self, node: Any, op: str, inputs: list[str]) -> None:
-        """Let `node` be another operation; its consumers stay."""
-        node.op = op
-        del node.input[:]
-        node.input.extend(inputs)
-        node.attr.clear()
-        node.attr["T"].type = _FLOAT
-        node.attr["data_format"].s = b"NHWC"
-
-
-def _operation(name: str) -> str:
-    return name.lstrip("^").split(":")[0]
-
-
-def _is_plain(node: Any) -> bool:
-    """Whether an operation computes float32 with channels last."""
-    # Looking an attribute up makes it where it is missing.
-    if "T" not in node.attr or node.attr["T"].type != _FLOAT:
-        return False
-    return "data_format" not in node.attr or node.attr["data_format"].s == b"NHWC"
-
-
-def _make_depthwise(graph: _Graph, node: Any) -> None:
+def _make_depthwise(graph: Rewriting, node: Any) -> None:
     """Call a convolution in as many groups as channels what it is: it has an operation of its own, which is faster."""
     kernel, taken = graph.constant(node.input[1]), graph.shape(node.input[0])
-    if kernel is None or kernel.shape[2] != 1 or len(taken) != 4 or not _is_plain(node):
+    if kernel is None or kernel.shape[2] != 1 or len(taken) != 4 or not is_plain(node):
         return
     channels, strides = taken[3], node.attr["strides"].list.i
     if channels is None or channels == 1 or strides[1] != strides[2]:
@@ -142,9 +64,9 @@ def _make_depthwise(graph: _Graph, node: Any) -> None:
     node.input[1] = graph.add_constant(f"{node.name}/depthwise_kernel", depthwise)
 
 
-def _fold_into_kernel(graph: _Graph, node: Any) -> None:
+def _fold_into_kernel(graph: Rewriting, node: Any) -> None:
     kernel = graph.constant(node.input[1])
-    if kernel is None or not _is_plain(node) or (node.op == "MatMul" and node.attr["transpose_a"].b):
+    if kernel is None or not is_plain(node) or (node.op == "MatMul" and node.attr["transpose_a"].b):
         return
     channels = _channels(node, kernel)
     scale, offset = np.ones(channels), np.zeros(channels)
@@ -159,8 +81,8 @@ def _fold_into_kernel(graph: _Graph, node: Any) -> None:
             last = following
     if last is node or not (np.isfinite(scale).all() and np.isfinite(offset).all()):
         return
-    scaled = (kernel * _along_kernel(node, kernel, scale)).astype(np.float32)
-    node.input[1] = graph.add_constant(f"{last.name}/folded_kernel", scaled)
+    scaled = kernel * _along_kernel(node, kernel, scale)
+    node.input[1] = graph.add_constant(f"{last.name}/folded_kernel", scaled.astype(np.float32))
     bias = graph.add_constant(f"{last.name}/folded_bias", offset.astype(np.float32))
     graph.rewrite(last, "BiasAdd", [node.name, bias])
 
@@ -178,11 +100,11 @@ def _along_kernel(node: Any, kernel: NDArray[Any], scale: Vector) -> Vector:
     return scale[:, None] if node.op == "MatMul" and node.attr["transpose_b"].b else scale
 
 
-def _affine(graph: _Graph, node: Any, taken: str, channels: int, rank: int) -> Affine | None:
+def _affine(graph: Rewriting, node: Any, taken: str, channels: int, rank: int) -> Affine | None:
     """What `node` does to its input `taken`, as scale and offset a channel (last axis); None if it is not that."""
     if node.op == "Identity":
         return 1.0, 0.0
-    if not _is_plain(node) or any(name.startswith("^") for name in node.input):
+    if not is_plain(node) or any(name.startswith("^") for name in node.input):
         return None
     if node.op in _NORMALIZATIONS:
         return _normalization(graph, node) if node.input[0] == taken else None
@@ -210,7 +132,7 @@ def _vector(value: NDArray[Any] | None, channels: int, rank: int) -> Vector | No
     return value.reshape(channels).astype(np.float64) if value.size == value.shape[-1] == channels else None
 
 
-def _normalization(graph: _Graph, node: Any) -> Affine | None:
+def _normalization(graph: Rewriting, node: Any) -> Affine | None:
     if node.attr["is_training"].b:
         return None
     values = [graph.constant(name) for name in node.input[1:5]]
@@ -221,10 +143,10 @@ def _normalization(graph: _Graph, node: Any) -> Affine | None:
     return scale, beta - mean * scale
 
 
-def _join_affine(graph: _Graph, node: Any) -> None:
-    """Make one operation of a multiplication and an addition a channel, which can fuse with an activation after it."""
+def _join_affine(graph: Rewriting, node: Any) -> None:
+    """Make one operation, which can fuse with an activation after it, of a multiplication and an addition a channel."""
     for name in node.input:
-        product = graph.nodes[_operation(name)]
+        product = graph.nodes[operation(name)]
         if product.op != "Mul" or graph.only_consumer(product) is not node or len(graph.shape(product.name)) != 4:
             continue
         for number, factor in enumerate(product.input):
@@ -241,10 +163,10 @@ def _join_affine(graph: _Graph, node: Any) -> None:
             return
 
 
-def _normalize(graph: _Graph, node: Any, taken: str, scale: Vector, offset: Vector) -> None:
+def _normalize(graph: Rewriting, node: Any, taken: str, scale: Vector, offset: Vector) -> None:
     constants = {"scale": scale, "offset": offset, "mean": np.zeros_like(scale), "variance": np.ones_like(scale)}
     inputs = [graph.add_constant(f"{node.name}/{name}", value.astype(np.float32)) for name, value in constants.items()]
     graph.rewrite(node, "FusedBatchNormV3", [taken, *inputs])
-    node.attr["U"].type = _FLOAT
+    node.attr["U"].type = FLOAT
     node.attr["epsilon"].f = 0.0
     node.attr["is_training"].b = False

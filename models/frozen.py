@@ -15,7 +15,7 @@ from models import choices
 from models.engines import ENGINES, Source, require
 from models.errors import UserError, lookup
 from models.gpu import grow_memory
-from models.trials import Tried, again, attempt, filled, timed
+from models.trials import TOLERANCE, Tried, again, attempt, filled, timed
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +26,8 @@ __all__ = ["ENGINES", "FrozenBase", "compile_base"]
 
 Floats = NDArray[np.float32]
 BATCH = 32
+# What can be this many times as fast as the best so far, at most, is not built.
+_HARDLY = 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +149,13 @@ def _race(
     best = plain
     entries = [(name, entry, precision) for name, entry in ENGINES.items() for precision in entry.precisions()]
     reasons += [f"not tried: {each.absent[0]}" for each in ENGINES.values() if each.missed and not each.precisions()]
-    spared = []
+    spared, moved = [], set()
     for name, entry, precision in sorted(entries, key=lambda each: -each[1].hope[each[2]]):
         hoped = plain.rate * entry.hope[precision]
-        if name == "keras" or hoped <= best.rate:
+        if name == "keras" or hoped <= _HARDLY * best.rate:
+            continue
+        if precision in moved:
+            reasons.append(f"not tried: {name} {precision}, in which the features moved too far already")
             continue
         if num_images is not None:
             saving = num_images / best.rate - num_images / hoped
@@ -158,9 +163,13 @@ def _race(
                 spared.append(f"{name} {precision}")
                 continue
         found = attempt(source, name, entry, precision, pixels, reference, reasons)
-        if found is not None:
+        if found is None:
+            continue
+        if found.difference < TOLERANCE:
             yield found
             best = max(best, found, key=lambda each: each.rate)
+        elif found.difference > 2 * TOLERANCE:
+            moved.add(precision)  # Rounding is the same whoever rounds.
     if spared:
         reasons.append(f"not tried for {num_images:,} images: {', '.join(spared)}; building takes longer than it saves")
 
@@ -177,7 +186,7 @@ def _one(
     """The engine asked for, in the first of these precisions that gives the same features."""
     for precision in wanted:
         found = attempt(source, engine, ENGINES[engine], precision, pixels, reference, reasons)
-        if found is not None:
+        if found is not None and found.difference < TOLERANCE:
             return found
     raise UserError(f"the engine `{engine}` cannot run this network: {reasons[-1]}", "choose `--engine auto`")
 

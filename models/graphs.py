@@ -34,31 +34,31 @@ class Graph:
     shape: tuple[int, int, int, int]
 
 
-def freeze(model: keras.Model, shape: tuple[int, int, int, int]) -> Graph:
-    """Make constants of a model's variables and fold them.
-
-    Args:
-        model: pixels float32 (batch, height, width, 3) -> one tensor of floats.
-        shape: the one input shape that the graph will take.
-    """
+def trace(model: keras.Model, shape: tuple[int, int, int, int]) -> Any:
+    """Trace a model at one input shape, pixels float32: TensorFlow's concrete function, its output float32."""
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     def call(pixels: Any) -> Any:
         # Says the shape inside the graph: what feeds it tells the optimiser nothing.
         return tf.cast(model(tf.reshape(pixels, shape), training=False), tf.float32)
 
-    traced = tf.function(call, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    return tf.function(call, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+
+
+def freeze(traced: Any) -> Graph:
+    """Make constants of the variables of a traced model and fold them."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
     frozen = convert_variables_to_constants_v2(traced)
     graph = Graph(
         graph_def=_inlinable(frozen.graph.as_graph_def()),
         taken=frozen.inputs[0].op.name,
         given=frozen.outputs[0].op.name,
-        shape=shape,
+        shape=tuple(frozen.inputs[0].shape),
     )
     graph = optimize(graph, ["function", "constfold", "dependency"])
     folded = fold(graph.graph_def, (graph.taken, graph.given))
-    return optimize(replace(graph, graph_def=folded), ["dependency"])
+    return replace(graph, graph_def=_needed(folded, graph.given))
 
 
 def lower(graph: Graph) -> Graph:
@@ -80,8 +80,7 @@ def optimize(graph: Graph, passes: Sequence[str], *, keep: Sequence[str] = (), *
         keep: names of operations to leave as they are, besides input and output.
         switches: options of `RewriterConfig` to turn on or off.
     """
-    import tensorflow as tf
-    from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+    from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config_pb2
     from tensorflow.python.grappler import tf_optimizer
 
     config = config_pb2.ConfigProto()
@@ -91,7 +90,7 @@ def optimize(graph: Graph, passes: Sequence[str], *, keep: Sequence[str] = (), *
     options.optimizers.extend(passes)
     for name, value in switches.items():
         setattr(options, name, getattr(rewriter_config_pb2.RewriterConfig, "ON" if value else "OFF"))
-    exported = tf.compat.v1.train.export_meta_graph(graph_def=graph.graph_def, graph=as_tf_graph(graph))
+    exported = meta_graph_pb2.MetaGraphDef(graph_def=graph.graph_def)
     # The optimiser leaves alone whatever is listed as fetched.
     exported.collection_def["train_op"].node_list.value.extend([graph.given, graph.taken, *keep])
     return replace(graph, graph_def=tf_optimizer.OptimizeGraph(config, exported))
@@ -101,20 +100,12 @@ def function_of(graph: Graph) -> Callable[[NDArray[np.float32]], NDArray[np.floa
     """Make a function that runs a graph: pixels of exactly `graph.shape` -> features (batch, features) float32."""
     import tensorflow as tf
 
-    wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph.graph_def, name=""), [])
-    taken = wrapped.graph.get_tensor_by_name(f"{graph.taken}:0")
-    pruned = wrapped.prune(taken, wrapped.graph.get_tensor_by_name(f"{graph.given}:0"))
-    return lambda pixels: pruned(tf.constant(pixels)).numpy()
+    def call(pixels: Any) -> Any:
+        named = {f"{graph.taken}:0": pixels}
+        return tf.graph_util.import_graph_def(graph.graph_def, named, [f"{graph.given}:0"], name="")[0]
 
-
-def as_tf_graph(graph: Graph) -> Any:
-    """A `tf.Graph` of its own."""
-    import tensorflow as tf
-
-    made = tf.Graph()
-    with made.as_default():
-        tf.import_graph_def(graph.graph_def, name="")
-    return made
+    compiled = tf.function(call, autograph=False).get_concrete_function(tf.TensorSpec(graph.shape, tf.float32))
+    return lambda pixels: compiled(tf.constant(pixels)).numpy()
 
 
 def _inlinable(graph_def: Any) -> Any:
@@ -124,6 +115,19 @@ def _inlinable(graph_def: Any) -> Any:
         holder.attr.pop("_XlaMustCompile", None)
         holder.attr.pop("_noinline", None)
     return graph_def
+
+
+def _needed(graph_def: Any, given: str) -> Any:
+    """Drop the operations that the output does not depend on."""
+    nodes = {node.name: node for node in graph_def.node}
+    found, waiting = {given}, [given]
+    while waiting:
+        inputs = {name.lstrip("^").split(":")[0] for name in nodes[waiting.pop()].input} - found
+        found |= inputs
+        waiting += inputs
+    kept = type(graph_def)(library=graph_def.library, versions=graph_def.versions)
+    kept.node.extend(node for node in graph_def.node if node.name in found)
+    return kept
 
 
 def _tail(graph: Graph) -> list[str]:

@@ -41,7 +41,12 @@ class Tried:
 def attempt(
     source: Source, name: str, engine: Engine, precision: str, pixels: Floats, reference: Floats, reasons: list[str]
 ) -> Tried | None:
-    """Build, compare and measure a candidate; None, and a reason, if it does not work or gives other features."""
+    """Build, compare and measure a candidate.
+
+    Returns:
+        None if it does not work, with a reason; not measured (a rate of 0), with a reason, if its features differ by
+        `TOLERANCE` or more.
+    """
     began = time.monotonic()
     try:
         run, batch = engine.build(source, precision)
@@ -53,7 +58,9 @@ def attempt(
     difference = _difference(features, reference[: len(features)])
     if not difference < TOLERANCE:
         reasons.append(f"dropped: {name} {precision}, whose features differ by {difference:.1e} from plain Keras")
-        return None
+        return Tried(
+            engine=name, precision=precision, run=run, batch=batch, seconds=seconds, rate=0.0, difference=difference
+        )
     return timed(name, precision, run, batch, seconds, difference, pixels)
 
 

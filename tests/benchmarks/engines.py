@@ -1,97 +1,135 @@
-"""Feature throughput: the engine that is chosen, and each on its own, against `keras.Model.predict` in float32.
+"""How many images a second each engine takes through a frozen base, beside Keras' `predict` and what a matmul reaches.
 
-Random weights: speed does not depend on them, but what a candidate differs by does, so none is left out for that here.
-Every round runs all of them in turn; ratios are medians over rounds. GFLOP/s stand beside the machine's best matrix
-product.
+All in one process, in turn, so that a disturbance meets everyone: a ratio is the median of the ratios of the rounds.
+Weights are the published ones where Keras' cache has them, else random: speed does not depend on them, but whether
+bfloat16 keeps the features does, so `chosen` may be another engine with other weights.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from models.backbones import build_backbone
+from models.backbones import BACKBONES, build_backbone
 from models.classifier import features_model
-from models.frozen import compile_base
-from models.zoo import BACKBONES
+from models.engines import ENGINES, Source
+from models.frozen import BATCH, compile_base
+from models.graphs import Graph
+from models.trials import TOLERANCE
+from models.weights import cached
 
-NAMES = ("resnet50", "vgg16", "inception_v3", "mobilenet_v2", "densenet121", "efficientnet_b0")
-BATCH, ROUNDS = 32, 3
+NETWORKS = ("resnet50", "vgg16", "inception_v3", "mobilenet_v2", "densenet121", "efficientnet_b0")
+PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "clothing" / "test"
+ROUNDS = 5
+Row = dict[str, object]
 
 
-def measure() -> list[dict[str, object]]:
-    """One row a network and engine, the geometric mean of the chosen ones, and the best matrix product."""
-    rows: list[dict[str, object]] = []
-    chosen: list[float] = []
-    for name in NAMES:
+def measure() -> list[Row]:
+    """A row an engine and network, then the geometric mean of the chosen ones and the best matmul."""
+    rows, chosen = [], []
+    for name in NETWORKS:
         found = _network(name)
         rows += found
-        chosen += [float(str(row["times predict"])) for row in found if str(row["engine"]).startswith("auto")]
-        keras.backend.clear_session()
-    rows.append({"network": "geometric mean", "engine": "auto", "times predict": statistics.geometric_mean(chosen)})
-    rows += [
-        {"network": "matrix product", "engine": kind, "GFLOP/s": _matmul(kind)} for kind in ("float32", "bfloat16")
-    ]
+        chosen += [float(str(row["x predict"])) for row in found if row["chosen"]]
+        gc.collect()
+    mean = statistics.geometric_mean(chosen)
+    rows.append({"network": "geometric mean", "engine": "chosen", "x predict": mean, "chosen": True})
+    for precision in ("float32", "bfloat16"):
+        rows.append({"network": "matmul", "engine": precision, "GFLOP/s": _matmul(precision), "chosen": False})
     return rows
 
 
-def _network(name: str) -> list[dict[str, object]]:
+def _network(name: str) -> list[Row]:
+    import keras
+
+    backbone = BACKBONES[name]
+    weights: Literal["imagenet", "none"] = "imagenet" if cached(backbone) else "none"
     keras.utils.set_random_seed(0)
-    model = features_model(build_backbone(BACKBONES[name], weights="none"))
-    pixels = np.random.default_rng(0).uniform(0, 255, (BATCH, *model.input_shape[1:])).astype(np.float32)
-    flops = _flops(model, pixels.shape)
-    runs: dict[str, Callable[[], Any]] = {"predict": lambda: model.predict(pixels, batch_size=BATCH, verbose=0)}
-    for engine in ("auto", "tensorflow", "openvino"):
-        base = compile_base(model, engine=engine, sample=pixels)
-        runs[f"{engine}: {base.engine} {base.precision}"] = lambda base=base: base(pixels)  # type: ignore[misc]
-    seconds: dict[str, list[float]] = {each: [] for each in runs}
-    for run in runs.values():
-        run()
+    model = features_model(build_backbone(backbone, weights=weights))
+    pixels = _pixels(backbone.image_size)
+    source = Source(model, pixels.shape)
+    runs: dict[str, Callable[[Any], Any]] = {"predict": lambda x: model.predict(x, batch_size=BATCH, verbose=0)}
+    for engine, entry in ENGINES.items():
+        for precision in entry.precisions():
+            runs[f"{engine} {precision}"] = entry.build(source, precision)[0]
+    right = runs["keras float32"](pixels)
+    differing = {each: float(np.linalg.norm(run(pixels) - right) / np.linalg.norm(right)) for each, run in runs.items()}
+    taken: dict[str, list[float]] = {each: [] for each in runs}
     for _ in range(ROUNDS):
         for each, run in runs.items():
             began = time.perf_counter()
-            run()
-            seconds[each].append(time.perf_counter() - began)
+            run(pixels)
+            taken[each].append(time.perf_counter() - began)
+    ratio = {
+        each: statistics.median(plain / own for plain, own in zip(taken["predict"], times, strict=True))
+        for each, times in taken.items()
+    }
+    # What two batches say is chosen, as in use; the ratio is that of the rounds above.
+    base = compile_base(model, sample=pixels)
+    gigaflops = _flops(source.graph) / len(pixels) / 1e9
+    rates = {each: len(pixels) / statistics.median(times) for each, times in taken.items()}
     return [
         {
             "network": name,
+            "weights": weights,
             "engine": each,
-            "images/s": BATCH / statistics.median(found),
-            "times predict": statistics.median(
-                plain / own for plain, own in zip(seconds["predict"], found, strict=True)
-            ),
-            "GFLOP/s": flops * BATCH / statistics.median(found) / 1e9,
+            "images/s": rates[each],
+            "x predict": ratio[each],
+            "GFLOP/s": rates[each] * gigaflops,
+            "differs": differing[each],
+            "kept": differing[each] < TOLERANCE,
+            "chosen": each == f"{base.engine} {base.precision}",
         }
-        for each, found in seconds.items()
+        for each in runs
     ]
 
 
-def _flops(model: keras.Model, shape: tuple[int, ...]) -> float:
-    """Floating-point operations of one image, counted in the graph."""
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+def _pixels(size: int) -> Any:
+    """A batch of photographs where they are at hand, else noise: (BATCH, size, size, 3) float32 in [0, 255]."""
+    from PIL import Image
 
-    call = tf.function(lambda pixels: model(pixels, training=False), autograph=False)
-    frozen = convert_variables_to_constants_v2(call.get_concrete_function(tf.TensorSpec((1, *shape[1:]), tf.float32)))
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    found = tf.compat.v1.profiler.profile(frozen.graph, options=options)
-    return float(found.total_float_ops)
+    files = sorted(PHOTOS.rglob("*.jpg"))
+    if len(files) < BATCH:
+        return np.random.default_rng(0).uniform(0, 255, (BATCH, size, size, 3)).astype(np.float32)
+    chosen = files[:: len(files) // BATCH][:BATCH]
+    return np.stack([np.asarray(Image.open(file).convert("RGB").resize((size, size)), np.float32) for file in chosen])
 
 
-def _matmul(kind: str) -> float:
-    """The best of ten products of two 2048 x 2048 matrices, GFLOP/s."""
-    left, right = (tf.cast(tf.random.normal((2048, 2048)), kind) for _ in range(2))
-    product = tf.function(lambda: tf.matmul(left, right))
-    product()
-    best = float("inf")
-    for _ in range(10):
-        began = time.perf_counter()
-        product().numpy()
-        best = min(best, time.perf_counter() - began)
-    return 2 * 2048**3 / best / 1e9
+def _flops(graph: Graph) -> int:
+    """Multiplications and additions of a whole batch in convolutions and matrix products."""
+    import tensorflow as tf
+
+    shaped = tf.Graph()
+    with shaped.as_default():
+        tf.graph_util.import_graph_def(graph.graph_def, name="")
+    total = 0
+    for node in shaped.get_operations():
+        if node.type in ("Conv2D", "DepthwiseConv2dNative", "MatMul"):
+            kernel = node.inputs[1].shape
+            # Each output number is a sum over the kernel's height and width, and over its channels unless depthwise.
+            terms = prod(kernel[:2]) if node.type.startswith("Depth") else prod(kernel) // node.outputs[0].shape[-1]
+            total += 2 * prod(node.outputs[0].shape) * terms
+    return total
+
+
+def _matmul(precision: str) -> float:
+    """GFLOP/s of the fastest square matrix product of some sizes."""
+    import tensorflow as tf
+
+    best = 0.0
+    for size in (1024, 2048, 3072):
+        left, right = (tf.cast(tf.random.normal((size, size)), precision) for _ in range(2))
+        multiply = tf.function(tf.matmul)
+        multiply(left, right)
+        for _ in range(8):
+            began = time.perf_counter()
+            float(multiply(left, right)[0, 0])
+            best = max(best, 2 * size**3 / (time.perf_counter() - began) / 1e9)
+    return best

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from models.graphs import Graph, freeze, function_of, lower
+from models.graphs import Graph, freeze, function_of, lower, trace
 
 SIZE = 16
 Built = Callable[[Any], Any]
@@ -39,7 +39,7 @@ def randomize(model: keras.Model) -> None:
 def frozen(model: keras.Model, *, channels: int = 3) -> tuple[Graph, float, Counter[str]]:
     """The folded graph, its relative difference from the model, and how often each operation is in it."""
     pixels = np.random.default_rng(1).normal(0, 1, (4, SIZE, SIZE, channels)).astype(np.float32)
-    graph = freeze(model, pixels.shape)
+    graph = freeze(trace(model, pixels.shape))
     found, right = function_of(graph)(pixels), np.asarray(model(pixels, training=False))
     difference = float(np.linalg.norm(found - right) / np.linalg.norm(right))
     return graph, difference, Counter(node.op for node in graph.graph_def.node)
@@ -199,7 +199,7 @@ def test_pixel_scaling_and_the_last_pooling_stay_in_float32() -> None:
         x = layers.Activation("relu")(normal(layers.Conv2D(8, 3)(x)))
         return layers.Activation("swish")(normal(layers.Conv2D(8, 3)(x)))
 
-    graph = lower(freeze(network(body), (4, SIZE, SIZE, 3)))
+    graph = lower(freeze(trace(network(body), (4, SIZE, SIZE, 3))))
 
     types = {
         node.op: tf.as_dtype(node.attr["T"].type).name
@@ -214,6 +214,6 @@ def test_optimizing_one_graph_changes_no_option_of_the_process() -> None:
     import tensorflow as tf
 
     before = tf.config.optimizer.get_experimental_options()
-    lower(freeze(network(FOLDS["conv with bias"]), (4, SIZE, SIZE, 3)))
+    lower(freeze(trace(network(FOLDS["conv with bias"]), (4, SIZE, SIZE, 3))))
 
     assert tf.config.optimizer.get_experimental_options() == before

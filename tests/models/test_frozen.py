@@ -263,6 +263,16 @@ def test_few_images_are_not_worth_building_an_engine_for(race: Callable[..., dic
     assert compile_base(small(), sample=pictures(2), batch=2, num_images=100_000).engine == "fast"
 
 
+def test_a_precision_in_which_features_moved_far_is_not_tried_again(race: Callable[..., dict[str, Fake]]) -> None:
+    fakes = race(far=Fake(factor=1.1), second=Fake(), near=Fake(factor=1.03))
+
+    base = compile_base(small(), sample=pictures(2), batch=2)
+
+    assert base.engine == "keras"
+    assert fakes["second"].built == fakes["near"].built == 0
+    assert any("not tried: second bfloat16, in which the features moved" in line for line in base.lines)
+
+
 def test_what_cannot_be_faster_is_not_built(race: Callable[..., dict[str, Fake]]) -> None:
     tame = race(fast=Fake(seconds=0.01), tame=Fake(hope=2.0))["tame"]
 
