@@ -50,7 +50,12 @@ def computing_in(precision: Precision, *models: keras.Model) -> Iterator[None]:
         return
     exact = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.InputLayer)
     layers = {id(layer): layer for model in models for layer in model._flatten_layers(include_self=False)}
-    changed = [layer for layer in layers.values() if not isinstance(layer, exact) and layer.name != "probabilities"]
+    softmax = keras.activations.softmax
+    changed = [
+        layer
+        for layer in layers.values()
+        if not isinstance(layer, exact) and getattr(layer, "activation", None) is not softmax
+    ]
     before = [layer.dtype_policy for layer in changed]
     try:
         for layer in changed:

@@ -32,10 +32,12 @@ class Updates:
             rule: `adam`, `adamw` or `sgd` (momentum 0.9).
             variables: the weights, in the order in which their gradients will come.
             factors: on the learning rate, one a weight.
-            weight_decay: decoupled from the gradient (Loshchilov and Hutter, 2019, arXiv:1711.05101), on matrices and
-                kernels; biases and what normalisation learns are left alone. None: the rule's own, which is 1e-4 for
+            weight_decay: on matrices and kernels; biases and what normalisation learns are left alone. `sgd` has it in
+                the gradient, as the classic networks do (Krizhevsky et al., 2012, section 5); the others decoupled
+                from it (Loshchilov and Hutter, 2019, arXiv:1711.05101). None: the rule's own, which is 1e-4 for
                 `adamw` and nothing for the others.
         """
+        self._l2 = (weight_decay or 0.0) if rule == "sgd" else 0.0
         self._places: dict[float, list[int]] = {}
         for place, factor in enumerate(factors):
             self._places.setdefault(factor, []).append(place)
@@ -60,10 +62,22 @@ class Updates:
             optimizer.learning_rate = rate * factor
 
     def apply(self, gradients: Sequence[Any]) -> None:
-        """Step all weights, given their gradients in the order of the weights."""
+        """Step all weights, given their gradients in the order of the weights.
+
+        On several devices the optimizer sums the gradients over them, so each brings its share of the decay too.
+        """
+        gradients = [self._decayed(*each) for each in zip(gradients, self._variables, strict=True)]
         for factor, places in self._places.items():
             chosen = [self._variables[place] for place in places]
             self.optimizers[factor].apply([gradients[place] for place in places], chosen)
+
+    def _decayed(self, gradient: Any, weight: keras.Variable) -> Any:
+        import tensorflow as tf
+
+        if not self._l2 or len(weight.shape) < 2:
+            return gradient
+        replica = tf.distribute.get_replica_context()
+        return gradient + self._l2 / (replica.num_replicas_in_sync if replica else 1) * weight.value
 
 
 def layer_factors(model: keras.Model, backbone: keras.Model, decay: float) -> list[float]:
@@ -89,6 +103,6 @@ def _optimizer(rule: str, weight_decay: float | None) -> keras.optimizers.Optimi
     table = {
         "adam": lambda decay: keras.optimizers.Adam(1.0, weight_decay=decay),
         "adamw": lambda decay: keras.optimizers.AdamW(1.0, weight_decay=1e-4 if decay is None else decay),
-        "sgd": lambda decay: keras.optimizers.SGD(1.0, momentum=0.9, weight_decay=decay),
+        "sgd": lambda _: keras.optimizers.SGD(1.0, momentum=0.9),
     }
     return table[rule](weight_decay or None if rule != "adamw" else weight_decay)

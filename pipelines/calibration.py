@@ -33,11 +33,11 @@ def fit_temperature(probabilities: ArrayLike, labels: ArrayLike, *, seed: int = 
     held_out = 0.0
     for fold in range(FOLDS):
         inside, outside = folds != fold, folds == fold
-        found = _best_temperature(logs[inside], truth[inside])
+        found = best_temperature(logs[inside], truth[inside])
         held_out += losses(softmax(logs[outside] / found), truth[outside]).sum()
     if held_out >= losses(softmax(logs), truth).sum():
         return None
-    return _best_temperature(logs, truth)
+    return best_temperature(logs, truth)
 
 
 def logarithm(probabilities: Floats) -> Floats:
@@ -53,7 +53,8 @@ def softmax(logits: Floats) -> Floats:
     return found
 
 
-def _best_temperature(logs: Floats, labels: Ints) -> float:
+def best_temperature(logs: Floats, labels: Ints) -> float:
+    """The temperature with the least log-loss on these images, given log-probabilities (images, classes)."""
     from scipy.optimize import minimize_scalar
 
     low, high = np.log(TEMPERATURES)

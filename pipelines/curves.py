@@ -25,7 +25,8 @@ def draw_curves(history: Sequence[Record], stages: Sequence[Record], path: Path)
     Args:
         history: one record an epoch: `stage`, `loss`, `validation_loss`, `validation_accuracy`, and `accuracy` where
             it is known.
-        stages: what run.json says of each stage, in order: `name`, `best_epoch`, and `kept` where it was a choice.
+        stages: what run.json says of each stage, in order: `name`, `epochs`, `best_epoch`, and `kept` where there was
+            a choice.
         path: of the picture; written atomically.
     """
     from matplotlib.figure import Figure
@@ -39,7 +40,7 @@ def draw_curves(history: Sequence[Record], stages: Sequence[Record], path: Path)
     left.set_ylabel("log-loss, nats")
     right.set_ylabel("share of images that are right")
     for axes in (left, right):
-        _marks(axes, history, stages)
+        _marks(axes, stages)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -97,14 +98,14 @@ def _lines(axes: Axes, history: Sequence[Record], training: str, validation: str
             axes.plot(epochs, values, color=colour, label=label, marker="." if len(values) < 40 else "")
 
 
-def _marks(axes: Axes, history: Sequence[Record], stages: Sequence[Record]) -> None:
+def _marks(axes: Axes, stages: Sequence[Record]) -> None:
     """A dashed line where a stage begins, its name beside it, and a dot on the epoch that was kept."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     begin = 0
     for number, stage in enumerate(stages):
-        length = sum(1 for record in history if record["stage"] == stage["name"])
+        length = int(stage["epochs"])
         if number:
             axes.axvline(begin + 0.5, color=MARK, linestyle="--", linewidth=1)
         words = stage["name"] + ("" if stage.get("kept", True) else " (not kept)")

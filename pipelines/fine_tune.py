@@ -27,6 +27,7 @@ from pipelines.fit_network import fit_network
 from pipelines.keeper import Progress
 from pipelines.metrics import losses, paired_bootstrap
 from pipelines.policies import find_policy
+from pipelines.report import Difference
 from pipelines.specs import Example, Recipe, Stage
 from pipelines.train import Outcome, Work, class_weights, stages_of
 
@@ -63,17 +64,19 @@ def fine_tune(work: Work, before: Outcome) -> Outcome:
     else:
         progress = _on_activations(work, top, stage, factors, found)
 
-    # The better one is kept.
+    # The better one is kept, as sure of itself as it may be.
+    cool(model.get_layer("head"), progress.temperature)
     size = int(model.input_shape[1])
     after = stages.answer_parts(work, model, size) if progress.best_epoch else before.answers
     verdict = compare(before.answers["validation"], after["validation"])
-    kept = bool(progress.best_epoch) and verdict["after"]["log_loss"] < verdict["before"]["log_loss"]
+    kept = bool(progress.best_epoch) and better(verdict)
     line = _line(verdict, kept)
     work.reporter.note(line)
     before.notes.append(line)
     before.history += progress.history
     parts = {part: compare(before.answers[part], after[part]) for part in after}
-    before.stages.append({**stages.stage_record(stage, progress), "trained": trained, "kept": kept, "compared": parts})
+    record = stages.stage_record(stage, progress) | {"temperature": round(progress.temperature, 4)}
+    before.stages.append({**record, "trained": trained, "kept": kept, "compared": parts})
     if not kept:
         model.set_weights(frozen)
         freeze(backbone)
@@ -101,11 +104,29 @@ def compare(before: Answers, after: Answers) -> dict[str, Any]:
     }
 
 
+def better(verdict: dict[str, Any]) -> bool:
+    """Whether the later of two models is to be kept, given what `compare` says of them on validation.
+
+    The log-loss decides, except where it leaves the matter open and the accuracy does not: an interval that holds zero
+    against one that leaves it out.
+    """
+    loss, accuracy = (Difference(**verdict[name]) for name in ("log_loss", "accuracy"))
+    if accuracy.clear and not loss.clear:
+        return accuracy.value > 0
+    return loss.value < 0
+
+
+def cool(head: keras.Model, temperature: float) -> None:
+    """Divide a head's logits by a temperature (Guo et al., 2017), inside its last layer."""
+    last = head.get_layer("probabilities")
+    last.set_weights([weight / temperature for weight in last.get_weights()])
+
+
 def recipe_of(work: Work) -> Recipe:
     """How a fine-tuning stage steps: a slow start, half a cosine down, and less from block to block."""
     spec = work.spec
     return Recipe(
-        optimizer=spec.optimizer,
+        optimizer=spec.rule,
         schedule="cosine",
         warm_up=spec.warm_up,
         patience=spec.patience,
@@ -115,6 +136,7 @@ def recipe_of(work: Work) -> Recipe:
         label_smoothing=spec.label_smoothing,
         ema=spec.ema,
         precision=spec.precision,
+        calibrate=True,
     )
 
 
@@ -196,7 +218,9 @@ def _on_activations(
 
     def batches(epoch: int) -> Any:
         order, views = epoch_of(part, spec.seed, epoch)
-        return boundary_batches(part, boundary.shape, batch=spec.batch, order=order, views=views, class_weights=weights)
+        return boundary_batches(
+            part, boundary.shape, batch=spec.batch_size, order=order, views=views, class_weights=weights
+        )
 
     with watcher(work.folder, tensorboard=spec.tensorboard) as watch:
         return fit_network(
@@ -204,7 +228,7 @@ def _on_activations(
             stage,
             recipe_of(work),
             train=batches,
-            validation=boundary_batches(collected.parts["validation"], boundary.shape, batch=spec.batch),
+            validation=boundary_batches(collected.parts["validation"], boundary.shape, batch=spec.batch_size),
             num_images=len(part),
             state=work.state,
             reporter=work.reporter,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.precision import best_precision, computing_in
 from models.updates import Updates
+from pipelines.calibration import best_temperature, logarithm, softmax
 from pipelines.devices import all_devices, copy_for
 from pipelines.keeper import Keeper, Progress
 from pipelines.progress import Reporter, Task
@@ -100,17 +101,17 @@ def fit_network(
         keeper = Keeper(twin, updates, average, state, stage)
         progress, best = keeper.load()
         step.adapted = Adapted(**progress.adapted)
-        with reporter.task(stage.name, num_images * stage.epochs) as task:
+        with reporter.task(stage.label, num_images * stage.epochs) as task:
             task.advance(num_images * progress.epoch)
             while progress.epoch < stage.epochs and not progress.stopped:
                 began = time.monotonic()
                 loss, accuracy = _epoch(step, updates, train, progress, (stage, recipe), num_images, strategy, task)
                 judged = keeper.judged()
-                found, right = _judged(step, validation, judged, twin)
+                found, right, temperature = _judged(step, validation, judged, twin, calibrate=recipe.calibrate)
                 if _better(progress, found, recipe):
-                    best = judged
+                    best, progress.temperature = judged, temperature
                 record = {
-                    "stage": stage.name,
+                    "stage": stage.label,
                     "epoch": progress.epoch,
                     "loss": loss,
                     "accuracy": accuracy,
@@ -135,7 +136,7 @@ def answers(model: keras.Model, batches: Iterable[Any]) -> tuple[Floats, NDArray
     return _gather(model.predict_on_batch, batches)
 
 
-def log_loss(probabilities: Floats, labels: NDArray[np.int32]) -> float:
+def log_loss(probabilities: NDArray[Any], labels: NDArray[np.int32]) -> float:
     """Mean negative log of the probability of the right class."""
     return float(-np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-15, None)).mean())
 
@@ -178,13 +179,21 @@ def _epoch(
     return total / max(seen, 1), hits / max(seen, 1)
 
 
-def _judged(step: Step, validation: Iterable[Any], weights: list[Floats], twin: keras.Model) -> tuple[float, float]:
-    """Validation log-loss and accuracy with these weights; the model keeps its own."""
+def _judged(
+    step: Step, validation: Iterable[Any], weights: list[Floats], twin: keras.Model, *, calibrate: bool
+) -> tuple[float, float, float]:
+    """Validation log-loss, accuracy and temperature with these weights; the model keeps its own."""
     own = twin.get_weights()
     twin.set_weights(weights)
     probabilities, labels = _gather(step.predict, validation)
     twin.set_weights(own)
-    return log_loss(probabilities, labels), float((probabilities.argmax(1) == labels).mean())
+    accuracy = float((probabilities.argmax(1) == labels).mean())
+    if not calibrate or not np.isfinite(probabilities).all():
+        return log_loss(probabilities, labels), accuracy, 1.0
+    logs = logarithm(probabilities.astype(np.float64))
+    # Never sharper than the model is: few images, all of them right, would ask for certainty.
+    temperature = max(1.0, best_temperature(logs, labels.astype(np.intp)))
+    return log_loss(softmax(logs / temperature), labels), accuracy, temperature
 
 
 def _factor(progress: Progress, moment: float, stage: Stage, recipe: Recipe) -> float:
@@ -210,7 +219,7 @@ def _better(progress: Progress, found: float, recipe: Recipe) -> bool:
 def _say(task: Task, record: dict[str, Any], stage: Stage, num_images: int) -> None:
     task.advance(0, loss=f"{record['loss']:.3f}", accuracy=f"{record['validation_accuracy']:.3f}")
     task.line(
-        f"{stage.name} epoch {record['epoch']}/{stage.epochs}: loss {record['loss']:.4f}, "
+        f"{stage.label} epoch {record['epoch']}/{stage.epochs}: loss {record['loss']:.4f}, "
         f"validation loss {record['validation_loss']:.4f}, accuracy {record['validation_accuracy']:.4f}, "
         f"{num_images / max(record['seconds'], 1e-2):,.0f} images/s"
     )

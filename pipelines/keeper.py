@@ -27,6 +27,7 @@ class Progress:
         epoch: whole epochs done.
         best_loss: least validation log-loss so far.
         best_epoch: the epoch that reached it, counted from 1; 0 before the first.
+        temperature: its answers' best, 1 or more, where the recipe calibrates; else 1.
         since: epochs since then.
         plateau: epochs since the loss or the rate last changed for the better.
         rate: factor on the first learning rate.
@@ -39,6 +40,7 @@ class Progress:
     epoch: int = 0
     best_loss: float = float("inf")
     best_epoch: int = 0
+    temperature: float = 1.0
     since: int = 0
     plateau: int = 0
     rate: float = 1.0
@@ -55,7 +57,7 @@ class Keeper:
         self, model: keras.Model, updates: Updates, average: list[tf.Variable], folder: Path, stage: Stage
     ) -> None:
         self.model, self.updates, self.average = model, updates, average
-        self.path = folder / f"{stage.name.replace(' ', '-')}.npz"
+        self.path = folder / f"{stage.label.replace(' ', '-')}.npz"
 
     def _variables(self) -> list[Any]:
         # With the states of seed generators: dropout goes on where it was.

@@ -168,7 +168,7 @@ class Workshop:
             train=train,
             validation=validation,
             num_classes=len(work.dataset.class_names),
-            optimizer=work.spec.optimizer,
+            optimizer=work.spec.rule,
             epochs=stage.epochs,
             class_weights=class_weights(work.dataset, work.spec.class_weights),
             sample_weights=weights,

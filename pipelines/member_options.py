@@ -70,7 +70,7 @@ class Legacy:
             l2=spec.l2,
             learning_rate=spec.learning_rate,
             dropout=spec.dropout,
-            optimizer=spec.optimizer,
+            optimizer=spec.rule,
         )
 
     def leave_options(self, member: Member, fitted: FittedHeads) -> None:

@@ -70,16 +70,21 @@ class Stage:
     """One stage of training: what may change, for how long, how fast.
 
     Attributes:
-        name: `head`, `fine-tune` or `from scratch`.
+        name: `head`, `fine-tune`, `from scratch`, or `layer-wise` for one block of a greedy training.
         unfreeze: `none` (the head alone), `all`, a number of blocks from the top, or the name of the lowest block.
         epochs: at most; early stopping ends it before.
         learning_rate: the first; divided by 10 on a plateau.
     """
 
-    name: Literal["head", "fine-tune", "from scratch"]
+    name: Literal["head", "fine-tune", "from scratch", "layer-wise"]
     unfreeze: str
     epochs: int
     learning_rate: float
+
+    @property
+    def label(self) -> str:
+        """Its name among the stages of one training."""
+        return f"{self.name} {self.unfreeze}" if self.name == "layer-wise" else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +98,14 @@ class Recipe:
         warm_up: epochs over which the rate rises from nothing.
         patience: epochs without a better validation loss before the stage stops.
         layer_decay: factor on the rate from each block to the one below, in (0, 1].
-        weight_decay: decoupled, on kernels only; None for the rule's own.
+        weight_decay: on kernels only, in the gradient of `sgd` and decoupled from it in the others; None for the
+            rule's own.
         clip: greatest global norm of the gradients; None for any.
         label_smoothing: share of each label that is spread over all classes, in [0, 1).
         ema: momentum of a moving average of the weights, which is what is judged and kept; 0 for none.
         precision: `auto` is half precision on a GPU that computes in it, and float32 elsewhere.
+        calibrate: whether an epoch's loss is taken at the temperature that suits its answers best. Else an epoch that
+            gets more images right, and is too sure of all of them, passes for worse.
     """
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -110,6 +118,7 @@ class Recipe:
     label_smoothing: float = 0.0
     ema: float = 0.0
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    calibrate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +136,12 @@ class TrainSpec:
         hidden: units of an `mlp` head's hidden layer; None for its own.
         dropout: rate in [0, 1); None to try several.
         l2: strength of the penalty on the head's weights; None to try several.
-        optimizer: the rule.
+        optimizer: the rule; None for that of the network where it is trained from scratch, and Adam elsewhere.
         learning_rate: the first; None to try several (a bank of heads) or to derive it.
         epochs: at most; None for what suits the stage.
         patience: epochs without a better validation loss before training stops.
-        batch: images a step where the whole network is trained.
+        batch: images a step where the network is trained; None for the network's own where it is trained from scratch,
+            and 32 elsewhere.
         class_weights: `auto` weighs every class alike, `none` every image.
         augment: name of a policy or a TOML file.
         no_flip: never mirror; rotate90: turn by quarters too; no_color: leave colours alone (`pipelines.policies`).
@@ -142,12 +152,13 @@ class TrainSpec:
         fine_tune: blocks to unfreeze after the head, as in `Stage.unfreeze`; None for none.
         layer_decay: factor on the rate from each block to the one below, where blocks are fine-tuned.
         warm_up: epochs over which fine-tuning's rate rises.
-        weight_decay: decoupled, on kernels only, where a network is trained; None for the rule's own.
+        weight_decay: on kernels only, where a network is trained; None for the network's or the rule's own.
         clip: greatest norm of all gradients together in fine-tuning; 0 for any.
         label_smoothing: share of each label that is spread over all classes, where a network is trained.
         ema: momentum of a moving average of the weights, likewise; 0 for none.
         precision: what a network is trained in; `auto` is half precision on a GPU that computes in it.
         train_bn: whether BatchNormalization in fine-tuned blocks learns too, and its statistics move.
+        layerwise: whether a network that is trained from scratch learns block by block first.
         tensorboard: whether events for TensorBoard are written beside the run.
         seed: of everything that is drawn.
         strict: whether an unreadable image is an error.
@@ -163,11 +174,11 @@ class TrainSpec:
     hidden: int | None = None
     dropout: float | None = None
     l2: float | None = None
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd"] | None = None
     learning_rate: float | None = None
     epochs: int | None = None
     patience: int = 8
-    batch: int = 32
+    batch: int | None = None
     class_weights: Literal["auto", "none"] = "none"
     augment: str = "none"
     no_flip: bool = False
@@ -186,6 +197,17 @@ class TrainSpec:
     ema: float = 0.0
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     train_bn: bool = False
+    layerwise: bool = False
     tensorboard: bool = False
     seed: int = 0
     strict: bool = False
+
+    @property
+    def rule(self) -> Literal["adam", "adamw", "sgd"]:
+        """The optimizer, where nothing else was asked for Adam."""
+        return self.optimizer or "adam"
+
+    @property
+    def batch_size(self) -> int:
+        """Images a step."""
+        return self.batch or 32

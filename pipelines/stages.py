@@ -5,7 +5,7 @@ Each takes the training's `Work` and gives an `Outcome`: the model as it stands,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def head_on_features(work: Work) -> Outcome:
         l2=spec.l2,
         learning_rate=spec.learning_rate,
         dropout=spec.dropout,
-        optimizer=spec.optimizer,
+        optimizer=spec.rule,
     )
     fitted = fit_heads(
         work.head,
@@ -68,7 +68,7 @@ def head_on_features(work: Work) -> Outcome:
         train=train,
         validation=validation,
         num_classes=len(dataset.class_names),
-        optimizer=spec.optimizer,
+        optimizer=spec.rule,
         epochs=stage.epochs,
         class_weights=class_weights(dataset, spec.class_weights),
         seed=spec.seed,
@@ -98,14 +98,7 @@ def head_on_pixels(work: Work) -> Outcome:
     backbone = work.source.build(work.spec.image_size)
     freeze(backbone)
     stage = stages_of(work.spec, untrained=False)[0]
-    return _on_pixels(work, stage, backbone, frozen=True)
-
-
-def from_scratch(work: Work) -> Outcome:
-    """Train every layer from random weights."""
-    backbone = work.source.build(work.spec.image_size)
-    work.reporter.note(f"training all layers of {work.source.name} from scratch: there are no pretrained weights in it")
-    return _on_pixels(work, stages_of(work.spec, untrained=True)[0], backbone)
+    return on_pixels(work, stage, backbone, frozen=True)
 
 
 def keep_bank(work: Work, fitted: FittedHeads) -> None:
@@ -156,7 +149,24 @@ class LazyBackbone:
         return {**self.work.source.record(self.model), "weights_sha256": base.weights_sha256}
 
 
-def _on_pixels(work: Work, stage: Stage, backbone: Model, *, frozen: bool = False) -> Outcome:
+def on_pixels(
+    work: Work,
+    stage: Stage,
+    backbone: Model,
+    *,
+    frozen: bool = False,
+    prepare: Callable[[Model], tuple[Model, list[tuple[Stage, Progress]]]] | None = None,
+) -> Outcome:
+    """Train on pixels, clean or in fresh views, from a head that is new.
+
+    Args:
+        work: the training.
+        stage: of it.
+        backbone: pixels -> features.
+        frozen: whether it stays as it is.
+        prepare: gets the classifier before it is trained; gives what is trained in its stead, sharing its layers, and
+            the stages that it has been through already.
+    """
     spec = work.spec
     probe = features_model(backbone, pooling=spec.pooling)
     head = build_head(
@@ -167,20 +177,13 @@ def _on_pixels(work: Work, stage: Stage, backbone: Model, *, frozen: bool = Fals
     )
     model = build(backbone, head, pooling=spec.pooling)
     size = int(model.input_shape[1])
+    trained, before = prepare(model) if prepare else (top_of(model) if frozen else model, [])
     train, validation = pixels_of(work, size)
-    recipe = Recipe(
-        optimizer=spec.optimizer,
-        patience=spec.patience,
-        weight_decay=spec.weight_decay,
-        label_smoothing=spec.label_smoothing,
-        ema=spec.ema,
-        precision=spec.precision,
-    )
     with watcher(work.folder, tensorboard=spec.tensorboard) as watch:
         progress = fit_network(
-            top_of(model) if frozen else model,
+            trained,
             stage,
-            recipe,
+            recipe_of(spec),
             train=train,
             validation=validation,
             num_images=len(work.dataset.part("train")),
@@ -192,11 +195,23 @@ def _on_pixels(work: Work, stage: Stage, backbone: Model, *, frozen: bool = Fals
     return Outcome(
         model=model,
         answers=answer_parts(work, model, size),
-        history=list(progress.history),
-        stages=[stage_record(stage, progress)],
+        history=[record for _, earlier in before for record in earlier.history] + progress.history,
+        stages=[stage_record(*each) for each in [*before, (stage, progress)]],
         backbone=work.source.record(backbone),
         notes=[],
         extra={"features": "none: streamed through the whole network in every epoch"},
+    )
+
+
+def recipe_of(spec: TrainSpec) -> Recipe:
+    """How a network is trained in a stage that is no fine-tuning."""
+    return Recipe(
+        optimizer=spec.rule,
+        patience=spec.patience,
+        weight_decay=spec.weight_decay,
+        label_smoothing=spec.label_smoothing,
+        ema=spec.ema,
+        precision=spec.precision,
     )
 
 
@@ -211,7 +226,7 @@ def pixels_of(work: Work, size: int) -> tuple[Batches, Any]:
         return pixel_batches(
             train,
             size=size,
-            batch=spec.batch,
+            batch=spec.batch_size,
             augmenter=augmenter,
             shuffle=True,
             epoch=epoch,
@@ -221,7 +236,7 @@ def pixels_of(work: Work, size: int) -> tuple[Batches, Any]:
             mixer=mixer,
         )
 
-    return batches, pixel_batches(work.dataset.part("validation"), size=size, batch=spec.batch)
+    return batches, pixel_batches(work.dataset.part("validation"), size=size, batch=spec.batch_size)
 
 
 def views_of(spec: TrainSpec) -> Views:
@@ -252,7 +267,7 @@ def answer_parts(work: Work, model: Model, size: int) -> dict[str, Answers]:
     """What a model says of the images that judge it: part -> (probabilities, labels)."""
     parts: tuple[Split, ...] = ("validation", "test")
     return {
-        part: answers(model, pixel_batches(work.dataset.part(part), size=size, batch=work.spec.batch))
+        part: answers(model, pixel_batches(work.dataset.part(part), size=size, batch=work.spec.batch_size))
         for part in parts
         if work.dataset.part(part)
     }
@@ -301,7 +316,7 @@ def head_record(stage: Stage, fitted: FittedHeads) -> dict[str, Any]:
 def stage_record(stage: Stage, progress: Progress) -> dict[str, Any]:
     """What run.json says of a stage."""
     return {
-        "name": stage.name,
+        "name": stage.label,
         "unfreeze": stage.unfreeze,
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,

@@ -10,10 +10,10 @@ import keras
 import tensorflow as tf
 
 from models.errors import UserError
+from models.googlenet import AUXILIARY_WEIGHT
 from models.precision import Precision
 from models.updates import Updates
 
-AUXILIARY = 0.3  # weight of each auxiliary classifier's loss (Szegedy et al., 2014, arXiv:1409.4842, section 5)
 FIRST_SCALE, CALM_STEPS = 2.0**15, 2000  # of float16 gradients; finite steps before the scale is doubled
 
 
@@ -166,7 +166,7 @@ class Step:
             # Of probabilities, in a graph: Keras goes back to the logits before the softmax.
             each = keras.ops.categorical_crossentropy(targets, main)
             for other in others:
-                each += AUXILIARY * keras.ops.categorical_crossentropy(targets, other)
+                each += AUXILIARY_WEIGHT * keras.ops.categorical_crossentropy(targets, other)
             loss = tf.reduce_sum(each * tf.cast(weights, tf.float32))
             penalty = tf.add_n(self.model.losses) if self.model.losses else 0.0
             total = (loss + penalty * tf.cast(tf.shape(main)[0], tf.float32)) * scale

@@ -138,7 +138,9 @@ def _train_stages(work: Work) -> Outcome:
     from pipelines import stages
 
     if work.source.untrained:
-        return stages.from_scratch(work)
+        from pipelines.from_scratch import from_scratch
+
+        return from_scratch(work)
     outcome = stages.head_on_features(work) if work.spec.cache else stages.head_on_pixels(work)
     if work.spec.fine_tune is not None:
         from pipelines.fine_tune import fine_tune
@@ -194,6 +196,11 @@ def refuse_nonsense(spec: TrainSpec, source: Source) -> None:
         raise UserError(
             f"`{source.name}` starts from random weights: there is nothing to fine-tune",
             "leave --fine-tune away: every layer is trained",
+        )
+    if spec.layerwise and not source.untrained:
+        raise UserError(
+            f"`{source.name}` is pretrained: --layerwise is for networks that are trained from scratch",
+            "add --weights none, or leave --layerwise away",
         )
     if spec.views is not None and spec.views > 1 and spec.augment == "none":
         raise UserError(

@@ -161,9 +161,11 @@ def train(
         ),
     ] = _DEFAULT.class_weights,
     optimizer: Annotated[
-        Literal["adam", "adamw", "sgd"],
-        typer.Option("--optimizer", rich_help_panel=_FIT, help="The rule of the steps."),
-    ] = _DEFAULT.optimizer,
+        Literal["adam", "adamw", "sgd"] | None,
+        typer.Option(
+            "--optimizer", rich_help_panel=_FIT, show_default="adam; a classic's own", help="The rule of the steps."
+        ),
+    ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
@@ -192,11 +194,16 @@ def train(
         ),
     ] = _DEFAULT.patience,
     batch: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--batch", min=1, max=4096, rich_help_panel=_FIT, help="Images a step where pixels are trained on."
+            "--batch",
+            min=1,
+            max=4096,
+            rich_help_panel=_FIT,
+            show_default="32; a classic's own",
+            help="Images a step where a network is trained.",
         ),
-    ] = _DEFAULT.batch,
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, rich_help_panel=_FIT, help="Of everything that is drawn.")] = 0,
     fine_tune: FineTune = None,
     layer_decay: LayerDecay = _DEFAULT.layer_decay,

@@ -33,7 +33,7 @@ def history() -> list[Record]:
 
 
 def test_both_stages_and_both_curves_are_in_the_picture(tmp_path: Path) -> None:
-    stages = [{"name": "head", "best_epoch": 6}, {"name": "fine-tune", "best_epoch": 4, "kept": True}]
+    stages = [{"name": "head", "epochs": 6, "best_epoch": 6}, {"name": "fine-tune", "epochs": 8, "best_epoch": 4, "kept": True}]
     draw_curves(history(), stages, tmp_path / "two.png")
     draw_curves(history()[:6], stages[:1], tmp_path / "one.png")
     two, one = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("two.png", "one.png"))
@@ -47,7 +47,7 @@ def test_both_stages_and_both_curves_are_in_the_picture(tmp_path: Path) -> None:
 
 def test_a_training_of_one_epoch_without_accuracy_can_be_drawn(tmp_path: Path) -> None:
     record = {"stage": "head", "epoch": 1, "loss": 1.0, "validation_loss": 1.0, "validation_accuracy": 0.5}
-    draw_curves([record], [{"name": "head", "best_epoch": 1}], tmp_path / "curves.png")
+    draw_curves([record], [{"name": "head", "epochs": 1, "best_epoch": 1}], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
 

@@ -216,6 +216,34 @@ def test_the_rate_falls_from_block_to_block_and_decay_spares_biases_and_norms() 
         np.testing.assert_allclose(_values(each), value * kept, rtol=1e-6, err_msg=each.path)
 
 
+def test_sgd_has_its_decay_in_the_gradient_where_momentum_carries_it_on() -> None:
+    kernel, bias = keras.Variable(np.ones((2, 2), np.float32)), keras.Variable(np.ones(2, np.float32))
+    updates = Updates("sgd", [kernel, bias], [1.0, 1.0], weight_decay=0.1)
+    updates.set_rate(0.5)
+    for _ in range(2):
+        updates.apply([tf.zeros((2, 2)), tf.zeros(2)])
+    # v1 = -0.5 * 0.1 * 1; w1 = 1 + v1; v2 = 0.9 * v1 - 0.5 * 0.1 * w1; w2 = w1 + v2
+    np.testing.assert_allclose(_values(kernel), 0.95 + 0.9 * -0.05 - 0.05 * 0.95, rtol=1e-6)
+    np.testing.assert_array_equal(_values(bias), 1.0)
+
+
+def test_an_epoch_that_is_right_more_often_but_too_sure_counts_as_better_when_calibrated(tmp_path: Path) -> None:
+    models = [small(dropout=0.0), small(dropout=0.0)]
+    for each in models:
+        last = each.get_layer("probabilities")
+        last.set_weights([50 * weight for weight in last.get_weights()])
+    _, again = models
+    plain, cooled = (
+        fit(each, tmp_path / str(calibrate), recipe=Recipe(calibrate=calibrate), stage=ONE_EPOCH)
+        for each, calibrate in zip(models, (False, True), strict=True)
+    )
+    assert plain.temperature == 1.0 < cooled.temperature
+    assert cooled.best_loss < plain.best_loss
+    last = again.get_layer("probabilities")
+    last.set_weights([weight / cooled.temperature for weight in last.get_weights()])
+    assert log_loss(*answers(again, validation())) == pytest.approx(cooled.best_loss, rel=1e-4)
+
+
 def step_of(model: keras.Model, rule: str = "sgd", **options: Any) -> Step:
     variables = model.trainable_variables
     updates = Updates(rule, variables, [1.0] * len(variables))

@@ -1,0 +1,101 @@
+"""An epoch of fine-tuning ResNet50's last stage: from activations cached at the boundary, or through the whole network.
+
+Both train the same layers from the same weights (random: time does not depend on them) with the same step; they take
+turns, so that a busy machine slows both.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROUNDS, IMAGES, BATCH, BLOCK = 3, 128, 32, "conv5"
+
+
+def measure() -> list[dict[str, object]]:
+    """Seconds an epoch both ways, and how many times faster the cache is; reading the cache is part of its epoch."""
+    os.environ["HEADSTART_CACHE"] = tempfile.mkdtemp(prefix="headstart-bench-")
+    whole, cached, once = _epochs()
+    times: dict[str, list[float]] = {"whole network": [], "cached boundary": []}
+    for _ in range(ROUNDS):
+        for name, epoch in (("whole network", whole), ("cached boundary", cached)):
+            began = time.monotonic()
+            epoch()
+            times[name].append(time.monotonic() - began)
+    ratios = [one / other for one, other in zip(*times.values(), strict=True)]
+    rows: list[dict[str, object]] = [
+        {"what": f"epoch of {IMAGES} images, {name}", "median": statistics.median(found), "unit": "s"}
+        for name, found in times.items()
+    ]
+    rows.append({"what": "computing the activations, once", "median": once, "unit": "s"})
+    rows.append({"what": "cached boundary against whole network", "median": statistics.median(ratios), "unit": "x"})
+    return rows
+
+
+def _epochs() -> tuple[Any, Any, float]:
+    """The two ways as functions of no arguments, traced and warm, and the seconds that filling the cache took."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from models.backbones import BACKBONES, build_backbone
+    from models.classifier import build, top_of
+    from models.freezing import set_trainable
+    from models.heads import HEADS, build_head
+    from models.surgery import split_at
+    from models.updates import Updates
+    from pipelines.boundary import boundary_batches, flattened
+    from pipelines.features import Features
+    from pipelines.specs import Example
+    from pipelines.step import Step
+    from pipelines.store import Store, key
+
+    keras.utils.set_random_seed(0)
+    backbone = build_backbone(BACKBONES["resnet50"], weights="none")
+    size = int(backbone.input_shape[1])
+    model = build(backbone, build_head(HEADS["linear"], num_features=2048, num_classes=10))
+    set_trainable(backbone, BLOCK)
+    lower, upper = split_at(backbone, BLOCK)
+    top = top_of(model, upper)
+    shape = lower.output_shape[1:]
+
+    pixels = np.random.default_rng(0).uniform(0, 255, (IMAGES, size, size, 3)).astype(np.float32)
+    examples = [Example(path="", label=n % 10, split="train", sha256=f"{n:064x}", source="") for n in range(IMAGES)]
+    labels = np.array([example.label for example in examples], np.int32)
+    streamed = tf.data.Dataset.from_tensor_slices((pixels, labels, np.ones(IMAGES, np.float32))).batch(BATCH)
+
+    # The cache, filled with plain Keras: an engine would fill it faster, and is measured elsewhere.
+    began = time.monotonic()
+    rows = flattened(lower)
+    store = Store(Path(os.environ["HEADSTART_CACHE"]) / "boundaries" / "bench")
+    for at in range(0, IMAGES, BATCH):
+        found = np.asarray(rows.predict_on_batch(pixels[at : at + BATCH])).astype(np.float16)
+        store.add([key(each.sha256, 0) for each in examples[at : at + BATCH]], found)
+    once = time.monotonic() - began
+    part = Features((store, store), examples, 1)
+
+    def step_of(model: Any) -> Step:
+        weights = model.trainable_variables
+        updates = Updates("adam", weights, [1.0] * len(weights))
+        updates.set_rate(1e-4)
+        return Step(model, updates)
+
+    whole_step, top_step = step_of(model), step_of(top)
+
+    def whole() -> None:
+        for batch in streamed:
+            whole_step.train(batch)
+
+    def cached() -> None:
+        for batch in boundary_batches(part, shape, batch=BATCH):
+            top_step.train(batch)
+
+    whole_step.train(next(iter(streamed)))
+    top_step.train(next(iter(boundary_batches(part, shape, batch=BATCH))))
+    return whole, cached, once
