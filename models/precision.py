@@ -19,8 +19,9 @@ FLOAT16_FROM, BFLOAT16_FROM = (7, 0), (8, 0)
 def best_precision() -> Precision:
     """The precision in which this machine trains fastest without harm: that of its first GPU, or float32.
 
-    A CPU trains in float32 even where it has AVX512_BF16 or AMX: only single operations would gain, and the casts
-    around them cost more than they save.
+    A CPU trains in float32 even where it has AVX512_BF16 or AMX: what bfloat16 brings there depends on the network.
+    On two cores of an AMD EPYC with AVX512_BF16 a step of ResNet50 takes 0.68 s for 1.08 s, one of MobileNetV2, whose
+    depthwise convolutions have no such kernel, 0.42 s for 0.24 s. Who knows his network asks for it by name.
     """
     import tensorflow as tf
 

@@ -231,7 +231,7 @@ def test_an_epoch_that_is_right_more_often_but_too_sure_counts_as_better_when_ca
     models = [small(dropout=0.0), small(dropout=0.0)]
     for each in models:
         last = each.get_layer("probabilities")
-        last.set_weights([50 * weight for weight in last.get_weights()])
+        last.set_weights([15 * weight for weight in last.get_weights()])
     _, again = models
     plain, cooled = (
         fit(each, tmp_path / str(calibrate), recipe=Recipe(calibrate=calibrate), stage=ONE_EPOCH)
@@ -241,7 +241,7 @@ def test_an_epoch_that_is_right_more_often_but_too_sure_counts_as_better_when_ca
     assert cooled.best_loss < plain.best_loss
     last = again.get_layer("probabilities")
     last.set_weights([weight / cooled.temperature for weight in last.get_weights()])
-    assert log_loss(*answers(again, validation())) == pytest.approx(cooled.best_loss, rel=1e-4)
+    assert log_loss(*answers(again, validation())) == pytest.approx(cooled.best_loss, rel=1e-3)
 
 
 def step_of(model: keras.Model, rule: str = "sgd", **options: Any) -> Step:
