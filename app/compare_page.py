@@ -24,10 +24,24 @@ def compare_page(rows: Sequence[Compared]) -> Group:
         rows: one or more.
     """
     names = _names(rows)
-    parts: list[RenderableType] = [_costs(rows, names), "", _worth(rows, names)]
+    images = sorted({row.images for row in rows})
+    counts = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
+    # Words of their own, not captions: a caption is wrapped to the width of its table.
+    parts: list[RenderableType] = [
+        _costs(rows, names),
+        _words("trained: layers, and the head with them; images/s: answered on this machine"),
+        "",
+        _worth(rows, names),
+        _words(f"on {counts} {rows[0].part} images; in brackets: 95 % intervals"),
+    ]
     if len(rows) > 1:
-        parts += ["", _differences(rows, names)]
+        words = _words("paired: the same images, drawn together; * the interval leaves 0 out")
+        parts += ["", _differences(rows, names), words]
     return Group(*parts)
+
+
+def _words(text: str) -> Text:
+    return Text(text, style="dim italic")
 
 
 def _costs(rows: Sequence[Compared], names: Sequence[str]) -> Table:
@@ -46,8 +60,6 @@ def _costs(rows: Sequence[Compared], names: Sequence[str]) -> Table:
             "-" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
             size_of(row.size),
         )
-    table.caption = "trained: layers, and the head with them; images/s: answered on this machine"
-    table.caption_justify = "left"
     return table
 
 
@@ -59,10 +71,6 @@ def _worth(rows: Sequence[Compared], names: Sequence[str]) -> Table:
         table.add_row(
             Text(name), scored(row.accuracy, row.accuracy_interval), scored(row.log_loss, row.log_loss_interval)
         )
-    images = sorted({row.images for row in rows})
-    counts = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
-    table.caption = f"on {counts} {rows[0].part} images; in brackets: 95 % intervals"
-    table.caption_justify = "left"
     return table
 
 
@@ -75,8 +83,6 @@ def _differences(rows: Sequence[Compared], names: Sequence[str]) -> Table:
             table.add_row(Text(name), "judged by other images", "")
         else:
             table.add_row(Text(name), _gap(row.accuracy_difference, 100, 1), _gap(row.log_loss_difference, 1, 3))
-    table.caption = "paired: the same images, drawn together; * the interval leaves 0 out"
-    table.caption_justify = "left"
     return table
 
 
