@@ -33,7 +33,8 @@ def history() -> list[Record]:
 
 
 def test_both_stages_and_both_curves_are_in_the_picture(tmp_path: Path) -> None:
-    stages = [{"name": "head", "epochs": 6, "best_epoch": 6}, {"name": "fine-tune", "epochs": 8, "best_epoch": 4, "kept": True}]
+    tuned = {"name": "fine-tune", "epochs": 8, "best_epoch": 4, "kept": True}
+    stages = [{"name": "head", "epochs": 6, "best_epoch": 6}, tuned]
     draw_curves(history(), stages, tmp_path / "two.png")
     draw_curves(history()[:6], stages[:1], tmp_path / "one.png")
     two, one = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("two.png", "one.png"))
