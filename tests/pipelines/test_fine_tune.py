@@ -330,3 +330,63 @@ def test_answers_of_a_trunk_and_a_top_are_those_of_the_whole(prepared: Any) -> N
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     whole, _ = answers(before.model, [(pixels, np.zeros(2))])
     np.testing.assert_allclose(top(lower(pixels, training=False), training=False), whole, atol=1e-5)
+
+
+KILLED = """
+import os, signal, sys
+from pipelines.progress import Silent
+from pipelines.specs import TrainSpec
+from pipelines.train import train
+
+class Deadly(Silent):
+    def task(self, name, total):
+        inner = super().task(name, total)
+        class Task:
+            def __enter__(self):
+                self.task = inner.__enter__()
+                return self
+            def __exit__(self, *error):
+                return inner.__exit__(*error)
+            def advance(self, *arguments, **fields):
+                pass
+            def line(self, text, **options):
+                if sys.argv[4] in text:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return Task()
+
+data, base, out = sys.argv[1:4]
+common = dict(data=data, epochs=4, engine="keras")
+if base == out:
+    train(TrainSpec(out=out, backbone="small_cnn", weights="none", image_size=32, **common))
+else:
+    train(TrainSpec(out=out, backbone=base, fine_tune="2", heads=2, **common), reporter=Deadly())
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_in_fine_tuning_ends_with_the_weights_of_an_unbroken_training(
+    tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    import os
+    import signal
+    import subprocess
+    import sys
+
+    data, root = image_folder(per_class=20), Path(__file__).resolve().parents[2]
+
+    def run(base: str, out: str, deadly: str = "never") -> int:
+        command = [sys.executable, "-c", KILLED, str(data), str(tmp_path / base), str(tmp_path / out), deadly]
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        return subprocess.run(command, cwd=root, env=environment, stderr=subprocess.DEVNULL, check=False).returncode
+
+    assert run("base", "base") == 0
+    assert run("base", "whole") == 0
+    assert run("base", "broken", "fine-tune epoch 2/4") == -signal.SIGKILL
+    assert not (tmp_path / "broken" / "run.json").exists()
+    assert run("base", "broken", "fine-tune epoch 2/4") == 0, "epoch 2 is not fitted twice"
+    whole, broken = (keras.models.load_model(tmp_path / name / "model.keras") for name in ("whole", "broken"))
+    for one, other in zip(whole.weights, broken.weights, strict=True):
+        np.testing.assert_array_equal(one.value.numpy(), other.value.numpy(), err_msg=one.path)
+    curves = [(tmp_path / name / "history.csv").read_text().splitlines() for name in ("whole", "broken")]
+    without_seconds = [[line.rpartition(",")[0] for line in lines] for lines in curves]
+    assert without_seconds[0] == without_seconds[1]
