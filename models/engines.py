@@ -98,6 +98,8 @@ def _build_openvino(source: Source, precision: str) -> tuple[Run, int]:
     hints = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",  # One batch at a time on all cores.
+        # Where other processes run too, threads bound to their cores wait for them: a third of the speed lost.
+        "ENABLE_CPU_PINNING": False,
     }
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
         # From a file: OpenVINO reads it itself, four times as fast as it walks a graph in Python.
