@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from app.commands import backbones, cache, demo, ensemble, evaluate, export, predict, preview, train
+from app.commands import backbones, cache, compare, demo, ensemble, evaluate, export, predict, preview, train
 from app.console import Terminal
 from app.help import PlainCommand, PlainGroup, keep_lines
 from app.options import Color, Quiet, Verbose, spread, terminal_of
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "train": train.train,
     "ensemble": ensemble.ensemble,
     "evaluate": evaluate.evaluate,
+    "compare": compare.compare,
     "predict": predict.predict,
     "export": export.export,
     "preview": preview.preview,

@@ -55,3 +55,7 @@ TrainBn = Annotated[
 TensorBoard = Annotated[
     bool, typer.Option("--tensorboard", rich_help_panel=PANEL, help="Write events for TensorBoard into the run.")
 ]
+Layerwise = Annotated[
+    bool,
+    typer.Option("--layerwise", rich_help_panel=PANEL, help="Train a network from scratch block by block first."),
+]

@@ -8,7 +8,7 @@ import typer
 
 from app.augment_options import NoColor, NoFlip, Rotate90
 from app.ensemble_options import Bag, Boost, Folds, Method, Seeds
-from app.fine_tune_options import Ema, FineTune, LabelSmoothing, LayerDecay, TensorBoard, TrainBn
+from app.fine_tune_options import Ema, FineTune, LabelSmoothing, LayerDecay, Layerwise, TensorBoard, TrainBn
 from app.options import terminal_of
 from models.heads import HEADS, Pooling
 from pipelines.roster import MembersSpec
@@ -211,6 +211,7 @@ def train(
     ema: Ema = _DEFAULT.ema,
     train_bn: TrainBn = False,
     tensorboard: TensorBoard = False,
+    layerwise: Layerwise = False,
     seeds: Seeds = 1,
     folds: Folds = 0,
     bag: Bag = False,
@@ -253,6 +254,7 @@ def train(
         ema=ema,
         train_bn=train_bn,
         tensorboard=tensorboard,
+        layerwise=layerwise,
         seed=seed,
         strict=strict,
     )
