@@ -56,9 +56,9 @@ def read(file: Path, key: str, num_images: int | None) -> dict[str, Any] | None:
     return choice
 
 
-def write(file: Path, key: str, choice: dict[str, Any]) -> list[str]:
-    """Keep a choice; returns why it could not be kept, as a list of at most one line."""
-    kept = {**_all(file), key: choice}
+def write(file: Path, made: dict[str, dict[str, Any]]) -> list[str]:
+    """Keep choices by their keys; returns why that could not be done, as a list of at most one line."""
+    kept = {**_all(file), **made}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=file.name, delete=False) as stream:

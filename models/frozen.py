@@ -135,7 +135,8 @@ def compile_base(
     }
     if choice_file and key:
         choice = {"engine": best.engine, "precision": best.precision, "num_images": num_images, "report": report}
-        reasons += choices.write(choice_file, key, choice)
+        pinned = choices.key(model, pixels.shape, f"{best.engine} {best.precision}")
+        reasons += choices.write(choice_file, {key: choice, pinned: choice | {"num_images": None}})
     lines = (_summary(best, tried), *reasons)
     return FrozenBase(
         engine=best.engine, precision=best.precision, batch=best.batch, report=report, lines=lines, run=best.run

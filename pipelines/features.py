@@ -173,17 +173,17 @@ def collect(
     """
     started = time.monotonic()
     compiled: FrozenBase | None = None
-    chosen = _read_choice(base, engine)
     wanted = {name: _keys(examples, views[name]) for name, examples in parts.items()}
     total = sum(len(each) for each in wanted.values())
+    chosen = _read_choice(base, engine, total)
     if chosen is None:
-        compiled, chosen = _compile(base, build, engine, parts, total, reporter)
+        compiled, chosen = _compile(base, build, engine, None, parts, total, reporter)
     spaces = {name: _stores(base, views[name], chosen["precision"]) for name in parts}
     _merge(spaces)
     missing = {name: _missing(wanted[name], spaces[name]) for name in parts}
     new = sum(len(each) for each in missing.values())
     if new and compiled is None:
-        compiled, _ = _compile(base, build, chosen["engine"], parts, new, reporter)
+        compiled, _ = _compile(base, build, chosen["engine"], chosen["precision"], parts, new, reporter)
     if new:
         assert compiled is not None
         with reporter.task("features", new) as task:
@@ -328,18 +328,33 @@ def _compile(
     base: Base,
     build: Callable[[], keras.Model],
     engine: str,
+    precision: str | None,
     parts: dict[str, Sequence[Example]],
     num_images: int,
     reporter: Reporter,
 ) -> tuple[FrozenBase, dict[str, Any]]:
-    """Build the base and its engine, measured on the first images."""
+    """Build the base and its engine, measured on the first images; a precision that is given is kept to."""
     from models.frozen import compile_base
+    from models.gpu import grow_memory
     from pipelines.batches import view_batches
 
     first = next(iter(examples for examples in parts.values() if examples))[:32]
     sample = next(iter(view_batches([(each, 0) for each in first], size=base.image_size, batch=32)))
-    compiled = compile_base(build(), engine=engine, sample=np.asarray(sample), num_images=num_images)
-    chosen = {"engine": compiled.engine, "precision": compiled.precision, "report": compiled.report}
+    grow_memory()  # Before there is a model on the GPU.
+    compiled = compile_base(
+        build(),
+        engine=engine,
+        precision=precision,
+        sample=np.asarray(sample),
+        num_images=num_images,
+        choice_file=base.folder / "engines.json",
+    )
+    chosen = {
+        "engine": compiled.engine,
+        "precision": compiled.precision,
+        "report": compiled.report,
+        "num_images": num_images,
+    }
     write_json(_made(base.folder) / "base.json", asdict(base))
     _write_choice(base, engine, chosen)
     for line in compiled.lines:
@@ -358,11 +373,13 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _read_choice(base: Base, engine: str) -> dict[str, Any] | None:
+def _read_choice(base: Base, engine: str, num_images: int) -> dict[str, Any] | None:
+    """What was chosen before; None if nothing was, or for so few images that a faster engine was not worth building."""
     try:
         found = json.loads((base.folder / f"engine-{engine}.json").read_text(encoding="utf-8"))
-        return found if {"engine", "precision", "report"} <= found.keys() else None
-    except (OSError, ValueError, AttributeError):
+        known = {"engine", "precision", "report"} <= found.keys()
+        return found if known and num_images <= 2 * found.get("num_images", num_images) else None
+    except (OSError, ValueError, AttributeError, TypeError):
         return None
 
 

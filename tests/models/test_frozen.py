@@ -295,6 +295,19 @@ def test_a_choice_is_kept_and_found_again(race: Callable[..., dict[str, Fake]], 
     assert [path.name for path in file.parent.iterdir()] == ["choices.json"]
 
 
+def test_what_was_chosen_can_be_asked_for_by_name_without_a_comparison(
+    race: Callable[..., dict[str, Fake]], tmp_path: Path
+) -> None:
+    fakes = race(fast=Fake(seconds=0.01))
+    model, file = small(), tmp_path / "choices.json"
+    compile_base(model, sample=pictures(2), batch=2, choice_file=file, num_images=50_000)
+
+    again = compile_base(model, engine="fast", precision="bfloat16", sample=pictures(2), batch=2, choice_file=file)
+
+    assert again.engine == "fast"
+    assert fakes["keras"].built == 1
+
+
 def test_a_choice_holds_for_its_weights_only(race: Callable[..., dict[str, Fake]], tmp_path: Path) -> None:
     fakes = race(fast=Fake(seconds=0.01))
     model, file = small(), tmp_path / "choices.json"
@@ -304,7 +317,7 @@ def test_a_choice_holds_for_its_weights_only(race: Callable[..., dict[str, Fake]
     compile_base(model, sample=pictures(2), batch=2, choice_file=file)
 
     assert fakes["keras"].built == 2
-    assert len(json.loads(file.read_text(encoding="utf-8"))) == 2
+    assert len(json.loads(file.read_text(encoding="utf-8"))) == 4
 
 
 def test_a_choice_for_a_few_images_is_made_anew_for_many(race: Callable[..., dict[str, Fake]], tmp_path: Path) -> None:
@@ -329,7 +342,7 @@ def test_a_damaged_choice_file_is_written_anew(
     file.write_text(content, encoding="latin-1")
 
     assert compile_base(small(), sample=pictures(2), batch=2, choice_file=file).engine == "fast"
-    assert len(json.loads(file.read_text(encoding="utf-8"))) == 1
+    assert len(json.loads(file.read_text(encoding="utf-8"))) == 2
 
 
 def test_a_choice_that_cannot_be_kept_is_said_and_stops_nothing(
