@@ -338,9 +338,9 @@ def _compile(
     from models.gpu import grow_memory
     from pipelines.batches import view_batches
 
+    grow_memory()  # Before anything is on the GPU.
     first = next(iter(examples for examples in parts.values() if examples))[:32]
     sample = next(iter(view_batches([(each, 0) for each in first], size=base.image_size, batch=32)))
-    grow_memory()  # Before there is a model on the GPU.
     compiled = compile_base(
         build(),
         engine=engine,
