@@ -28,6 +28,25 @@ LayerDecay = Annotated[
         help="Factor on the learning rate from each block to the one below.",
     ),
 ]
+WarmUp = Annotated[
+    float,
+    typer.Option(
+        "--warm-up",
+        min=0.0,
+        max=100.0,
+        rich_help_panel=PANEL,
+        help="Epochs over which fine-tuning's learning rate rises from nothing.",
+    ),
+]
+Clip = Annotated[
+    float,
+    typer.Option(
+        "--clip",
+        min=0.0,
+        rich_help_panel=PANEL,
+        help="Greatest norm of all gradients of a step together in fine-tuning; 0 for any.",
+    ),
+]
 LabelSmoothing = Annotated[
     float,
     typer.Option(

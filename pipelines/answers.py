@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pipelines import runs
 from pipelines.bases import FrozenBase, bases_of
 from pipelines.batches import pixel_batches
-from pipelines.features import CLEAN, collect
+from pipelines.collect import collect
+from pipelines.features import CLEAN
 from pipelines.fit_network import answers
 from pipelines.progress import Reporter
 from pipelines.specs import Example

@@ -40,6 +40,20 @@ def fit_temperature(probabilities: ArrayLike, labels: ArrayLike, *, seed: int = 
     return best_temperature(logs, truth)
 
 
+def cooling(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature with the least log-loss on these images, never below 1.
+
+    Few images, all of them right, would ask for certainty.
+    """
+    logs = logarithm(np.asarray(probabilities, np.float64))
+    return max(1.0, best_temperature(logs, np.asarray(labels, np.intp)))
+
+
+def cooled(probabilities: ArrayLike, temperature: float) -> Floats:
+    """Probabilities (images, classes) whose logits are divided by a temperature."""
+    return softmax(logarithm(np.asarray(probabilities, np.float64)) / temperature)
+
+
 def logarithm(probabilities: Floats) -> Floats:
     """Log-probabilities that stay finite, as `models.pools.logarithm` has them."""
     found: Floats = np.log(np.maximum(probabilities, FLOOR))

@@ -6,7 +6,6 @@ What stays frozen below them runs once: its activations are cached, and every ep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -20,19 +19,20 @@ from models.surgery import boundary_layer, split_at
 from models.updates import layer_factors
 from pipelines import stages
 from pipelines.boundary import Boundary, boundary_batches, epoch_of, flattened, limit, make_room
+from pipelines.collect import Collected, collect
 from pipelines.curves import watcher
 from pipelines.decode import DECODE_VERSION
-from pipelines.features import CLEAN, Collected, collect
+from pipelines.features import CLEAN
 from pipelines.fit_network import fit_network
 from pipelines.keeper import Progress
-from pipelines.metrics import losses, paired_bootstrap
 from pipelines.policies import find_policy
-from pipelines.report import Difference
 from pipelines.specs import Example, Recipe, Stage
 from pipelines.train import Outcome, Work, class_weights, stages_of
+from pipelines.verdict import at_its_best, better, compare, verdict_line
+from pipelines.views import augmenter_of, pixels_of, views_of
 
 if TYPE_CHECKING:
-    from pipelines.stages import Answers
+    pass
 
 
 def fine_tune(work: Work, before: Outcome) -> Outcome:
@@ -64,17 +64,19 @@ def fine_tune(work: Work, before: Outcome) -> Outcome:
     else:
         progress = _on_activations(work, top, stage, factors, found)
 
-    # The better one is kept, as sure of itself as it may be.
+    # The better one is kept. Both are judged at the temperature that suits validation best, so that a gain is none of
+    # calibration; the fine-tuned one keeps it.
+    rival = at_its_best(before.answers)
     cool(model.get_layer("head"), progress.temperature)
     size = int(model.input_shape[1])
-    after = stages.answer_parts(work, model, size) if progress.best_epoch else before.answers
-    verdict = compare(before.answers["validation"], after["validation"])
+    after = stages.answer_parts(work, model, size) if progress.best_epoch else rival
+    verdict = compare(rival["validation"], after["validation"])
     kept = bool(progress.best_epoch) and better(verdict)
-    line = _line(verdict, kept)
+    line = verdict_line(verdict, kept)
     work.reporter.note(line)
     before.notes.append(line)
     before.history += progress.history
-    parts = {part: compare(before.answers[part], after[part]) for part in after}
+    parts = {part: compare(rival[part], after[part]) for part in after}
     record = stages.stage_record(stage, progress) | {"temperature": round(progress.temperature, 4)}
     before.stages.append({**record, "trained": trained, "kept": kept, "compared": parts})
     if not kept:
@@ -86,34 +88,6 @@ def fine_tune(work: Work, before: Outcome) -> Outcome:
     before.backbone = {name: value for name, value in before.backbone.items() if name != "weights_sha256"}
     before.backbone["fine_tuned"] = trained
     return before
-
-
-def compare(before: Answers, after: Answers) -> dict[str, Any]:
-    """Two models' answers on the same images: log-loss and accuracy of each, and their paired differences."""
-    labels = before[1]
-    loss = [losses(answers, labels) for answers, _ in (before, after)]
-    right = [(answers.argmax(1) == labels).astype(float) for answers, _ in (before, after)]
-    sides = [
-        {"log_loss": float(each.mean()), "accuracy": float(hits.mean())} for each, hits in zip(loss, right, strict=True)
-    ]
-    return {
-        "before": sides[0],
-        "after": sides[1],
-        "log_loss": asdict(paired_bootstrap(loss[1], loss[0])),
-        "accuracy": asdict(paired_bootstrap(right[1], right[0])),
-    }
-
-
-def better(verdict: dict[str, Any]) -> bool:
-    """Whether the later of two models is to be kept, given what `compare` says of them on validation.
-
-    The log-loss decides, except where it leaves the matter open and the accuracy does not: an interval that holds zero
-    against one that leaves it out.
-    """
-    loss, accuracy = (Difference(**verdict[name]) for name in ("log_loss", "accuracy"))
-    if accuracy.clear and not loss.clear:
-        return accuracy.value > 0
-    return loss.value < 0
 
 
 def cool(head: keras.Model, temperature: float) -> None:
@@ -181,7 +155,7 @@ def _activations(work: Work, before: Outcome, lower: keras.Model, unfreeze: str)
         layer=boundary_layer(backbone, unfreeze),
         shape=tuple(int(each) for each in lower.output_shape[1:]),
     )
-    views = stages.views_of(spec)
+    views = views_of(spec)
     parts: dict[str, Sequence[Example]] = {
         "train": work.dataset.part("train"),
         "validation": work.dataset.part("validation"),
@@ -203,7 +177,7 @@ def _activations(work: Work, before: Outcome, lower: keras.Model, unfreeze: str)
         build=lambda: flattened(lower),
         views={"train": views, "validation": CLEAN},
         engine=spec.engine,
-        augmenter=stages.augmenter_of(work, boundary.image_size) if views.count > 1 else None,
+        augmenter=augmenter_of(work, boundary.image_size) if views.count > 1 else None,
         reporter=say,
     )
     say.note(found.line.replace("features:", "activations:"))
@@ -239,7 +213,7 @@ def _on_activations(
 
 def _on_pixels(work: Work, top: keras.Model, lower: keras.Model | None, stage: Stage, factors: list[float]) -> Progress:
     size = int((lower or top).input_shape[1])
-    train, validation = stages.pixels_of(work, size)
+    train, validation = pixels_of(work, size)
     with watcher(work.folder, tensorboard=work.spec.tensorboard) as watch:
         return fit_network(
             top,
@@ -254,19 +228,6 @@ def _on_pixels(work: Work, top: keras.Model, lower: keras.Model | None, stage: S
             factors=factors,
             watch=watch,
         )
-
-
-def _line(verdict: dict[str, Any], kept: bool) -> str:
-    """What became of it: both figures, the paired interval, and which model is kept."""
-    before, after = verdict["before"], verdict["after"]
-    low, high = verdict["log_loss"]["interval"]
-    gain, least, most = (100 * each for each in (verdict["accuracy"]["value"], *verdict["accuracy"]["interval"]))
-    return (
-        f"fine-tuning: validation loss {before['log_loss']:.4f} frozen, {after['log_loss']:.4f} fine-tuned "
-        f"({verdict['log_loss']['value']:+.4f}, 95% interval {low:+.4f} to {high:+.4f}); accuracy "
-        f"{100 * before['accuracy']:.1f}% and {100 * after['accuracy']:.1f}% ({gain:+.1f} points, {least:+.1f} to "
-        f"{most:+.1f}): the {'fine-tuned' if kept else 'frozen'} model is kept"
-    )
 
 
 def _size(count: int) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models.precision import best_precision, computing_in
 from models.updates import Updates
-from pipelines.calibration import best_temperature, logarithm, softmax
+from pipelines.calibration import cooled, cooling
 from pipelines.devices import all_devices, copy_for
 from pipelines.keeper import Keeper, Progress
 from pipelines.progress import Reporter, Task
@@ -190,10 +190,8 @@ def _judged(
     accuracy = float((probabilities.argmax(1) == labels).mean())
     if not calibrate or not np.isfinite(probabilities).all():
         return log_loss(probabilities, labels), accuracy, 1.0
-    logs = logarithm(probabilities.astype(np.float64))
-    # Never sharper than the model is: few images, all of them right, would ask for certainty.
-    temperature = max(1.0, best_temperature(logs, labels.astype(np.intp)))
-    return log_loss(softmax(logs / temperature), labels), accuracy, temperature
+    temperature = cooling(probabilities, labels)
+    return log_loss(cooled(probabilities, temperature), labels), accuracy, temperature
 
 
 def _factor(progress: Progress, moment: float, stage: Stage, recipe: Recipe) -> float:

@@ -16,8 +16,9 @@ from models.zoo import Backbone
 from pipelines.fit_network import fit_network
 from pipelines.keeper import Progress
 from pipelines.specs import Stage, TrainSpec
-from pipelines.stages import on_pixels, pixels_of, recipe_of
+from pipelines.stages import on_pixels, recipe_of
 from pipelines.train import NETWORK_EPOCHS, Outcome, Work, stages_of
+from pipelines.views import pixels_of
 
 
 def from_scratch(work: Work) -> Outcome:

@@ -20,14 +20,16 @@ from models.errors import UserError
 from pipelines import runs
 from pipelines.apart import Relay, serve
 from pipelines.boosting import samme
-from pipelines.features import CLEAN, Collected, Features, collect
+from pipelines.collect import Collected, collect
+from pipelines.features import CLEAN, Features
 from pipelines.fit_heads import FittedHeads, fit_heads
 from pipelines.folds import Selected, divide_folds, pooled
+from pipelines.lazy_backbone import LazyBackbone
 from pipelines.member_options import Legacy
 from pipelines.roster import Member, MembersSpec, slugs, spec_of
 from pipelines.source import find_source
 from pipelines.specs import Dataset, Example, TrainSpec
-from pipelines.stages import LazyBackbone, augmenter_of, head_answers, head_record, notes_of, views_of
+from pipelines.stages import head_answers, head_record, notes_of
 from pipelines.train import (
     Clock,
     Outcome,
@@ -39,6 +41,7 @@ from pipelines.train import (
     stages_of,
     train_checked,
 )
+from pipelines.views import augmenter_of, views_of
 
 if TYPE_CHECKING:
     import keras

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from models.bank import Candidate
 from models.errors import UserError
-from pipelines.fit_heads import FittedHeads, candidates
+from pipelines.candidates import candidates
+from pipelines.fit_heads import FittedHeads
 from pipelines.roster import Member, MembersSpec, slugs
 from pipelines.runs import write_json
 from pipelines.train import Work

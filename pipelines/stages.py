@@ -5,7 +5,7 @@ Each takes the training's `Work` and gives an `Outcome`: the model as it stands,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 from models.classifier import build, features_model, top_of
 from models.freezing import freeze
 from models.heads import build_head
-from pipelines.augment import Augmenter, build_augmenter, build_mixer, default_views, policy_digest
 from pipelines.batches import pixel_batches
+from pipelines.candidates import candidates
+from pipelines.collect import Collected, collect
 from pipelines.curves import watcher
-from pipelines.decode import DECODE_VERSION
-from pipelines.features import CLEAN, Base, Collected, Views, collect, weights_digest
-from pipelines.fit_heads import FittedHeads, candidates, fit_heads
-from pipelines.fit_network import Batches, answers, fit_network
+from pipelines.features import CLEAN
+from pipelines.fit_heads import FittedHeads, fit_heads
+from pipelines.fit_network import answers, fit_network
 from pipelines.keeper import Progress
-from pipelines.policies import Switches, find_policy
-from pipelines.specs import SPLITS, Example, Recipe, Split, Stage, TrainSpec
+from pipelines.lazy_backbone import LazyBackbone
+from pipelines.specs import SPLITS, Recipe, Split, Stage, TrainSpec
 from pipelines.train import Outcome, Work, class_weights, stages_of
+from pipelines.views import augmenter_of, parts_of, pixels_of, views_of
 
 if TYPE_CHECKING:
     from keras import Model
@@ -41,7 +42,7 @@ def head_on_features(work: Work) -> Outcome:
     backbone = LazyBackbone(work)
     views = views_of(spec)
     found = collect(
-        _parts(work),
+        parts_of(work),
         backbone.base(),
         build=lambda: features_model(backbone.model, pooling=spec.pooling),
         views={part: views if part == "train" else CLEAN for part in SPLITS},
@@ -112,43 +113,6 @@ def keep_bank(work: Work, fitted: FittedHeads) -> None:
         np.savez(stream, **arrays)
 
 
-class LazyBackbone:
-    """The backbone, built when it is first needed: on a warm cache that is after the heads are fitted."""
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self._model: Model | None = None
-        record = work.source.backbone
-        if record is None or work.source.weights not in ("imagenet", str(work.source.weights_path())):
-            self.model  # noqa: B018
-        elif work.source.weights == "imagenet" and not work.source.weights_path().is_file():
-            self.model  # noqa: B018  the download comes first: the key needs the weights
-        self.image_size = self._model.input_shape[1] if self._model else work.spec.image_size or record.image_size  # type: ignore[union-attr]
-
-    @property
-    def model(self) -> Model:
-        """The backbone, frozen."""
-        if self._model is None:
-            self._model = self.work.source.build(self.work.spec.image_size)
-            freeze(self._model)
-        return self._model
-
-    def base(self) -> Base:
-        """What its features are cached under."""
-        return Base(
-            backbone=self.work.source.name,
-            weights_sha256=weights_digest(self.work.source.weights_path()),
-            image_size=self.image_size,
-            pooling=self.work.spec.pooling,
-            decode_version=DECODE_VERSION,
-        )
-
-    def record(self) -> dict[str, Any]:
-        """What run.json says of it."""
-        base = self.base()
-        return {**self.work.source.record(self.model), "weights_sha256": base.weights_sha256}
-
-
 def on_pixels(
     work: Work,
     stage: Stage,
@@ -213,54 +177,6 @@ def recipe_of(spec: TrainSpec) -> Recipe:
         ema=spec.ema,
         precision=spec.precision,
     )
-
-
-def pixels_of(work: Work, size: int) -> tuple[Batches, Any]:
-    """Fresh views of the training images for each epoch, and the clean validation images."""
-    spec, train = work.spec, work.dataset.part("train")
-    policy, num_classes = find_policy(spec.augment, switches_of(spec)), len(work.dataset.class_names)
-    augmenter = augmenter_of(work, size) if policy.steps else None
-    mixer, weights = build_mixer(policy), class_weights(work.dataset, spec.class_weights)
-
-    def batches(epoch: int) -> Any:
-        return pixel_batches(
-            train,
-            size=size,
-            batch=spec.batch_size,
-            augmenter=augmenter,
-            shuffle=True,
-            epoch=epoch,
-            seed=spec.seed,
-            class_weights=weights,
-            num_classes=num_classes if mixer else None,
-            mixer=mixer,
-        )
-
-    return batches, pixel_batches(work.dataset.part("validation"), size=size, batch=spec.batch_size)
-
-
-def views_of(spec: TrainSpec) -> Views:
-    """Which views of each training image are computed once."""
-    return Views(
-        count=spec.views or default_views(spec.augment),
-        policy=spec.augment,
-        policy_digest=policy_digest(spec.augment, switches_of(spec)),
-        seed=spec.seed,
-    )
-
-
-def switches_of(spec: TrainSpec) -> Switches:
-    """What is known of the pictures, whatever the policy."""
-    return Switches(no_flip=spec.no_flip, rotate90=spec.rotate90, no_color=spec.no_color)
-
-
-def augmenter_of(work: Work, size: int) -> Augmenter:
-    """What makes views of images of this size."""
-    return build_augmenter(work.spec.augment, size=size, switches=switches_of(work.spec))
-
-
-def _parts(work: Work) -> dict[str, Sequence[Example]]:
-    return {part: work.dataset.part(part) for part in SPLITS if work.dataset.part(part)}
 
 
 def answer_parts(work: Work, model: Model, size: int) -> dict[str, Answers]:

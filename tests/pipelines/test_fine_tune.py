@@ -19,14 +19,18 @@ from models.heads import HEADS, build_head
 from pipelines import fine_tune as stage
 from pipelines import stages
 from pipelines.boundary import Boundary, limit, make_room
+from pipelines.calibration import cooled
 from pipelines.curves import EVENTS
 from pipelines.features import weights_digest
 from pipelines.fit_network import answers
+from pipelines.keeper import Progress
+from pipelines.metrics import losses
 from pipelines.progress import Silent
 from pipelines.source import Source
 from pipelines.specs import Dataset, Example, TrainSpec
 from pipelines.store import Store, key
 from pipelines.train import Outcome, Work
+from pipelines.verdict import better, compare
 from tests.conftest import draw
 
 CLASSES = ("circle", "square", "triangle")
@@ -287,10 +291,27 @@ def test_a_comparison_is_paired() -> None:
     labels = np.array([0, 1] * 50)
     good, bad = np.full((100, 2), 0.1, np.float32), np.full((100, 2), 0.5, np.float32)
     good[np.arange(100), labels] = 0.9
-    found = stage.compare((bad, labels), (good, labels))
+    found = compare((bad, labels), (good, labels))
     assert found["log_loss"]["value"] == pytest.approx(np.log(0.5) - np.log(0.9))
     assert found["log_loss"]["interval"][1] < 0
     assert found["after"]["accuracy"] == 1.0
+
+
+def test_a_gain_is_none_of_calibration(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, before = prepared()
+    frozen = before.model.get_weights()
+    # A frozen head that is much too sure of itself: cooler, it would be as good as what follows.
+    hot, labels = before.answers["validation"]
+    sure = cooled(hot, 0.1).astype(np.float32)
+    before.answers = {part: (cooled(found, 0.1), truth) for part, (found, truth) in before.answers.items()}
+    still = Progress(best_epoch=1, temperature=1.0)
+    monkeypatch.setattr(stage, "_on_activations", lambda *_: still)
+    after = stage.fine_tune(work, before)
+    compared = after.stages[-1]["compared"]["validation"]
+    assert compared["before"]["log_loss"] < losses(sure, labels).mean() - 0.01
+    assert abs(compared["log_loss"]["value"]) < losses(sure, labels).mean() - losses(hot, labels).mean()
+    for weight, value in zip(after.model.get_weights(), frozen, strict=True):
+        np.testing.assert_allclose(value, weight)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +331,7 @@ def test_the_loss_decides_unless_it_leaves_open_what_the_accuracy_does_not(
     def difference(value: float, interval: tuple[float, float]) -> dict[str, Any]:
         return {"value": value, "interval": interval}
 
-    assert stage.better({"log_loss": difference(*loss), "accuracy": difference(*accuracy)}) is kept
+    assert better({"log_loss": difference(*loss), "accuracy": difference(*accuracy)}) is kept
 
 
 def test_a_temperature_lies_in_the_last_layer(prepared: Any) -> None:

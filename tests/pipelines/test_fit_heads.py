@@ -12,8 +12,9 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from models.heads import HEADS
+from pipelines.candidates import candidates
 from pipelines.features import Features
-from pipelines.fit_heads import FittedHeads, candidates, fit_heads
+from pipelines.fit_heads import FittedHeads, fit_heads
 from pipelines.progress import Silent
 from pipelines.specs import Example
 from pipelines.store import Store, key
