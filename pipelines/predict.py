@@ -10,23 +10,24 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from itertools import chain, islice
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from models.errors import UserError
 from pipelines import runs
+from pipelines.calls import Call, folded_call, plain_call
 from pipelines.inputs import Input, Loaded, expand, load
 from pipelines.progress import Reporter, Silent
 from pipelines.rows import Prediction
-from pipelines.tta import averaged, build_views, require
-
-if TYPE_CHECKING:
-    import keras
+from pipelines.tta import require
 
 Floats = NDArray[np.float32]
-Call = Callable[[Floats], ArrayLike | tuple[ArrayLike, ArrayLike]]
+BATCH = 32
+# From so many pictures on, building a faster graph takes less time than it saves.
+MANY = 2000
 
 
 def predict(
@@ -39,7 +40,7 @@ def predict(
     stdin: BinaryIO | None = None,
     reporter: Reporter | None = None,
 ) -> tuple[tuple[str, ...], Iterator[Prediction]]:
-    """Say what a run sees on pictures: the saved model, in float32.
+    """Say what a run sees on pictures: the saved model, in float32, as a faster graph where there are many.
 
     Args:
         run: folder of a complete run.
@@ -60,35 +61,30 @@ def predict(
         require(tta)
     if members and not runs.read(run).members:
         raise UserError(f"`{run}` has no members: it is a single model", "leave --members away")
+    named = list(paths)
     model, manifest = runs.load(run)
+    say, joined = reporter or Silent(), bool(manifest.members)
+    # A list that is still being written is answered as it comes.
+    inputs = expand(named, stdin)
+    many, inputs = (False, inputs) if "-" in named else _many(inputs)
+    call = plain_call(model, tta, members=joined)
+    if many and tta is None:
+        call = folded_call(model, call, members=joined, batch=BATCH, reporter=say)
     rows = predictions(
-        _call(model, tta, members=bool(manifest.members)),
-        expand(paths, stdin),
+        call,
+        inputs,
         manifest.class_names,
         read=partial(load, size=manifest.image_size),
         top_k=top_k,
         members=tuple(manifest.extra["order"]) if members else (),
     )
-    return manifest.class_names, _told(rows, reporter or Silent())
+    return manifest.class_names, _told(rows, say)
 
 
-def _call(model: keras.Model, tta: str | None, *, members: bool) -> Call:
-    """The compiled model; of an ensemble its members' answers come with its own."""
-    import keras
-    import tensorflow as tf
-
-    if members:
-        model = keras.Model(model.inputs[0], (model.outputs[0], model.get_layer("members").output))
-
-    def plain(pixels: Any) -> Any:
-        return model(pixels, training=False)
-
-    size = int(model.input_shape[1])
-    call = tf.function(
-        plain if tta is None else averaged(plain, build_views(tta, size=size)),
-        input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)],
-    )
-    return lambda pixels: tf.nest.map_structure(np.asarray, call(pixels))
+def _many(inputs: Iterator[Input]) -> tuple[bool, Iterator[Input]]:
+    """Whether there are `MANY` of them, and all of them."""
+    first = list(islice(inputs, MANY))
+    return len(first) == MANY, chain(first, inputs)
 
 
 def _told(rows: Iterable[Prediction], reporter: Reporter) -> Iterator[Prediction]:
@@ -106,7 +102,7 @@ def predictions(
     read: Callable[[Input], Loaded],
     top_k: int = 5,
     members: Sequence[str] = (),
-    batch: int = 32,
+    batch: int = BATCH,
     workers: int | None = None,
 ) -> Iterator[Prediction]:
     """Predict every input; files are read and decoded in threads ahead of the model.
