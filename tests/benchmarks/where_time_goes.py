@@ -1,0 +1,144 @@
+"""Where the time of a training on a cold cache goes: reading and decoding, augmenting, the base, the heads.
+
+Each part runs alone and in turn; `decode and base together` is how features are computed: the next batch is decoded
+while the base works on one. The input side keeps up where decoding takes less time than the base.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.specs import Example
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+IMAGES, ROUNDS, BACKBONE = 512, 3, "mobilenet_v2"
+
+
+def measure() -> list[dict[str, object]]:
+    """Median milliseconds an image of each part; of the heads, all epochs of a bank together."""
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["HEADSTART_CACHE"] = name
+        parts = _parts(_examples())
+        for run in parts.values():
+            run()  # Traced, and the files are in the page cache.
+        taken: dict[str, list[float]] = {part: [] for part in parts}
+        for _ in range(ROUNDS):
+            for part, run in parts.items():
+                began = time.perf_counter()
+                run()
+                taken[part].append(time.perf_counter() - began)
+    rows: list[dict[str, object]] = []
+    for part, found in taken.items():
+        each = 1000 * statistics.median(found) / IMAGES
+        against = statistics.median(own / base for own, base in zip(found, taken["base"], strict=True))
+        rows.append({"part": part, "ms an image": each, "images/s": 1000 / each, "times the base": against})
+    return rows
+
+
+def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
+    """Each part as a function of no arguments that goes once over all images."""
+    from models.backbones import BACKBONES, build_backbone
+    from models.classifier import features_model
+    from models.frozen import compile_base
+    from models.heads import HEADS
+    from models.weights import cached
+    from pipelines.augment import build_augmenter
+    from pipelines.batches import view_batches
+    from pipelines.candidates import candidates
+    from pipelines.features import Features
+    from pipelines.fit_heads import fit_heads
+    from pipelines.progress import Silent
+    from pipelines.store import Store, key
+
+    backbone = BACKBONES[BACKBONE]
+    size = backbone.image_size
+    model = features_model(build_backbone(backbone, weights="imagenet" if cached(backbone) else "none"))
+
+    def read(policy: str | None) -> Any:
+        augmenter = build_augmenter(policy, size=size) if policy else None
+        entries = [(example, int(policy is not None)) for example in examples]
+        return view_batches(entries, size=size, batch=32, augmenter=augmenter)
+
+    def through(policy: str | None) -> Callable[[], None]:
+        batches = read(policy)
+
+        def run() -> None:
+            for _ in batches:
+                pass
+
+        return run
+
+    pixels = [np.asarray(batch) for batch in read(None)]
+    compiled = compile_base(model, sample=pixels[0], num_images=10_000)
+    rows = np.concatenate([compiled(batch) for batch in pixels]).astype(np.float16)
+    store = Store(Path(os.environ["HEADSTART_CACHE"]) / "bench")
+    store.add([key(each.sha256, 0) for each in examples], rows)
+    classes = 1 + max(each.label for each in examples)
+    train, validation = (
+        Features((store, store), [each for place, each in enumerate(examples) if (place % 8 == 0) is held], 1)
+        for held in (False, True)
+    )
+    bank = candidates(
+        HEADS["linear"],
+        count=16,
+        num_features=rows.shape[1],
+        num_classes=classes,
+        seed=0,
+        l2=None,
+        learning_rate=None,
+        dropout=None,
+        optimizer="adam",
+    )
+
+    def heads() -> None:
+        fit_heads(
+            HEADS["linear"],
+            bank,
+            train=train,
+            validation=validation,
+            num_classes=classes,
+            optimizer="adam",
+            epochs=60,
+            class_weights=None,
+            seed=0,
+            reporter=Silent(),
+        )
+
+    def together() -> None:
+        for batch in read(None):
+            compiled(batch)
+
+    return {
+        "decode": through(None),
+        "decode + light augmentation": through("light"),
+        "decode + strong augmentation": through("strong"),
+        "base": lambda: [compiled(batch) for batch in pixels],
+        "decode and base together": together,
+        "16 heads, all epochs": heads,
+    }
+
+
+def _examples() -> list[Example]:
+    import hashlib
+
+    files = sorted((SHARED / "data" / "clothing" / "train").rglob("*.jpg"))
+    names = sorted({file.parent.name for file in files})
+    chosen = files[:: max(1, len(files) // IMAGES)][:IMAGES]
+    return [
+        Example(
+            path=str(file),
+            label=names.index(file.parent.name),
+            split="train",
+            sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+            source=str(file),
+        )
+        for file in chosen
+    ]
