@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from models.machine import cores
 from pipelines.augment import Augmenter, Mixer
 from pipelines.decode import decode_resized
 from pipelines.keyed import fold
@@ -46,7 +47,7 @@ def view_batches(
     examples = [example for example, _ in entries]
     views = np.asarray([view for _, view in entries], np.int32)
     images = _images(examples, views, size, augmenter, seed)
-    return images.batch(batch).prefetch(AHEAD)
+    return ahead(images.batch(batch))
 
 
 def pixel_batches(
@@ -99,7 +100,18 @@ def pixel_batches(
     batches = tf.data.Dataset.zip(tuple(columns)).batch(batch)
     if mixer is not None:
         batches = _mixed(batches, mixer, seed, epoch)
-    return batches.prefetch(AHEAD)
+    return ahead(batches)
+
+
+def ahead(batches: Batches) -> Batches:
+    """Have the next batches made while the model works on one.
+
+    Without tf.data's tuner: its thread sleeps twice as long each time, up to a minute, and an iterator that has come to
+    its end waits for it. Passes of 100 s took 142 s.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(AHEAD).with_options(options)
 
 
 def _images(
@@ -113,7 +125,7 @@ def _images(
         columns = (paths, _seeds(examples), views)
 
     source = tf.data.Dataset.from_tensor_slices(columns)
-    return source.map(_loader(size, augmenter, seed), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return source.map(_loader(size, augmenter, seed), num_parallel_calls=cores(), deterministic=True)
 
 
 @lru_cache(maxsize=16)
@@ -142,4 +154,4 @@ def _mixed(batches: Batches, mixer: Mixer, seed: int, epoch: int) -> Batches:
         images, labels = mixer(columns[0], columns[1], fold(key, number))
         return (images, labels, *columns[2:])
 
-    return batches.enumerate().map(mix, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return batches.enumerate().map(mix, num_parallel_calls=cores(), deterministic=True)

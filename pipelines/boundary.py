@@ -19,6 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.errors import UserError
+from pipelines.batches import ahead
 from pipelines.cache import cache_folder
 from pipelines.features import Base, Features, digest
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 DEFAULT_LIMIT = 10e9  # bytes, where the disk has room
 FREE_SHARE = 0.2
-AHEAD = 2  # batches read while the model works on one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def boundary_batches(
         tf.TensorSpec((None,), tf.int32),
         tf.TensorSpec((None,), tf.float32),
     )
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(AHEAD)
+    return ahead(tf.data.Dataset.from_generator(generate, output_signature=signature))
 
 
 def epoch_of(part: Features, seed: int, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,7 +7,6 @@ training of the same images needs no more than reading them. Nothing is written 
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from models.errors import UserError
+from models.machine import cores
 from pipelines.cache import cache_folder
 from pipelines.ledger import Ledger, Verdict, open_ledger, write_whole
 from pipelines.listing import Entry, Listing, printable
@@ -181,5 +181,4 @@ def _rounds(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
 
 
 def _threads() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores + 2, 32)
+    return min(cores() + 2, 32)

@@ -5,7 +5,6 @@ headstart predict runs/photos holiday/ --format csv
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
+from models.machine import cores
 from pipelines import runs
 from pipelines.calls import Call, folded_call, plain_call
 from pipelines.inputs import Input, Loaded, expand, load
@@ -129,7 +129,7 @@ def predictions(
     """
     waiting: list[Loaded] = []
     ready = 0
-    for loaded in _ahead(inputs, read, ahead=2 * batch, workers=workers or min(16, os.cpu_count() or 1)):
+    for loaded in _ahead(inputs, read, ahead=2 * batch, workers=workers or min(16, cores())):
         waiting.append(loaded)
         ready += loaded.pixels is not None
         # Rows of unreadable files wait for the model too; very many of them must not pile up.

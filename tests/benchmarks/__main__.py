@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import platform
 import sys
 import time
 from pathlib import Path
 
 from app.console import Terminal, table
+from models.machine import cores
 from pipelines.versions import versions
 
 FOLDER = Path(".bench")
@@ -39,7 +39,7 @@ def main(chosen: list[str]) -> int:
         began = time.monotonic()
         rows = importlib.import_module(f"tests.benchmarks.{name}").measure()
         terminal.note(f"{name}: {time.monotonic() - began:.0f} s")
-        machine = {"cpus": len(os.sched_getaffinity(0)), "machine": platform.machine(), **versions()}
+        machine = {"cpus": cores(), "machine": platform.machine(), **versions()}
         written = json.dumps({"name": name, "machine": machine, "rows": rows}, indent=2)
         (FOLDER / f"{name}.json").write_text(written + "\n", encoding="utf-8")
         columns = list(dict.fromkeys(key for row in rows for key in row))

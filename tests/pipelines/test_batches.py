@@ -48,6 +48,16 @@ def test_clean_batches_keep_the_order(examples: list[Example]) -> None:
         assert np.abs(found - _pixels(example)).mean() < 0.35
 
 
+def test_the_tuner_of_tf_data_is_off(examples: list[Example]) -> None:
+    # An iterator that has come to its end would wait for it, up to a minute: see `pipelines.batches.ahead`.
+    found = [
+        view_batches([(each, 0) for each in examples], size=SIZE, batch=4),
+        pixel_batches(examples, size=SIZE, batch=4, shuffle=True),
+        pixel_batches(examples, size=SIZE, batch=4).map(lambda pixels, labels: (pixels, labels, labels)),
+    ]
+    assert [each.options().autotune.enabled for each in found] == [False] * 3
+
+
 def test_an_epoch_has_its_own_order_and_every_image_once(examples: list[Example]) -> None:
     def order(epoch: int, seed: int = 0) -> list[int]:
         weights = np.arange(3, dtype=np.float32)
