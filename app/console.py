@@ -179,13 +179,16 @@ class Terminal:
         )
 
     def _say(self, word: str, text: str) -> None:
+        label = f"{word}: " if word else ""
         line = one_line(text)
+        # What must stay one line does: an error with its hint, and whatever is read by a program.
+        if is_live(sys.stderr) and word not in ("error", "hint"):
+            line = _folded(label + line)[len(label) :]
         if self._err is not None:  # a bar is on the screen: rich has to print above it
             from rich.text import Text
 
-            self._err.print(Text.assemble((f"{word}: ", _rich_style(word)) if word else "", line), soft_wrap=True)
+            self._err.print(Text.assemble((label, _rich_style(word)) if word else "", line), soft_wrap=True)
             return
-        label = f"{word}: " if word else ""
         if label and wants_colour(self.colour, sys.stderr):
             label = f"\033[{STYLES[word]}m{word}:\033[0m "
         print(f"{label}{line}", file=sys.stderr, flush=True)
@@ -233,6 +236,20 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Se
     for row in rows:
         drawn.add_row(*(Text(one_line(cell)) for cell in row))
     return drawn
+
+
+def _folded(text: str) -> str:
+    """Words on as many lines as the terminal of stderr needs; a long path stays whole."""
+    import textwrap
+
+    told = os.environ.get("COLUMNS", "")
+    try:
+        width = int(told) if told.isdecimal() else os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return text
+    if len(text) <= width or width < 20:
+        return text
+    return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _rich_style(word: str) -> str:

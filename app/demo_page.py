@@ -22,15 +22,16 @@ def demo_page(demo: Demo) -> tuple[RenderableType, ...]:
     images = demo.transfer.images
     return (
         "",
-        f"Learning the digits 5 to 9 from 20 pictures each, judged on {images} others (95 % intervals):",
+        f"Learning the digits 5 to 9 from 20 pictures each, judged on {images} others:",
         table(
             ("", "accuracy", "log-loss", "seconds"),
             (
-                _row("new head on the frozen base", demo.transfer, demo.transfer_seconds),
-                _row("same network from scratch", demo.scratch, demo.scratch_seconds),
+                _row("head on frozen base", demo.transfer, demo.transfer_seconds),
+                _row("all from scratch", demo.scratch, demo.scratch_seconds),
             ),
             right=("accuracy", "log-loss", "seconds"),
         ),
+        "in brackets: 95 % intervals",
         "",
         "What the new head takes for what:",
         matrix_table(demo.transfer),

@@ -124,6 +124,31 @@ def test_a_bar_fits_80_columns_and_leaves_only_lines_behind() -> None:
     assert "warning:" in written.splitlines()[-1]
 
 
+@pytest.mark.parametrize("bar", [False, True])
+def test_a_long_line_is_broken_between_words_on_a_terminal_alone(bar: bool) -> None:
+    words, path = " ".join(["seventeen"] * 20), "/photos/" + "x" * 100
+    script = f"""
+        from contextlib import nullcontext
+        from app.console import Terminal
+
+        terminal = Terminal()
+        with terminal.task("features", 3) if {bar} else nullcontext():
+            terminal.warn({words!r} + " {path}")
+            terminal.error({words!r})
+    """
+    written = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", on_terminal(script))
+    lines = [each.strip() for each in re.split(r"[\r\n]+", written)]
+    assert " ".join(["warning:", *["seventeen"] * 7]) in lines
+    assert path in lines
+    assert f"error: {words}" in lines  # an error stays one line
+
+
+def test_a_long_line_in_a_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    words = " ".join(["seventeen"] * 20)
+    Terminal().note(words)
+    assert capsys.readouterr().err == f"{words}\n"
+
+
 def test_stdout_goes_past_a_bar(tmp_path: Path) -> None:
     written = on_terminal(f"""
         import sys
