@@ -5,6 +5,7 @@ headstart predict runs/photos holiday/ --format csv
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -64,9 +65,8 @@ def predict(
     named = list(paths)
     model, manifest = runs.load(run)
     say, joined = reporter or Silent(), bool(manifest.members)
-    # A list that is still being written is answered as it comes.
     inputs = expand(named, stdin)
-    many, inputs = (False, inputs) if "-" in named else _many(inputs)
+    many, inputs = (False, inputs) if any(map(_is_stream, named)) else _many(inputs)
     call = plain_call(model, tta, members=joined)
     if many and tta is None:
         call = folded_call(model, call, members=joined, batch=BATCH, reporter=say)
@@ -79,6 +79,11 @@ def predict(
         members=tuple(manifest.extra["order"]) if members else (),
     )
     return manifest.class_names, _told(rows, say)
+
+
+def _is_stream(path: str) -> bool:
+    """Whether it is a list that may still be being written: it is answered as it comes."""
+    return path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
 def _many(inputs: Iterator[Input]) -> tuple[bool, Iterator[Input]]:

@@ -73,6 +73,21 @@ def test_predict_answers_every_input_in_order(run: tuple[Path, Path], headstart:
     assert all(each["probability"] == each["top_k"][0]["probability"] for each in answers)
 
 
+def test_many_pictures_are_answered_as_few_are(
+    run: tuple[Path, Path], headstart: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, folder = run
+    few = headstart("predict", folder, data / "circle", "--format", "jsonl")
+    monkeypatch.setattr("pipelines.predict.MANY", 3)
+    many = headstart("predict", folder, data / "circle", "--format", "jsonl")
+    assert "plain Keras" not in many.err
+    rows = [[json.loads(line) for line in each.out.splitlines()] for each in (few, many)]
+    assert len(rows[0]) > 3
+    for one, other in zip(*rows, strict=True):
+        assert (one["path"], one["label"]) == (other["path"], other["label"])
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+
+
 def test_a_photo_turned_by_its_exif_is_predicted_as_the_upright_one(
     run: tuple[Path, Path], headstart: Command, tmp_path: Path
 ) -> None:

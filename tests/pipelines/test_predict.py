@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.errors import UserError
+from pipelines import predict as predicting
 from pipelines.inputs import Input, Loaded
 from pipelines.predict import predictions
 
@@ -126,3 +129,18 @@ def test_a_failing_reader_ends_the_run_and_leaves_no_thread() -> None:
 def test_a_diverged_model_is_an_error_not_a_label() -> None:
     with pytest.raises(UserError, match="no number"):
         list(predictions(lambda pixels: np.full((len(pixels), 3), np.nan), inputs(2), NAMES, read=read))
+
+
+def test_many_are_counted_without_losing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predicting, "MANY", 4)
+    for count, many in ((3, False), (4, True), (9, True)):
+        found, each = predicting._many(inputs(count))
+        assert found is many
+        assert [one.path for one in each] == [str(number) for number in range(count)]
+
+
+def test_a_list_that_is_still_being_written_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "list.txt").touch()
+    streams = {"-": True, str(tmp_path / "pipe"): True, str(tmp_path / "list.txt"): False, str(tmp_path): False}
+    assert {path: predicting._is_stream(path) for path in streams} == streams
