@@ -54,19 +54,14 @@ def compile_engine(
         "report": compiled.report,
         "num_images": num_images,
     }
-    write_json(made(base.folder) / "base.json", asdict(base))
+    write_json(_made(base.folder) / "base.json", asdict(base))
     write_choice(base, engine, chosen)
     for line in compiled.lines:
         reporter.note(line)
     return compiled, chosen
 
 
-def made(folder: Path) -> Path:
-    """A folder of the cache, made where it is not there.
-
-    Raises:
-        UserError: it cannot be written.
-    """
+def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

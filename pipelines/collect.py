@@ -24,13 +24,9 @@ if TYPE_CHECKING:
 
     from models.frozen import FrozenBase
 
-
+# A shard is written when it holds so much, or after so long: a kill loses one at most.
 SHARD_ROWS = 2048
-
-
 SHARD_BYTES = 1 << 26
-
-
 SHARD_SECONDS = 15.0
 
 

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,6 @@ from numpy.typing import NDArray
 from pipelines.cache import cache_folder
 from pipelines.specs import Example
 from pipelines.store import Store, key
-
-if TYPE_CHECKING:
-    pass
 
 Floats = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ What stays frozen below them runs once: its activations are cached, and every ep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,9 +30,6 @@ from pipelines.specs import Example, Recipe, Stage
 from pipelines.train import Outcome, Work, class_weights, stages_of
 from pipelines.verdict import at_its_best, better, compare, verdict_line
 from pipelines.views import augmenter_of, pixels_of, views_of
-
-if TYPE_CHECKING:
-    pass
 
 
 def fine_tune(work: Work, before: Outcome) -> Outcome:
