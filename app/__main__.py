@@ -77,7 +77,8 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> int:
         result = command_line().main(list(arguments), prog_name="headstart", standalone_mode=False, obj=terminal)
     except typer.TyperException as problem:
         print(usage(problem), end="", file=sys.stderr)
-        terminal.error(problem.format_message())
+        # Typer passes on what its checks of a value begin with.
+        terminal.error(problem.format_message().replace(": Value error, ", ": "))
         return problem.exit_code
     return result if isinstance(result, int) else 0
 

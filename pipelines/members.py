@@ -16,6 +16,7 @@ from models.errors import UserError, lookup
 from pipelines import runs
 from pipelines.apart import run_apart
 from pipelines.dataset import scan
+from pipelines.idle import idle_options
 from pipelines.progress import Reporter, Silent
 from pipelines.roster import Member, MembersSpec, roster, spec_of
 from pipelines.source import find_source
@@ -53,16 +54,20 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     from pipelines.joining import METHODS
 
     lookup(METHODS, spec.method, "ensemble method")
+    idle: dict[str, None] = {}
     for member in members:
         one = spec_of(spec, member, Path())
         head_of(one)
         source = find_source(one.backbone, one.weights)
         refuse_nonsense(one, source)
+        idle |= dict.fromkeys(idle_options(one, untrained=source.untrained))
         if source.untrained and (spec.bag or spec.boost):
             raise UserError(
                 f"`{source.name}` starts from random weights: it has no cached features to weigh",
                 "leave --bag and --boost away",
             )
+    for line in idle:
+        say.warn(line)
     listing = scan(spec.common.data, reporter=say)
     folder, resumed = runs.open_new(spec.common.out, asdict(spec), force=force)
     if resumed:
@@ -104,7 +109,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
         Wish(method=spec.method, seed=spec.common.seed, votes=loaded.votes),
         spec=asdict(spec),
         data=data_of(dataset),
-        notes=[f"{name} failed: {error.message}" for name, error in failures.items()] + loaded.notes,
+        notes=[*idle, *(f"{name} failed: {error.message}" for name, error in failures.items()), *loaded.notes],
         seconds=clock.laps,
         reporter=say,
     )

@@ -15,6 +15,7 @@ from models.errors import UserError, lookup
 from models.heads import HEADS, Head
 from pipelines import runs
 from pipelines.dataset import scan
+from pipelines.idle import idle_options
 from pipelines.policies import find_policy
 from pipelines.progress import Reporter, Silent
 from pipelines.specs import ENGINES, SPLITS, Dataset, Example, Stage, TrainSpec
@@ -54,6 +55,8 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
 
     source = find_source(spec.backbone, spec.weights)
     refuse_nonsense(spec, source)
+    for line in idle_options(spec, untrained=source.untrained):
+        say.warn(line)
     listing = scan(spec.data, reporter=say)
     folder, resumed = runs.open_new(spec.out, asdict(spec), force=force)
     if resumed:
@@ -219,7 +222,7 @@ def manifest_of(work: Work, outcome: Outcome, metrics: dict[str, Any]) -> runs.M
         data=data_of(work.dataset),
         metrics=metrics,
         stages=tuple(outcome.stages),
-        notes=tuple(outcome.notes),
+        notes=(*idle_options(work.spec, untrained=work.source.untrained), *outcome.notes),
         versions=versions(),
         extra=outcome.extra,
     )

@@ -111,6 +111,12 @@ def test_wrong_usage_is_2_and_leaves_stdout_alone(headstart: Headstart, argument
     assert result.err.startswith("Usage: headstart")
 
 
+def test_a_wrong_choice_names_those_there_are(headstart: Headstart) -> None:
+    found = headstart("train", "photos", "--out", "run", "--precision", "float8")
+    assert found.code == 2
+    assert "'--precision': 'float8' is not one of 'auto', 'float32', 'float16', 'bfloat16'." in found.err
+
+
 def test_quiet_and_verbose_are_taken_on_either_side_of_the_command(headstart: Headstart) -> None:
     assert headstart("-q", "backbones", "-v").code == 2
     assert headstart("backbones", "-q").code == 0

@@ -129,7 +129,8 @@ def test_the_second_training_computes_no_feature_and_names_do_not_matter(
         "damaged_shards": 0,
     }
     more = image_folder("moved", per_class=1, seed=77, suffix=".bmp")
-    third = train(_spec(more, tmp_path / "three", base))
+    third = train(_spec(more, tmp_path / "three", base, batch=8))
+    assert [note.split(":")[0] for note in third.notes] == ["--batch"]  # without effect, and the run says so
     assert (third.extra["features"]["cached"], third.extra["features"]["new"]) == (45, 3)
 
 
