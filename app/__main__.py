@@ -93,7 +93,7 @@ def _explain(problem: Exception, terminal: Terminal) -> int:
 
         traceback.print_exception(problem)
     if mendable is None:
-        from pipelines.versions import versions
+        from pipelines.system.versions import versions
 
         made_of = ", ".join(f"{name} {version}" for name, version in versions().items())
         terminal.error(

@@ -17,7 +17,7 @@ from typer.main import get_command
 from app.commands import backbones, cache, compare, demo, ensemble, evaluate, export, predict, preview, train
 from app.console import Terminal
 from app.help import PlainCommand, PlainGroup, keep_lines
-from app.options import Color, Quiet, Verbose, spread, terminal_of
+from app.options.everywhere import Color, Quiet, Verbose, spread, terminal_of
 
 # In the order of the help page.
 COMMANDS: dict[str, Callable[..., object]] = {
@@ -32,7 +32,6 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "backbones": backbones.backbones,
     "cache": cache.cache,
 }
-
 EPILOG = """\
 Exit codes:
 
@@ -73,7 +72,7 @@ def headstart(
 
 
 def _print_versions(terminal: Terminal) -> None:
-    from pipelines.versions import versions
+    from pipelines.system.versions import versions
 
     found = versions()
     terminal.data(found.pop("headstart"))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress, TaskID
 
-    from pipelines.progress import Task
+    from pipelines.system.progress import Task
 
 Colour = Literal["auto", "always", "never"]
 STYLES = {"error": "31;1", "hint": "36", "warning": "33;1", "interrupted": "33;1"}
@@ -87,7 +87,7 @@ class _Work:
 
 
 class Terminal:
-    """What a command talks through; a `pipelines.progress.Reporter`.
+    """What a command talks through; a `pipelines.system.progress.Reporter`.
 
     Attributes:
         verbosity: what is said on stderr.

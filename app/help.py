@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from app.options import terminal_of
+from app.options.everywhere import terminal_of
 from app.quiet import quiet_tensorflow
 
 

@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from models.weights import cached, keras_home, missing_weights, weights_file
-from models.zoo import BACKBONES, Backbone
+from models.zoo import Backbone
 
 if TYPE_CHECKING:
     import keras
-
-__all__ = ["BACKBONES", "Backbone", "build_backbone", "build_with_top", "load_backbone", "scale_pixels"]
 
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)

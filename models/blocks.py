@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import keras
 
 Operation = Any
+
+
 """A `keras.Operation`: a layer, or a function such as an addition that stands in a graph."""
 
 

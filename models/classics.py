@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import keras
 
 _DROPOUT = 0.5
-
 # Which of the six maps of S2 each of the 16 maps of C3 is connected to (LeCun et al. 1998, Table I).
 _C3_SOURCES = (
     *(tuple(sorted((first + step) % 6 for step in range(3))) for first in range(6)),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Pixels = Literal["caffe", "tf", "torch", "half", "grey", "inside"]
+
+
 """How pixels in [0, 255] become what the first convolution was trained on.
 
 caffe: RGB to BGR, minus the ImageNet mean. tf: to [-1, 1]. torch: to [0, 1], then ImageNet mean and deviation.
@@ -43,7 +45,6 @@ class Family:
 
 _KERAS = "keras.applications."
 _TF_KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
-
 VGG16 = Family(
     name="VGG",
     module=_KERAS + "vgg16",

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Columns = tuple[int | None, ...]
-
 NEVER = -1e9  # a logit whose probability is exactly 0
 
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     import keras
 
 AUXILIARY_WEIGHT = 0.3
+
+
 """How much the loss of each auxiliary classifier counts beside the network's own (section 5)."""
+
 
 # Table 1: maps of the 1x1, 3x3 reduction, 3x3, 5x5 reduction, 5x5, and of the projection after the pool.
 _MODULES = {

@@ -1,6 +1,6 @@
 """The ways in which the answers of an ensemble's members become one, as Keras layers.
 
-`pipelines.joining` computes the same with numpy; a test holds the two together.
+`pipelines.ensembles.methods` computes the same with numpy; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import keras
 
 Floats = NDArray[np.float32]
-
 FLOOR = 1e-12  # probabilities are raised to it before their logarithm is taken
 TIE_BREAK = 1e-3  # share of the mean probability in a vote: less than one vote of a thousand members
 
@@ -81,7 +80,6 @@ def logarithm(probabilities: keras.KerasTensor) -> keras.KerasTensor:
 
 
 Pool = Callable[["keras.KerasTensor", Floats, Stack | None], "keras.KerasTensor"]
-
 # (batch, members, classes), the shares of the members, which sum to 1, and a regression -> (batch, classes)
 POOLS: dict[str, Pool] = {
     "mean": _mean,

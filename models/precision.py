@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "float16", "bfloat16"]
 POLICIES: dict[Precision, str] = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
-
 # Tensor cores compute in float16 from the first of these compute capabilities on, in bfloat16 from the second.
 FLOAT16_FROM, BFLOAT16_FROM = (7, 0), (8, 0)
 

@@ -37,7 +37,7 @@ from models.families import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class PublishedRecipe:
     """How a network that starts from random weights is trained, unless the user says otherwise.
 
     Attributes:
@@ -85,7 +85,7 @@ class Backbone:
     top1: float | None = None
     top5: float | None = None
     batch_norm: bool = False
-    recipe: Recipe | None = None
+    recipe: PublishedRecipe | None = None
 
     @property
     def module(self) -> str:
@@ -103,12 +103,13 @@ class Backbone:
         return bool(self.family.weights_file)
 
 
-_ADAM = Recipe(optimizer="adam", learning_rate=1e-3, batch_size=32)
-_LENET = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=32)
-_ALEXNET = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=128, weight_decay=5e-4)  # Krizhevsky 2012, section 5
-_ZFNET = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=128)  # Zeiler 2014, section 3
-_GOOGLENET = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=32, weight_decay=2e-4, head_dropout=0.4)
-
+_ADAM = PublishedRecipe(optimizer="adam", learning_rate=1e-3, batch_size=32)
+_LENET = PublishedRecipe(optimizer="sgd", learning_rate=1e-2, batch_size=32)
+_ALEXNET = PublishedRecipe(
+    optimizer="sgd", learning_rate=1e-2, batch_size=128, weight_decay=5e-4
+)  # Krizhevsky 2012, section 5
+_ZFNET = PublishedRecipe(optimizer="sgd", learning_rate=1e-2, batch_size=128)  # Zeiler 2014, section 3
+_GOOGLENET = PublishedRecipe(optimizer="sgd", learning_rate=1e-2, batch_size=32, weight_decay=2e-4, head_dropout=0.4)
 # fmt: off
 BACKBONES: dict[str, Backbone] = {
     "vgg16": Backbone(name="vgg16", constructor="VGG16", image_size=224,
@@ -228,4 +229,6 @@ BACKBONES: dict[str, Backbone] = {
     "googlenet_bn": Backbone(name="googlenet_bn", constructor="googlenet", image_size=224,
         family=GOOGLENET, base_parameters=5_995_392, batch_norm=True, recipe=_GOOGLENET),
 }
+
+
 # fmt: on

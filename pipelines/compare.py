@@ -11,22 +11,23 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
-from pipelines import runs
-from pipelines.progress import Reporter, Silent
-from pipelines.report import Difference, Interval
+from pipelines.runs.manifest import MODEL_FILE, Manifest, read_manifest
+from pipelines.runs.models import load_run
+from pipelines.runs.report import Difference, Interval
+from pipelines.system.progress import Reporter, Silent
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipelines.judged import Judged
+    from pipelines.evaluation.saved_predictions import SavedPredictions
 
 BATCH, SPEED_SECONDS, SPEED_BATCHES = 32, 1.0, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class ComparedRun:
     """One run among others.
 
     Attributes:
@@ -69,7 +70,7 @@ class Compared:
         return asdict(self)
 
 
-def compare(folders: Sequence[str], *, speed: bool = True, reporter: Reporter | None = None) -> tuple[Compared, ...]:
+def compare(folders: Sequence[str], *, speed: bool = True, reporter: Reporter | None = None) -> tuple[ComparedRun, ...]:
     """Put runs side by side.
 
     Args:
@@ -82,14 +83,14 @@ def compare(folders: Sequence[str], *, speed: bool = True, reporter: Reporter | 
     """
     say = reporter or Silent()
     # All manifests first: a wrong name is found before a model is loaded.
-    manifests = [runs.read(folder) for folder in folders]
+    manifests = [read_manifest(folder) for folder in folders]
     part = "test" if all("test" in each.metrics for each in manifests) else "validation"
     for folder, manifest in zip(folders, manifests, strict=True):
         if part not in manifest.metrics:
             raise UserError(f"the run `{folder}` was not judged on its {part} images", "train it again with --force")
-    from pipelines.judged import read_answers
+    from pipelines.evaluation.saved_predictions import read_predictions
 
-    kept = [read_answers(folder, part) for folder in folders]
+    kept = [read_predictions(folder, part) for folder in folders]
     found = []
     with say.task("compare", len(folders)) as task:
         for place, (folder, manifest) in enumerate(zip(folders, manifests, strict=True)):
@@ -102,7 +103,7 @@ def compare(folders: Sequence[str], *, speed: bool = True, reporter: Reporter | 
     return tuple(found)
 
 
-def trained_layers(manifest: runs.Manifest) -> str:
+def trained_layers(manifest: Manifest) -> str:
     """Which layers of a run learnt, in words."""
     if manifest.members:
         return "members"
@@ -120,17 +121,17 @@ def trained_layers(manifest: runs.Manifest) -> str:
 
 def _row(
     folder: str,
-    manifest: runs.Manifest,
+    manifest: Manifest,
     part: str,
     pair: tuple[Difference, Difference] | None,
     parameters: int | None,
     rate: float | None,
-) -> Compared:
+) -> ComparedRun:
     from pathlib import Path
 
     metrics = manifest.metrics[part]
     members = len(manifest.members)
-    return Compared(
+    return ComparedRun(
         run=folder,
         backbone=f"{members} members" if members else str(manifest.backbone.get("name", "?")),
         trained=trained_layers(manifest),
@@ -143,21 +144,22 @@ def _row(
         log_loss_interval=tuple(metrics["log_loss_interval"]),
         seconds=round(sum(manifest.seconds.values()), 2),
         images_per_second=rate,
-        size=(Path(folder) / runs.MODEL).stat().st_size,
+        size=(Path(folder) / MODEL_FILE).stat().st_size,
         accuracy_difference=pair[0] if pair else None,
         log_loss_difference=pair[1] if pair else None,
     )
 
 
 def _paired(
-    first: Judged | None, other: Judged | None, first_names: Sequence[str], names: Sequence[str]
+    first: SavedPredictions | None, other: SavedPredictions | None, first_names: Sequence[str], names: Sequence[str]
 ) -> tuple[Difference, Difference] | None:
     """Accuracy and log-loss of the other less the first's, where the same images judged both; else None."""
     if first is None or other is None or sorted(first_names) != sorted(names):
         return None
     import numpy as np
 
-    from pipelines.metrics import losses, paired_bootstrap
+    from pipelines.evaluation.intervals import paired_bootstrap
+    from pipelines.evaluation.metrics import losses
 
     if set(first.sha256) != set(other.sha256) or len(first.sha256) != len(other.sha256):
         return None
@@ -180,7 +182,7 @@ def _measured(folder: str) -> tuple[int, float]:
     """Parameters of a run's model, and how many images a second it answers in batches on this machine."""
     import numpy as np
 
-    model, manifest = runs.load(folder)
+    model, manifest = load_run(folder)
     pixels = np.full((BATCH, manifest.image_size, manifest.image_size, 3), 127.0, np.float32)
     model.predict_on_batch(pixels)  # The first batch is traced.
     times = _times(model, pixels)

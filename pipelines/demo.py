@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
-from pipelines import runs
 from pipelines.evaluate import evaluate
 from pipelines.export import export
 from pipelines.predict import predict
-from pipelines.progress import Reporter
-from pipelines.specs import TrainSpec
+from pipelines.runs.manifest import Manifest
+from pipelines.runs.spec import TrainSpec
+from pipelines.system.progress import Reporter
 from pipelines.train import train
 
 if TYPE_CHECKING:
     from pipelines.export import Exported
-    from pipelines.report import Report
-    from pipelines.rows import Prediction
+    from pipelines.inference.prediction_rows import Prediction
+    from pipelines.runs.report import Report
 
 BACKBONE = "small_cnn"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -50,7 +50,7 @@ class Demo:
         seconds: of the whole demo.
     """
 
-    first: runs.Manifest
+    first: Manifest
     transfer: Report
     scratch: Report
     transfer_seconds: float

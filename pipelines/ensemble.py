@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
-from pipelines import runs
-from pipelines.common_images import TrainedRun, common_images
-from pipelines.listing import printable
-from pipelines.progress import Reporter, Silent
-from pipelines.specs import Example
+from pipelines.ensembles.common_images import TrainedRun, common_images
+from pipelines.runs.examples import Example
+from pipelines.runs.folder import open_run, read_split
+from pipelines.runs.manifest import Manifest, read_manifest
+from pipelines.runs.models import load_run
+from pipelines.system.progress import Reporter, Silent
+from pipelines.system.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipelines.voters import Images, Voter
+    from pipelines.ensembles.member_predictions import Images, MemberPredictions
 
 FEW_IMAGES = 50
 
@@ -35,7 +37,7 @@ class EnsembleSpec:
     Attributes:
         runs: folders of complete runs.
         out: the ensemble's folder.
-        method: a name of `pipelines.joining.METHODS`.
+        method: a name of `pipelines.ensembles.methods.METHODS`.
         max_latency: milliseconds an image that it may take on this machine; None for any.
         max_size: megabytes that it may have on disk; None for any.
         seed: of what is drawn.
@@ -49,7 +51,7 @@ class EnsembleSpec:
     seed: int = 0
 
 
-def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | None = None) -> runs.Manifest:
+def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | None = None) -> Manifest:
     """Join runs to one.
 
     Classes are matched by name. Weights are fitted on images that validated every member (or that it answered out of
@@ -72,15 +74,15 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
     if len(fit) < FEW_IMAGES:
         say.warn(f"only {len(fit):,} images can fit the weights: they are little more than chance")
     from models.errors import lookup
-    from pipelines.joining import METHODS
+    from pipelines.ensembles.methods import METHODS
 
     lookup(METHODS, spec.method, "ensemble method")
-    folder, _ = runs.open_new(spec.out, asdict(spec), force=force)
+    folder, _ = open_run(spec.out, asdict(spec), force=force)
 
     # What each member answers, and the model of it.
-    from pipelines.join import join
-    from pipelines.selection import Budget
-    from pipelines.voters import Images, Wish
+    from pipelines.ensembles.join import join
+    from pipelines.ensembles.member_predictions import EnsembleRequest, Images
+    from pipelines.ensembles.selection import Budget
 
     images = Images(fit=fit, test=test, every=every, class_names=class_names)
     voters = _voters(members, images, say)
@@ -90,7 +92,9 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
         voters,
         images,
         folder,
-        Wish(method=spec.method, seed=spec.seed, budget=Budget(latency_ms=spec.max_latency, size_mb=spec.max_size)),
+        EnsembleRequest(
+            method=spec.method, seed=spec.seed, budget=Budget(latency_ms=spec.max_latency, size_mb=spec.max_size)
+        ),
         spec=asdict(spec),
         data=members[0].manifest.data,
         reporter=say,
@@ -110,11 +114,11 @@ def _read(spec: EnsembleSpec) -> list[TrainedRun]:
         raise UserError(f"--out `{spec.out}` is one of the runs to join", "choose another --out")
     members = []
     for run, name in zip(spec.runs, _names(spec.runs), strict=True):
-        manifest = runs.read(run)
+        manifest = read_manifest(run)
         if not (Path(run) / "split.csv").is_file():
             raise UserError(f"the run `{run}` has no `split.csv`", "train it again with --force")
         try:
-            examples = runs.read_split(run, manifest.class_names)
+            examples = read_split(run, manifest.class_names)
             if not examples:
                 raise ValueError("no rows")
         except (KeyError, ValueError, csv.Error) as error:
@@ -157,9 +161,9 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{printable(name)}`" for name in shown[:5]) + (" ..." if len(shown) > 5 else "")
 
 
-def _voters(members: Sequence[TrainedRun], images: Images, say: Reporter) -> list[Voter]:
-    from pipelines.joining import rearranged
-    from pipelines.voters import Joined, Voter
+def _voters(members: Sequence[TrainedRun], images: Images, say: Reporter) -> list[MemberPredictions]:
+    from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
+    from pipelines.ensembles.methods import rearranged
 
     bases: dict[Path, Any] = {}
     voters = []
@@ -167,12 +171,12 @@ def _voters(members: Sequence[TrainedRun], images: Images, say: Reporter) -> lis
         for member in members:
             names = member.manifest.class_names
             columns = tuple(names.index(name) if name in names else None for name in images.class_names)
-            model, _ = runs.load(member.run, bases)
+            model, _ = load_run(member.run, bases)
             fit, test = (
                 rearranged(_answers(member, part, examples, say), columns)
                 for part, examples in (("validation", images.fit), ("test", images.test))
             )
-            one = Joined(
+            one = LoadedMember(
                 name=member.name,
                 folder=Path(member.run),
                 manifest=member.manifest,
@@ -181,7 +185,7 @@ def _voters(members: Sequence[TrainedRun], images: Images, say: Reporter) -> lis
                 fold=None,
                 test=test,
             )
-            voters.append(Voter(name=member.name, models=(one,), answers=fit))
+            voters.append(MemberPredictions(name=member.name, models=(one,), answers=fit))
             task.advance()
     return voters
 
@@ -190,9 +194,9 @@ def _answers(member: TrainedRun, part: str, examples: Sequence[Example], say: Re
     """What a member answered on images, in their order: as it kept it, else asked again."""
     import numpy as np
 
-    from pipelines.judged import read_answers
+    from pipelines.evaluation.saved_predictions import read_predictions
 
-    kept = read_answers(member.run, part)
+    kept = read_predictions(member.run, part)
     if kept is not None:
         rows = {each.decode(): place for place, each in enumerate(kept.sha256)}
         if all(each.sha256 in rows for each in examples):
@@ -200,10 +204,10 @@ def _answers(member: TrainedRun, part: str, examples: Sequence[Example], say: Re
             return np.asarray(kept.probabilities[places], np.float32)
     if not examples:
         return np.zeros((0, len(member.manifest.class_names)), np.float32)
-    from pipelines.answers import answer
-    from pipelines.check import transcoded_file
+    from pipelines.inference.examples import predict_examples
+    from pipelines.system.cache import transcoded_file
 
     readable = [
         replace(each, source=str(png)) if (png := transcoded_file(each.sha256)).is_file() else each for each in examples
     ]
-    return answer(member.run, member.manifest, readable, cache=True, reporter=say)[0]
+    return predict_examples(member.run, member.manifest, readable, cache=True, reporter=say)[0]

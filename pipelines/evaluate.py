@@ -10,13 +10,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.errors import UserError
-from pipelines import runs
-from pipelines.align import align
-from pipelines.dataset import scan
-from pipelines.progress import Reporter, Silent
-from pipelines.report import Report
-from pipelines.specs import SPLITS, Dataset, Example
-from pipelines.tta import answers_with_gain, require
+from pipelines.data.class_names import align
+from pipelines.data.scan import scan
+from pipelines.inference.test_time import answers_with_gain, require
+from pipelines.runs.examples import SPLITS, Dataset, Example
+from pipelines.runs.folder import read_split
+from pipelines.runs.manifest import read_manifest
+from pipelines.runs.models import load_run
+from pipelines.runs.report import Report
+from pipelines.system.progress import Reporter, Silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +64,8 @@ def evaluate(
         split: which part of the data. `auto` takes the test part where the data has parts of its own, and else
             every image that the run was not trained or chosen on.
         cache: use cached features where the backbone is a frozen base; else the saved model in float32.
-        tta: views to average over (see `pipelines.tta`), on the saved model; None for the images as they are.
+        tta: views to average over (see `pipelines.inference.test_time`), on the saved model; None for
+            the images as they are.
         reporter: where words go.
 
     Raises:
@@ -71,11 +74,11 @@ def evaluate(
     say = reporter or Silent()
     if tta is not None:
         require(tta)
-    manifest = runs.read(run)
+    manifest = read_manifest(run)
     listing = scan(data, for_training=False, reporter=say)
     alignment = align(listing.class_names, manifest.class_names)
 
-    from pipelines.check import check
+    from pipelines.data.check import check
 
     divided = any(entry.split is not None for entry in listing.entries)
     dataset = check(listing, for_training=False, reporter=say)
@@ -90,14 +93,14 @@ def evaluate(
 
     import numpy as np
 
-    from pipelines.answers import answer
-    from pipelines.metrics import report
+    from pipelines.evaluation.metrics import report
+    from pipelines.inference.examples import predict_examples
 
     gain = None
     if tta is None:
-        probabilities, how = answer(run, manifest, examples, cache=cache, reporter=say)
+        probabilities, how = predict_examples(run, manifest, examples, cache=cache, reporter=say)
     else:
-        probabilities, gain = answers_with_gain(runs.load(run)[0], examples, tta, reporter=say)
+        probabilities, gain = answers_with_gain(load_run(run)[0], examples, tta, reporter=say)
         how = f"the saved model, float32, mean of {gain.views} views"
         say.note(gain.line)
     labels: NDArray[np.int32] = np.asarray([each.label for each in examples], np.int32)
@@ -115,7 +118,7 @@ def _choose(
     dataset: Dataset, *, divided: bool, run: str, names: tuple[str, ...], split: Part
 ) -> tuple[Sequence[Example], str, tuple[str, ...]]:
     """The images to judge, what they are called, and what the user should know of them."""
-    known = {each.sha256: each.split for each in runs.read_split(run, names)}
+    known = {each.sha256: each.split for each in read_split(run, names)}
     if split == "auto" and divided and dataset.part("test"):
         chosen, part = dataset.part("test"), "test"
     elif split == "auto" and divided:

@@ -15,10 +15,12 @@ import numpy as np
 
 from models.errors import UserError, lookup
 from models.export import EXPORTERS, Exporter, Pixels
-from pipelines import runs
-from pipelines.parity import ask_apart, compare, probabilities
-from pipelines.progress import Reporter, Silent
-from pipelines.readable import UnreadableImage, readable_bytes
+from pipelines.images.readable import UnreadableImage, readable_bytes
+from pipelines.inference.parity import ask_in_fresh_process, compare_outputs, probabilities
+from pipelines.runs.folder import read_split
+from pipelines.runs.manifest import Manifest, read_manifest
+from pipelines.runs.models import load_run
+from pipelines.system.progress import Reporter, Silent
 
 if TYPE_CHECKING:
     import keras
@@ -77,10 +79,10 @@ def export(
     """
     for name in formats:
         lookup(EXPORTERS, name, "export format")
-    manifest = runs.read(run)
+    manifest = read_manifest(run)
     _require_room(Path(out), formats)
     contents = [_read_given(each) for each in images] or read_samples(_own_images(run, manifest))
-    model, _ = runs.load(run)
+    model, _ = load_run(run)
     return export_model(model, manifest.class_names, contents, out, formats=formats, reporter=reporter)
 
 
@@ -106,8 +108,8 @@ def export_model(
     Raises:
         UserError: as for `export`.
     """
-    from pipelines.decode import decode_resized
-    from pipelines.resize import resize
+    from pipelines.images.decode import decode_resized
+    from pipelines.images.resize import resize
 
     folder, said = Path(out), reporter or Silent()
     _require_room(folder, formats)
@@ -120,8 +122,8 @@ def export_model(
             started, exporter, path = time.monotonic(), EXPORTERS[name], temporary / f"{name}.keras"
             exporter.save(model, path, class_names, Pixels(decode=decode_resized, resize=resize))
             task.advance(format=name)
-            answers = ask_apart(name, path, contents, pixels)
-            difference, agreement = compare(name, answers, expected, class_names)
+            answers = ask_in_fresh_process(name, path, contents, pixels)
+            difference, agreement = compare_outputs(name, answers, expected, class_names)
             task.advance(format=name)
             seconds = time.monotonic() - started
             found.append((exporter, path, name, difference, agreement, _size(path), seconds))
@@ -170,9 +172,9 @@ def _read_given(path: str) -> bytes:
         raise UserError(f"`{path}` cannot be compared on: {unreadable.reason}", "name other images") from unreadable
 
 
-def _own_images(run: str, manifest: runs.Manifest) -> list[str]:
+def _own_images(run: str, manifest: Manifest) -> list[str]:
     """The run's images: validation before test before training, each spread over its length."""
-    examples = runs.read_split(run, manifest.class_names)
+    examples = read_split(run, manifest.class_names)
     order = {"validation": 0, "test": 1, "train": 2}
     parts = [[each.path for each in examples if each.split == part] for part in sorted(order, key=order.__getitem__)]
     spread = []

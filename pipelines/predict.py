@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from models.errors import UserError
 from models.machine import cores
-from pipelines import runs
-from pipelines.calls import Call, folded_call, plain_call
-from pipelines.inputs import Input, Loaded, expand, load
-from pipelines.progress import Reporter, Silent
-from pipelines.rows import Prediction
-from pipelines.tta import require
+from pipelines.inference.compiled import Call, folded_call, plain_call
+from pipelines.inference.inputs import Input, Loaded, expand, load
+from pipelines.inference.prediction_rows import Prediction
+from pipelines.inference.test_time import require
+from pipelines.runs.manifest import read_manifest
+from pipelines.runs.models import load_run
+from pipelines.system.progress import Reporter, Silent
 
 Floats = NDArray[np.float32]
 BATCH = 32
@@ -47,7 +48,7 @@ def predict(
         run: folder of a complete run.
         paths: files, folders, lists; `-` for a list on `stdin`.
         top_k: how many classes a row lists, at most.
-        tta: views to average over (see `pipelines.tta`); None for the image as it is.
+        tta: views to average over (see `pipelines.inference.test_time`); None for the image as it is.
         members: list what each member of an ensemble says.
         stdin: where `-` reads.
         reporter: shown a progress bar.
@@ -60,10 +61,10 @@ def predict(
     """
     if tta is not None:
         require(tta)
-    if members and not runs.read(run).members:
+    if members and not read_manifest(run).members:
         raise UserError(f"`{run}` has no members: it is a single model", "leave --members away")
     named = list(paths)
-    model, manifest = runs.load(run)
+    model, manifest = load_run(run)
     say, joined = reporter or Silent(), bool(manifest.members)
     inputs = expand(named, stdin)
     many, inputs = (False, inputs) if any(map(_is_stream, named)) else _many(inputs)
@@ -118,7 +119,7 @@ def predictions(
     Args:
         call: pixels (n, size, size, 3) float32 in [0, 255] -> probabilities (n, classes), for any n up to `batch`;
             of an ensemble these and its members' (n, members, classes).
-        inputs: from `pipelines.inputs.expand`.
+        inputs: from `pipelines.inference.inputs.expand`.
         class_names: (classes,) in the order of the model's outputs.
         read: turns an input into pixels; called in threads.
         top_k: how many classes a row lists, at most.

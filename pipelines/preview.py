@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import UserError
-from pipelines.dataset import scan
-from pipelines.policies import Switches, find_policy
-from pipelines.progress import Reporter, Silent
-from pipelines.specs import Dataset, Example
+from pipelines.data.scan import scan
+from pipelines.images.policies import Switches, find_policy
+from pipelines.runs.examples import Dataset, Example
+from pipelines.system.progress import Reporter, Silent
 
 NUM_VIEWS = 8
 NUM_ROWS = 24  # more nobody looks at, and a picture has to end somewhere
@@ -70,7 +70,7 @@ def preview(
         raise UserError(f"no folder `{target.parent}` for the picture", "make it, or choose another --out")
     listing = scan(data, reporter=say)
 
-    from pipelines.check import check
+    from pipelines.data.check import check
 
     dataset = check(listing, for_training=False, reporter=say)
     chosen = _choose(dataset, per_class)
@@ -78,8 +78,8 @@ def preview(
     import numpy as np
     from PIL import Image
 
-    from pipelines.augment import build_augmenter
-    from pipelines.batches import view_batches
+    from pipelines.images.augment import build_augmenter
+    from pipelines.images.batches import view_batches
 
     entries = [(example, view) for example in chosen for view in range(NUM_VIEWS + 1)]
     augmenter = build_augmenter(policy, size=size, switches=switches)
@@ -93,7 +93,7 @@ def preview(
                 grid[top : top + size, left : left + size] = view
             task.advance()
 
-    from pipelines.runs import atomic
+    from pipelines.system.files import atomic
 
     with atomic(target, suffix=target.suffix) as temporary:
         Image.fromarray(grid).save(temporary)

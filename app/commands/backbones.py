@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.options import terminal_of
+from app.options.everywhere import terminal_of
 
 
 def backbones(
@@ -26,23 +26,23 @@ def backbones(
     """
     terminal = terminal_of(context)
     if name is not None:
-        from pipelines.anatomy import describe
+        from pipelines.backbones import describe
 
         anatomy = describe(name)
         if as_json:
             terminal.data(_json(anatomy.to_json()))
             return
-        from app.backbones_page import anatomy_page
+        from app.pages.backbones import anatomy_page
 
         terminal.page(anatomy_page(anatomy))
         return
-    from pipelines.catalogue import as_rows, catalogue
+    from pipelines.backbones import as_rows, catalogue
 
     entries = catalogue()
     if as_json:
         terminal.data(_json(as_rows(entries)))
         return
-    from app.backbones_page import catalogue_page
+    from app.pages.backbones import catalogue_page
     from models.weights import keras_home
 
     terminal.page(catalogue_page(entries, str(keras_home())))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.options import terminal_of
+from app.options.everywhere import terminal_of
 from app.words import size_of
 
 
@@ -24,7 +24,7 @@ def cache(
     headstart cache
     headstart cache clear
     """
-    from pipelines.cache import cache_folder, clear, contents, limit
+    from pipelines.system.cache import cache_folder, clear, contents, limit
 
     terminal = terminal_of(context)
     if action == "clear":

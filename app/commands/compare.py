@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.options import terminal_of
+from app.options.everywhere import terminal_of
 
 
 def compare(
@@ -33,6 +33,6 @@ def compare(
 
         terminal.data(json.dumps([row.to_json() for row in rows], indent=2, allow_nan=False))
         return
-    from app.compare_page import compare_page
+    from app.pages.compare import compare_page
 
     terminal.page(compare_page(rows))

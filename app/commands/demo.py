@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.options import terminal_of
+from app.options.everywhere import terminal_of
 
 
 def demo(
@@ -26,6 +26,6 @@ def demo(
 
     found = show(out, force=force, reporter=terminal)
 
-    from app.demo_page import demo_page
+    from app.pages.demo import demo_page
 
     terminal.page(*demo_page(found))

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.ensemble_options import Method
-from app.options import terminal_of
+from app.options.ensemble import Method
+from app.options.everywhere import terminal_of
 
 
 def ensemble(
@@ -38,6 +38,6 @@ def ensemble(
 
     spec = EnsembleSpec(runs=tuple(runs), out=out, method=method, max_latency=max_latency, max_size=max_size, seed=seed)
     manifest = join(spec, force=force, reporter=terminal)
-    from app.ensemble_page import show
+    from app.pages.ensemble import show
 
     show(terminal, manifest, out)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.ensemble_options import Tta
-from app.options import terminal_of
+from app.options.ensemble import Tta
+from app.options.everywhere import terminal_of
 from pipelines.evaluate import Part
 
 
@@ -51,7 +51,7 @@ def evaluate(
         terminal.data(json.dumps(found.report.to_json() | extra, ensure_ascii=True, allow_nan=False))
         return
 
-    from app.report_page import evaluation_page
+    from app.pages.report import evaluation_page
 
     terminal.page(evaluation_page(found.report))
     if found.skipped:

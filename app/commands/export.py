@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.options import terminal_of
+from app.options.everywhere import terminal_of
 
 
 def export(
@@ -30,14 +30,14 @@ def export(
     headstart export runs/photos --out exported --format savedmodel
     """
     terminal = terminal_of(context)
-    from pipelines.runs import read
+    from pipelines.runs.manifest import read_manifest
 
-    read(run)
+    read_manifest(run)
     from pipelines.export import export as write
 
     done = write(run, out, formats=tuple(formats or ("savedmodel",)), reporter=terminal)
 
-    from app.export_page import export_page
+    from app.pages.export import export_page
 
     terminal.page(export_page(done), stream="stderr")
     for each in done:

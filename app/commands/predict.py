@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.ensemble_options import Tta
-from app.options import terminal_of
-from pipelines.rows import FORMATS
+from app.options.ensemble import Tta
+from app.options.everywhere import terminal_of
+from pipelines.inference.prediction_rows import FORMATS
 
 
 def predict(
@@ -40,14 +40,14 @@ def predict(
     """
     terminal = terminal_of(context)
     terminal.bars = out is not None or not sys.stdout.isatty()
-    from pipelines import rows
+    from pipelines.inference import prediction_rows as rows
 
     rows.require(format_name, out, terminal=sys.stdout.isatty())
-    from pipelines.runs import read
+    from pipelines.runs.manifest import read_manifest
 
-    read(run)
+    read_manifest(run)
     if tta is not None:
-        from pipelines.tta import require
+        from pipelines.inference.test_time import require
 
         require(tta)
     from pipelines.predict import predict as answer

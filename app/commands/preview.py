@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.augment_options import NoColor, NoFlip, Rotate90
-from app.options import terminal_of
+from app.options.everywhere import terminal_of
+from app.options.fit import NoColor, NoFlip, Rotate90
 
 
 def preview(
@@ -30,7 +30,7 @@ def preview(
     headstart preview photos/ --augment strong --out grid.png
     """
     terminal = terminal_of(context)
-    from pipelines.policies import Switches
+    from pipelines.images.policies import Switches
     from pipelines.preview import preview as draw
 
     drawn = draw(

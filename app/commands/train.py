@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from app.augment_options import NoColor, NoFlip, Rotate90
-from app.ensemble_options import Bag, Boost, Folds, Method, Seeds
-from app.fine_tune_options import (
+from app.options.ensemble import Bag, Boost, Folds, Method, Seeds
+from app.options.everywhere import terminal_of
+from app.options.fine_tune import (
     Clip,
     Ema,
     FineTune,
@@ -19,22 +19,25 @@ from app.fine_tune_options import (
     TrainBn,
     WarmUp,
 )
-from app.fit_options import (
+from app.options.fit import (
     Augment,
     Batch,
     Cache,
     ClassWeights,
     Epochs,
     LearningRate,
+    NoColor,
+    NoFlip,
     Optimizer,
     Patience,
     Precision,
+    Rotate90,
     Seed,
     Strict,
     Views,
     WeightDecay,
 )
-from app.network_options import (
+from app.options.network import (
     DEFAULT,
     L2,
     Backbones,
@@ -47,9 +50,8 @@ from app.network_options import (
     Pooling,
     Weights,
 )
-from app.options import terminal_of
-from pipelines.roster import MembersSpec
-from pipelines.specs import TrainSpec
+from pipelines.members.spec import MembersSpec
+from pipelines.runs.spec import TrainSpec
 
 
 def train(
@@ -161,10 +163,10 @@ def train(
         method=method,
     )
     if not members.single:
-        from pipelines.members import train_members
+        from pipelines.train_members import train_members
 
         joined = train_members(members, force=force, reporter=terminal)
-        from app.ensemble_page import show
+        from app.pages.ensemble import show
 
         show(terminal, joined, out)
         return
@@ -172,8 +174,8 @@ def train(
 
     manifest = run_training(spec, force=force, reporter=terminal)
 
-    from app.report_page import training_page
-    from pipelines.report import Report
+    from app.pages.report import training_page
+    from pipelines.runs.report import Report
 
     reports = {part: Report.from_json(values) for part, values in manifest.metrics.items()}
     terminal.page(training_page(reports), stream="stderr")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.core import TyperArgument, TyperOption
 
 from app.cli import command_line
-from app.options import is_everywhere
+from app.options.everywhere import is_everywhere
 
 SURFACE = Path(__file__).with_name("surface.txt")
 

@@ -15,7 +15,7 @@ import typer
 
 import app.cli
 from app.console import Terminal
-from app.options import terminal_of
+from app.options.everywhere import terminal_of
 from models.errors import UserError
 from tests.conftest import Result
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from app.console import Terminal, table
 from models.machine import cores
-from pipelines.versions import versions
+from pipelines.system.versions import versions
 
 FOLDER = Path(".bench")
 

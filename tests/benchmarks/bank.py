@@ -11,11 +11,11 @@ import numpy as np
 
 from models.bank import Candidate
 from models.heads import HEADS
-from pipelines.features import Features
-from pipelines.fit_heads import fit_heads
-from pipelines.progress import Silent
-from pipelines.specs import Example
-from pipelines.store import Store, key
+from pipelines.features.cached import Features
+from pipelines.features.shards import ShardStore, key
+from pipelines.fitting.heads import fit_heads
+from pipelines.runs.examples import Example
+from pipelines.system.progress import Silent
 
 NUM_IMAGES, NUM_FEATURES, NUM_CLASSES, EPOCHS, ROUNDS = 3000, 1280, 10, 10, 5
 
@@ -49,7 +49,7 @@ def _features(folder: Path, count: int) -> Features:
         for number, label in enumerate(labels)
     ]
     centres = np.random.default_rng(0).normal(size=(NUM_CLASSES, NUM_FEATURES))
-    store = Store(folder)
+    store = ShardStore(folder)
     rows = centres[labels] + 6 * rng.normal(size=(count, NUM_FEATURES))
     store.add([key(each.sha256, 0) for each in examples], rows.astype(np.float16))
     return Features((store, store), examples, 1)

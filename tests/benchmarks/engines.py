@@ -17,13 +17,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from models.backbones import BACKBONES, build_backbone
+from models.backbones import build_backbone
 from models.classifier import features_model
-from models.engines import ENGINES, Source
-from models.frozen import BATCH, compile_base
-from models.graphs import Graph
-from models.trials import TOLERANCE
+from models.engines.compiled import BATCH, compile_base
+from models.engines.graph import Graph
+from models.engines.source import TracedBase
+from models.engines.table import ENGINES
+from models.engines.trials import TOLERANCE
 from models.weights import cached
+from models.zoo import BACKBONES
 
 NETWORKS = ("resnet50", "vgg16", "inception_v3", "mobilenet_v2", "densenet121", "efficientnet_b0")
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "clothing" / "test"
@@ -54,7 +56,7 @@ def _network(name: str) -> list[Row]:
     keras.utils.set_random_seed(0)
     model = features_model(build_backbone(backbone, weights=weights))
     pixels = _pixels(backbone.image_size)
-    source = Source(model, pixels.shape)
+    source = TracedBase(model, pixels.shape)
     runs: dict[str, Callable[[Any], Any]] = {"predict": lambda x: model.predict(x, batch_size=BATCH, verbose=0)}
     for engine, entry in ENGINES.items():
         for precision in entry.precisions():

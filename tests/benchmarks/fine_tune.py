@@ -44,17 +44,18 @@ def _epochs() -> tuple[Any, Any, float]:
     import numpy as np
     import tensorflow as tf
 
-    from models.backbones import BACKBONES, build_backbone
+    from models.backbones import build_backbone
     from models.classifier import build, top_of
     from models.freezing import set_trainable
     from models.heads import HEADS, build_head
     from models.surgery import split_at
     from models.updates import Updates
-    from pipelines.boundary import boundary_batches, flattened
-    from pipelines.features import Features
-    from pipelines.specs import Example
-    from pipelines.step import Step
-    from pipelines.store import Store, key
+    from models.zoo import BACKBONES
+    from pipelines.features.boundary import boundary_batches, flattened
+    from pipelines.features.cached import Features
+    from pipelines.features.shards import ShardStore, key
+    from pipelines.fitting.step import TrainingStep
+    from pipelines.runs.examples import Example
 
     keras.utils.set_random_seed(0)
     backbone = build_backbone(BACKBONES["resnet50"], weights="none")
@@ -73,18 +74,18 @@ def _epochs() -> tuple[Any, Any, float]:
     # The cache, filled with plain Keras: an engine would fill it faster, and is measured elsewhere.
     began = time.monotonic()
     rows = flattened(lower)
-    store = Store(Path(os.environ["HEADSTART_CACHE"]) / "boundaries" / "bench")
+    store = ShardStore(Path(os.environ["HEADSTART_CACHE"]) / "boundaries" / "bench")
     for at in range(0, IMAGES, BATCH):
         found = np.asarray(rows.predict_on_batch(pixels[at : at + BATCH])).astype(np.float16)
         store.add([key(each.sha256, 0) for each in examples[at : at + BATCH]], found)
     once = time.monotonic() - began
     part = Features((store, store), examples, 1)
 
-    def step_of(model: Any) -> Step:
+    def step_of(model: Any) -> TrainingStep:
         weights = model.trainable_variables
         updates = Updates("adam", weights, [1.0] * len(weights))
         updates.set_rate(1e-4)
-        return Step(model, updates)
+        return TrainingStep(model, updates)
 
     whole_step, top_step = step_of(model), step_of(top)
 

@@ -42,7 +42,7 @@ def measure() -> list[dict[str, object]]:
 
 
 def _examples(size: int) -> list[object]:
-    from pipelines.specs import Example
+    from pipelines.runs.examples import Example
 
     return [
         Example(
@@ -59,7 +59,7 @@ def _examples(size: int) -> list[object]:
 def _write(folder: Path, size: int) -> None:
     import numpy as np
 
-    from pipelines.store import key, write_shard
+    from pipelines.features.shards import key, write_shard
 
     rng, examples = np.random.default_rng(0), _examples(size)
     for view in range(NUM_VIEWS):
@@ -72,12 +72,12 @@ def _write(folder: Path, size: int) -> None:
 def _fit(folder: Path, size: int) -> dict[str, object]:
     from models.bank import Candidate
     from models.heads import HEADS
-    from pipelines.features import Features
-    from pipelines.fit_heads import fit_heads
-    from pipelines.progress import Silent
-    from pipelines.store import Store
+    from pipelines.features.cached import Features
+    from pipelines.features.shards import ShardStore
+    from pipelines.fitting.heads import fit_heads
+    from pipelines.system.progress import Silent
 
-    stores = Store(folder / "clean"), Store(folder / "augmented")
+    stores = ShardStore(folder / "clean"), ShardStore(folder / "augmented")
     train = Features(stores, _examples(size), NUM_VIEWS)  # type: ignore[arg-type]
     validation = Features(stores, _examples(500), 1)  # type: ignore[arg-type]
     chosen = tuple(Candidate(l2=10.0**-number, learning_rate=1e-4, dropout=0.0, seed=0) for number in range(8))

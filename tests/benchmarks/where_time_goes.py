@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.specs import Example
+from pipelines.runs.examples import Example
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 IMAGES, ROUNDS, BACKBONE = 512, 3, "mobilenet_v2"
@@ -45,18 +45,19 @@ def measure() -> list[dict[str, object]]:
 
 def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     """Each part as a function of no arguments that goes once over all images."""
-    from models.backbones import BACKBONES, build_backbone
+    from models.backbones import build_backbone
     from models.classifier import features_model
-    from models.frozen import compile_base
+    from models.engines.compiled import compile_base
     from models.heads import HEADS
     from models.weights import cached
-    from pipelines.augment import build_augmenter
-    from pipelines.batches import view_batches
-    from pipelines.candidates import candidates
-    from pipelines.features import Features
-    from pipelines.fit_heads import fit_heads
-    from pipelines.progress import Silent
-    from pipelines.store import Store, key
+    from models.zoo import BACKBONES
+    from pipelines.features.cached import Features
+    from pipelines.features.shards import ShardStore, key
+    from pipelines.fitting.candidates import candidates
+    from pipelines.fitting.heads import fit_heads
+    from pipelines.images.augment import build_augmenter
+    from pipelines.images.batches import view_batches
+    from pipelines.system.progress import Silent
 
     backbone = BACKBONES[BACKBONE]
     size = backbone.image_size
@@ -79,7 +80,7 @@ def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     pixels = [np.asarray(batch) for batch in read(None)]
     compiled = compile_base(model, sample=pixels[0], num_images=10_000)
     rows = np.concatenate([compiled(batch) for batch in pixels]).astype(np.float16)
-    store = Store(Path(os.environ["HEADSTART_CACHE"]) / "bench")
+    store = ShardStore(Path(os.environ["HEADSTART_CACHE"]) / "bench")
     store.add([key(each.sha256, 0) for each in examples], rows)
     classes = 1 + max(each.label for each in examples)
     train, validation = (

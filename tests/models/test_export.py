@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from models.export import EXPORTERS, Pixels
-from pipelines.decode import decode_resized
-from pipelines.resize import resize
+from pipelines.images.decode import decode_resized
+from pipelines.images.resize import resize
 from tests.pipelines.pictures import drawn, exif, saved
 
 SIDE = 24

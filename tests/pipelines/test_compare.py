@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from pipelines import runs
 from pipelines.compare import compare, trained_layers
-from pipelines.judged import read_answers, save_answers
-from pipelines.metrics import report
-from pipelines.specs import Example
+from pipelines.evaluation.metrics import report
+from pipelines.evaluation.saved_predictions import read_predictions, save_predictions
+from pipelines.runs.examples import Example
+from pipelines.runs.folder import finish_run
+from pipelines.runs.manifest import MODEL_FILE, Manifest, read_manifest
+from pipelines.runs.models import save_model
 
 NAMES = ("cat", "dog", "owl")
 
@@ -41,13 +43,13 @@ def make_run(
         Example(path=f"/{number}", label=int(label), split=part, sha256=f"{number:064x}", source=f"/{number}")  # type: ignore[arg-type]
         for number, label in zip(numbers, labels, strict=True)
     ]
-    save_answers(folder, {part: (answers, labels)}, {part: examples})
+    save_predictions(folder, {part: (answers, labels)}, {part: examples})
     if model:
         pixels = keras.Input((4, 4, 3))
         dense = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(pixels))
-        runs.save_model(keras.Model(pixels, dense), folder)
+        save_model(keras.Model(pixels, dense), folder)
     else:
-        (folder / runs.MODEL).write_bytes(b"x" * 1000)
+        (folder / MODEL_FILE).write_bytes(b"x" * 1000)
     values: dict[str, Any] = {
         "class_names": names,
         "image_size": 4,
@@ -59,7 +61,7 @@ def make_run(
         "stages": ({"name": "head", "unfreeze": "none"},),
         "seconds": {"train": 2.0, "save": 1.0},
     }
-    runs.finish(folder, runs.Manifest(**{**values, **fields}))
+    finish_run(folder, Manifest(**{**values, **fields}))
     return str(folder)
 
 
@@ -85,10 +87,10 @@ def test_runs_judged_otherwise_are_shown_without_a_difference(tmp_path: Path, ot
     first = make_run(tmp_path / "a", [True] * 30)
     if "names" in other:
         second = make_run(tmp_path / "b", [True] * 30)
-        manifest = runs.read(second)
+        manifest = read_manifest(second)
         import dataclasses
 
-        runs.finish(Path(second), dataclasses.replace(manifest, class_names=other["names"]))
+        finish_run(Path(second), dataclasses.replace(manifest, class_names=other["names"]))
     else:
         second = make_run(tmp_path / "b", [True] * 30, **other)
     assert compare([first, second], speed=False)[1].accuracy_difference is None
@@ -130,11 +132,11 @@ def test_a_folder_without_a_run_is_found_before_anything_is_loaded(tmp_path: Pat
     ],
 )
 def test_what_was_trained_is_what_was_kept(tmp_path: Path, stages: list[dict[str, Any]], words: str) -> None:
-    manifest = runs.read(make_run(tmp_path / "a", [True] * 3, stages=tuple(stages)))
+    manifest = read_manifest(make_run(tmp_path / "a", [True] * 3, stages=tuple(stages)))
     assert trained_layers(manifest) == words
 
 
 def test_answers_that_were_not_kept_are_none(tmp_path: Path) -> None:
-    assert read_answers(tmp_path, "test") is None
+    assert read_predictions(tmp_path, "test") is None
     make_run(tmp_path / "a", [True] * 3)
-    assert read_answers(tmp_path / "a", "validation") is None
+    assert read_predictions(tmp_path / "a", "validation") is None

@@ -12,12 +12,15 @@ import pytest
 from PIL import Image
 
 from models.errors import UserError
-from pipelines import runs
 from pipelines.ensemble import EnsembleSpec, ensemble
 from pipelines.evaluate import evaluate
-from pipelines.judged import save_answers
-from pipelines.leaderboard import Leaderboard
+from pipelines.evaluation.saved_predictions import save_predictions
 from pipelines.predict import predict
+from pipelines.runs.folder import finish_run, read_split
+from pipelines.runs.leaderboard import Leaderboard
+from pipelines.runs.manifest import Manifest, is_run
+from pipelines.runs.models import save_model
+from pipelines.system.files import write_csv
 from tests.conftest import Result
 from tests.pipelines.test_train import Words
 
@@ -55,14 +58,14 @@ def make_run(
     for place, name in enumerate(class_names):
         kernel[list(COLOURS).index(name), place] = sharpness
     dense.set_weights([kernel, np.zeros(len(class_names), np.float32)])
-    runs.save_model(model, folder)
+    save_model(model, folder)
     rows = [
         (str(path), name, split(number), hashlib.sha256(path.read_bytes()).hexdigest())
         for name in class_names
         for number, path in enumerate(sorted((pictures / name).iterdir()))
     ]
-    runs.write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
-    manifest = runs.Manifest(
+    write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
+    manifest = Manifest(
         class_names=tuple(class_names),
         image_size=SIDE,
         backbone={"name": "colour", "weights": "none", "parameters": 0},
@@ -72,11 +75,11 @@ def make_run(
         metrics={},
         stages=(),
     )
-    runs.finish(folder, manifest)
+    finish_run(folder, manifest)
     return folder
 
 
-def join(tmp_path: Path, *members: Path, **values: object) -> tuple[runs.Manifest, Words]:
+def join(tmp_path: Path, *members: Path, **values: object) -> tuple[Manifest, Words]:
     words = Words()
     spec = EnsembleSpec(runs=tuple(map(str, members)), out=str(tmp_path / "joined"), **values)  # type: ignore[arg-type]
     return ensemble(spec, reporter=words), words  # type: ignore[arg-type]
@@ -130,7 +133,7 @@ def test_an_image_that_one_member_was_trained_on_decides_nothing(pictures: Path,
     manifest, _ = join(tmp_path, one, other)
     assert manifest.metrics["validation"]["images"] == 12  # numbers 0, 4, 8, 12 of three classes
     assert manifest.metrics["test"]["images"] == 12  # numbers 3, 7, 11, 15
-    parts = {each.path: each.split for each in runs.read_split(tmp_path / "joined", manifest.class_names)}
+    parts = {each.path: each.split for each in read_split(tmp_path / "joined", manifest.class_names)}
     assert parts[str(pictures / "red" / "01.png")] == "train"
     assert parts[str(pictures / "red" / "02.png")] == "train"
 
@@ -149,13 +152,13 @@ def test_answers_out_of_fold_validate_training_images(pictures: Path, tmp_path: 
         for name in ("one", "other")
     ]
     for member in members:
-        examples = [each for each in runs.read_split(member, tuple(COLOURS)) if each.split == "train"]
+        examples = [each for each in read_split(member, tuple(COLOURS)) if each.split == "train"]
         labels = np.array([each.label for each in examples], np.int32)
         # Half of them wrong, as no model answers: the kept answers are what counts.
         said = np.where(np.arange(len(labels)) % 2, labels, (labels + 1) % 3)
         probabilities = np.full((len(labels), 3), 0.1, np.float32)
         probabilities[np.arange(len(labels)), said] = 0.8
-        save_answers(member, {"validation": (probabilities, labels)}, {"validation": examples})
+        save_predictions(member, {"validation": (probabilities, labels)}, {"validation": examples})
     manifest, _ = join(tmp_path, *members, method="mean")
     assert manifest.metrics["validation"]["images"] == 42
     assert manifest.metrics["validation"]["accuracy"] == 0.5
@@ -187,7 +190,7 @@ def test_a_damaged_member_is_named(damage: str, pictures: Path, tmp_path: Path) 
     with pytest.raises(UserError) as caught:
         join(tmp_path, one, other)
     assert str(other) in caught.value.message
-    assert not runs.is_run(tmp_path / "joined")
+    assert not is_run(tmp_path / "joined")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,7 @@ def test_what_cannot_be_is_refused(values: dict[str, object], words: str, pictur
     with pytest.raises(UserError) as caught:
         join(tmp_path, *members, **values)
     assert words in caught.value.message
-    assert not runs.is_run(tmp_path / "joined")
+    assert not is_run(tmp_path / "joined")
 
 
 def test_rows_say_how_far_members_agree_and_what_each_says(pictures: Path, tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ import pytest
 from models.errors import UserError
 from models.export import EXPORTERS
 from pipelines import export as story
-from pipelines import parity, runs
 from pipelines.export import export_model, read_samples
-from pipelines.specs import Dataset, Example
+from pipelines.inference import parity
+from pipelines.runs.examples import Dataset, Example
+from pipelines.runs.folder import finish_run, write_split
+from pipelines.runs.manifest import Manifest
+from pipelines.runs.models import save_model
 from tests.pipelines.pictures import drawn, saved
 
 SIDE = 16
@@ -97,13 +100,13 @@ def test_an_export_that_needs_headstart_fails(tmp_path: Path, monkeypatch: pytes
 def test_ties_within_the_tolerance_agree() -> None:
     expected = np.asarray([[0.5, 0.5], [0.9, 0.1]], np.float32)
     near = {"probabilities of pixels": expected + np.asarray([[-3e-5, 3e-5], [0, 0]], np.float32)}
-    assert parity.compare("keras", near, expected, NAMES)[1] == 1.0
+    assert parity.compare_outputs("keras", near, expected, NAMES)[1] == 1.0
     far = {"probabilities of pixels": expected + np.asarray([[-3e-4, 3e-4], [0, 0]], np.float32)}
     with pytest.raises(UserError, match=r"up to 0\.0003"):
-        parity.compare("keras", far, expected, NAMES)
+        parity.compare_outputs("keras", far, expected, NAMES)
     turned = np.asarray([[0.5, 0.5], [0.1, 0.9]], np.float32)
     with pytest.raises(UserError, match=r"50\.0%"):
-        parity.compare("keras", {"probabilities of pixels": turned}, expected, NAMES)
+        parity.compare_outputs("keras", {"probabilities of pixels": turned}, expected, NAMES)
 
 
 def test_samples_are_the_readable_ones(tmp_path: Path) -> None:
@@ -139,12 +142,12 @@ def _run(folder: Path, images: dict[str, bytes]) -> Path:
         path = str(folder / name)
         examples.append(Example(path=path, label=number % 2, split="validation", sha256=f"{number:064x}", source=path))
     dataset = Dataset(root=str(folder), origin="folders", class_names=NAMES, examples=tuple(examples))
-    runs.save_model(_model(), run)
-    runs.write_split(run, dataset)
-    manifest = runs.Manifest(
+    save_model(_model(), run)
+    write_split(run, dataset)
+    manifest = Manifest(
         class_names=NAMES, image_size=SIDE, backbone={}, head={}, spec={}, data={}, metrics={}, stages=()
     )
-    runs.finish(run, manifest)
+    finish_run(run, manifest)
     return run
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from models.errors import UserError
 from pipelines import predict as predicting
-from pipelines.inputs import Input, Loaded
+from pipelines.inference.inputs import Input, Loaded
 from pipelines.predict import predictions
 
 NAMES = ["cat", "dog", "emu"]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from models.errors import UserError
-from pipelines.policies import Switches
+from pipelines.images.policies import Switches
 from pipelines.preview import GAP, NUM_VIEWS, preview
 
 SIZE = 32

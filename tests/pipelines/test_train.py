@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from pipelines import runs
 from pipelines.evaluate import evaluate
-from pipelines.specs import TrainSpec
+from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER, is_run, read_manifest
+from pipelines.runs.models import load_run
+from pipelines.runs.spec import TrainSpec
 from pipelines.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ class Words:
     warn = note
 
     def task(self, name: str, total: int | None) -> object:
-        from pipelines.progress import Silent
+        from pipelines.system.progress import Silent
 
         return Silent().task(name, total)
 
@@ -81,7 +82,7 @@ def _spec(data: Path, out: Path, base: Path, **values: object) -> TrainSpec:
 
 
 def test_a_network_learns_from_scratch_and_the_run_says_how(base: Path) -> None:
-    manifest = runs.read(base)
+    manifest = read_manifest(base)
     assert manifest.class_names == ("circle", "square", "triangle")
     assert manifest.metrics["test"]["accuracy"] > 0.6  # chance is a third
     assert [stage["name"] for stage in manifest.stages] == ["from scratch"]
@@ -89,7 +90,7 @@ def test_a_network_learns_from_scratch_and_the_run_says_how(base: Path) -> None:
         history = list(csv.DictReader(stream))
     assert len(history) == manifest.stages[0]["epochs"]
     assert float(history[-1]["loss"]) < float(history[0]["loss"])
-    assert not (base / runs.STATE).exists()
+    assert not (base / STATE_FOLDER).exists()
 
 
 def test_a_new_head_on_the_frozen_base_learns_new_classes(base: Path, image_folder: Draw, tmp_path: Path) -> None:
@@ -100,8 +101,8 @@ def test_a_new_head_on_the_frozen_base_learns_new_classes(base: Path, image_fold
     # Nothing was written among the user's pictures.
     assert _tree(data) == before
     # The base is the other run's, bit for bit.
-    mine, _ = runs.load(tmp_path / "run")
-    other, _ = runs.load(base)
+    mine, _ = load_run(tmp_path / "run")
+    other, _ = load_run(base)
     for one, two in zip(
         mine.get_layer("backbone").get_weights(), other.get_layer("backbone").get_weights(), strict=True
     ):
@@ -167,7 +168,7 @@ def test_a_damaged_shard_is_computed_again_and_the_run_says_so(
 
 
 def _weights(run: Path) -> list[np.ndarray]:
-    return runs.load(run)[0].get_weights()
+    return load_run(run)[0].get_weights()
 
 
 @pytest.mark.parametrize("values", [{}, {"cache": False, "augment": "light", "epochs": 2}], ids=["cached", "streamed"])
@@ -186,7 +187,7 @@ def test_streaming_trains_the_head_alone(base: Path, image_folder: Draw, tmp_pat
     data = image_folder("stream", per_class=12, seed=11)
     manifest = train(_spec(data, tmp_path / "run", base, cache=False, epochs=2))
     assert "streamed" in manifest.extra["features"]
-    mine, other = runs.load(tmp_path / "run")[0], runs.load(base)[0]
+    mine, other = load_run(tmp_path / "run")[0], load_run(base)[0]
     for one, two in zip(
         mine.get_layer("backbone").get_weights(), other.get_layer("backbone").get_weights(), strict=True
     ):
@@ -206,18 +207,18 @@ def test_a_killed_training_goes_on_and_ends_with_the_weights_it_would_have_had(
     train(spec("whole"))
     script = f"""
 import sys; sys.path.insert(0, {str(ROOT)!r})
-from pipelines.specs import TrainSpec
+from pipelines.runs.spec import TrainSpec
 from pipelines.train import train
 out = {str(tmp_path / "stopped")!r}
 train(TrainSpec(data={str(data)!r}, out=out, backbone="small_cnn", weights="none", epochs=4, seed=3))
 """
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    state = tmp_path / "stopped" / runs.STATE
+    state = tmp_path / "stopped" / STATE_FOLDER
     while not list(state.glob("*.npz")) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not runs.is_run(tmp_path / "stopped")
+    assert not is_run(tmp_path / "stopped")
     words = Words()
     train(spec("stopped"), reporter=words)  # type: ignore[arg-type]
     assert "going on with the interrupted training" in words.lines
@@ -235,7 +236,7 @@ def test_unreadable_files_are_named_counted_and_left_out(base: Path, image_folde
         assert sorted(Path(row["path"]).name for row in csv.DictReader(stream)) == ["empty.jpg", "page.jpg"]
     with pytest.raises(UserError, match=r"empty\.jpg"):
         train(_spec(data, tmp_path / "strict", base, strict=True))
-    assert not (tmp_path / "strict" / runs.MANIFEST).exists()
+    assert not (tmp_path / "strict" / MANIFEST_FILE).exists()
 
 
 def test_evaluating_the_training_data_judges_only_what_the_run_did_not_see(

@@ -1,0 +1,51 @@
+"""The options that `train` and `ensemble` share, or that make an ensemble of a training."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+# A test holds them to `pipelines.ensembles.methods.METHODS`, which needs numpy.
+METHODS = ("greedy", "mean", "weighted", "vote", "geometric", "stack")
+PANEL = "Ensemble"
+Tta = Annotated[
+    str | None,
+    typer.Option(
+        "--tta",
+        metavar="flip|crop5|N",
+        show_default="none",
+        help="Average over views of each image: mirrored, five crops, or N light augmentations.",
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        metavar="|".join(METHODS),
+        rich_help_panel=PANEL,
+        help="How members are joined; greedy selects those that lower the validation log-loss together.",
+    ),
+]
+Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, max=1000, rich_help_panel=PANEL, help="Members of each kind, seed by seed.")
+]
+Folds = Annotated[
+    int,
+    typer.Option(
+        "--folds",
+        min=0,
+        max=100,
+        rich_help_panel=PANEL,
+        show_default="none",
+        help="Cross-validation: a member for each fold, every image outside the test part judged by one that "
+        "did not see it.",
+    ),
+]
+Bag = Annotated[bool, typer.Option("--bag", rich_help_panel=PANEL, help="Train each member on a bootstrap sample.")]
+Boost = Annotated[
+    bool,
+    typer.Option(
+        "--boost", rich_help_panel=PANEL, help="Train the --seeds in sequence, each on what the former got wrong."
+    ),
+]

@@ -1,0 +1,120 @@
+"""The options of `train` that say what of the images is shown to the network, and how it learns from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+_DATA, _FIT = "Data", "Training"
+Augment = Annotated[
+    str,
+    typer.Option(
+        "--augment",
+        metavar="POLICY",
+        rich_help_panel=_DATA,
+        help="none, light, medium, strong, or a TOML file; `light` flips left and right, turns and zooms a little.",
+    ),
+]
+Views = Annotated[
+    int | None,
+    typer.Option(
+        "--views",
+        min=1,
+        max=64,
+        rich_help_panel=_DATA,
+        show_default="by the policy",
+        help="Views of each image in the feature cache; the first is the clean image.",
+    ),
+]
+Cache = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache",
+        rich_help_panel=_DATA,
+        help="Run the frozen base once and keep its features, or in every epoch on fresh views.",
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", rich_help_panel=_DATA, help="An unreadable image is an error.")]
+ClassWeights = Annotated[
+    Literal["auto", "none"],
+    typer.Option(
+        "--class-weights", rich_help_panel=_FIT, help="auto: every class counts alike, however many images it has."
+    ),
+]
+Optimizer = Annotated[
+    Literal["adam", "adamw", "sgd"] | None,
+    typer.Option(
+        "--optimizer", rich_help_panel=_FIT, show_default="adam; a classic's own", help="The rule of the steps."
+    ),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        "--learning-rate",
+        min=1e-8,
+        max=100.0,
+        rich_help_panel=_FIT,
+        show_default="by the stage",
+        help="The first one; divided by 10 on a plateau.",
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs",
+        min=1,
+        rich_help_panel=_FIT,
+        show_default="by the stage",
+        help="At most; training stops when validation stops getting better.",
+    ),
+]
+Patience = Annotated[
+    int,
+    typer.Option(
+        "--patience", min=1, rich_help_panel=_FIT, help="Epochs without a better validation loss before it stops."
+    ),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        "--batch",
+        min=1,
+        max=4096,
+        rich_help_panel=_FIT,
+        show_default="32; a classic's own",
+        help="Images a step where a network is trained.",
+    ),
+]
+WeightDecay = Annotated[
+    float | None,
+    typer.Option(
+        "--weight-decay",
+        min=0.0,
+        max=1.0,
+        rich_help_panel=_FIT,
+        show_default="the optimizer's; a classic's own",
+        help="Pull on kernels towards zero where a network is trained; biases and normalisation are left alone.",
+    ),
+]
+Precision = Annotated[
+    Literal["auto", "float32", "float16", "bfloat16"],
+    typer.Option(
+        "--precision",
+        rich_help_panel=_FIT,
+        help="What a network is trained in; auto: half precision on a GPU that computes in it, float32 elsewhere.",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, rich_help_panel=_FIT, help="Of everything that is drawn.")]
+PANEL = "Data"
+NoFlip = Annotated[bool, typer.Option("--no-flip", rich_help_panel=PANEL, help="Never mirror: for text and the like.")]
+Rotate90 = Annotated[
+    bool,
+    typer.Option(
+        "--rotate90", rich_help_panel=PANEL, help="Turn by quarters too: where up means nothing, as from the air."
+    ),
+]
+NoColor = Annotated[
+    bool,
+    typer.Option("--no-color", rich_help_panel=PANEL, help="Leave colours alone: where they tell the classes apart."),
+]

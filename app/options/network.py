@@ -1,0 +1,102 @@
+"""The options of `train` that say which network is taken and what is put on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from models import heads
+from pipelines.runs.spec import TrainSpec
+
+DEFAULT = TrainSpec(data="", out="")
+_NETWORK, _HEAD = "Network", "Head"
+Backbones = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--backbone",
+        metavar="NAME|RUN|FILE",
+        rich_help_panel=_NETWORK,
+        show_default=DEFAULT.backbone,
+        help="A name of `headstart backbones`, a run of your own, or a .keras file; several make an ensemble.",
+    ),
+]
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        metavar="imagenet|none|FILE",
+        rich_help_panel=_NETWORK,
+        help="none: random ones, and all layers are trained.",
+    ),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(
+        "--image-size",
+        min=16,
+        max=2048,
+        rich_help_panel=_NETWORK,
+        show_default="the backbone's own",
+        help="Side of the square input, pixels.",
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        rich_help_panel=_NETWORK,
+        help="What the frozen base runs on: auto measures and takes the fastest; keras, tensorflow, openvino.",
+    ),
+]
+HeadNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--head",
+        metavar="|".join(heads.HEADS),
+        rich_help_panel=_HEAD,
+        show_default=DEFAULT.head,
+        help="What is put on the features; several make an ensemble.",
+    ),
+]
+Pooling = Annotated[
+    heads.Pooling, typer.Option("--pooling", rich_help_panel=_HEAD, help="How a feature map becomes a vector.")
+]
+Hidden = Annotated[
+    int | None,
+    typer.Option(
+        "--hidden", min=1, rich_help_panel=_HEAD, show_default="256", help="Units of the mlp head's hidden layer."
+    ),
+]
+Dropout = Annotated[
+    float | None,
+    typer.Option(
+        "--dropout",
+        min=0.0,
+        max=0.95,
+        rich_help_panel=_HEAD,
+        show_default="several are tried",
+        help="Share of units left out in training.",
+    ),
+]
+L2 = Annotated[
+    float | None,
+    typer.Option(
+        "--l2",
+        min=0.0,
+        rich_help_panel=_HEAD,
+        show_default="several are tried",
+        help="Penalty on the head's squared weights.",
+    ),
+]
+Heads = Annotated[
+    int,
+    typer.Option(
+        "--heads",
+        min=1,
+        max=1024,
+        rich_help_panel=_HEAD,
+        help="Heads trained at once on the cached features; the best on validation becomes the run's.",
+    ),
+]

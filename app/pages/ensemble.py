@@ -1,0 +1,131 @@
+"""What is read of an ensemble: its members, how they disagree, and whether it was worth it; at most 80 columns."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from app.console import Terminal
+from app.pages.report import WIDTH, shortened, training_page
+from pipelines.runs.leaderboard import Leaderboard, MemberRow
+from pipelines.runs.report import Report
+
+if TYPE_CHECKING:
+    from pipelines.runs.manifest import Manifest
+
+LISTED = 30
+MATRIX = 12
+NAME_WIDTH = 24
+
+
+def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
+    """Print the end of a joining: leaderboard, disagreement, scores, verdict, and what comes next."""
+    reports = {part: Report.from_json(values) for part, values in manifest.metrics.items()}
+    terminal.page(ensemble_page(Leaderboard.from_json(manifest.extra["leaderboard"]), reports), stream="stderr")
+    if manifest.data["skipped"]:
+        terminal.warn(f"{manifest.data['skipped']} files are no readable image and were left out")
+    for note in manifest.notes:
+        terminal.warn(note)
+    terminal.note(f"the run is in `{out}`; next: headstart predict {shlex.quote(out)} IMAGE")
+
+
+def ensemble_page(board: Leaderboard, reports: dict[str, Report]) -> Group:
+    """All of it, one under the other."""
+    parts: list[RenderableType] = [leaderboard_table(board)]
+    if len(board.members) > LISTED:
+        parts.append(f"the {LISTED} of {len(board.members):,} with the most weight; all in `run.json`")
+    parts += ["accuracy: on validation images, with its 95 % interval; ms: an image, here", ""]
+    if 1 < len(board.names) <= MATRIX:
+        parts += [disagreement_table(board), ""]
+    elif len(board.names) > MATRIX:
+        parts += [f"how {len(board.names)} members disagree: see `ensemble.png` in the run", ""]
+    parts += [training_page(reports), ""]
+    parts += [Text(line) for line in verdict_lines(board)]
+    return Group(*parts)
+
+
+def leaderboard_table(board: Leaderboard) -> Table:
+    """The members, best first; of very many those with a weight before the others."""
+    rows = list(board.members)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("member", no_wrap=True)
+    varying = [name for name in ("head", "seed", "fold") if len({getattr(row, name) for row in rows}) > 1]
+    # The name tells what varies; where runs were trained apart it need not.
+    told = all(str(getattr(row, name)) in row.name for row in rows for name in varying)
+    columns = [] if told else varying
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    for heading in ("accuracy", "log-loss", "weight", "ms", "MB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if len(rows) > LISTED:
+        rows = sorted(rows, key=lambda row: -row.weight)[:LISTED]
+    for row in rows:
+        table.add_row(
+            Text(squeezed(row.name, NAME_WIDTH - (8 if columns else 0))),
+            *(Text(shortened(_said(getattr(row, name)), 8)) for name in columns),
+            _accuracy(row),
+            f"{row.log_loss:.3f}",
+            f"{row.weight:.3f}" if row.weight else "-",
+            _short(row.ms),
+            _short(row.mb),
+        )
+    return table
+
+
+def disagreement_table(board: Leaderboard) -> Table:
+    """Per cent of the validation images that two members call by different classes."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("disagree, per cent", no_wrap=True)
+    for number in range(1, len(board.names) + 1):
+        table.add_column(str(number), justify="right", no_wrap=True)
+    for number, (name, row) in enumerate(zip(board.names, board.disagreement, strict=True)):
+        cells = ["." if place == number else f"{100 * share:.0f}" for place, share in enumerate(row)]
+        table.add_row(Text(f"{number + 1} {squeezed(name, NAME_WIDTH)}"), *cells)
+    return table
+
+
+def verdict_lines(board: Leaderboard) -> list[str]:
+    """Whether it was worth it, in lines of at most 80 columns."""
+    verdict = board.verdict
+    lines = textwrap.wrap(verdict.line, WIDTH, subsequent_indent="  ")
+    lines.append(f"  on {verdict.images:,} {verdict.part} images; best member on validation: {verdict.best}")
+    if verdict.part != "test":
+        lines.append("  these images also chose the weights: the ensemble looks better than it is")
+    if verdict.recommended:
+        high = verdict.difference.interval[1]
+        why = "the ensemble is clearly worse" if high < 0 else "the interval holds zero: the gain may be chance"
+        lines.append(f"  {why}; the single model to take is {verdict.recommended}")
+    for name, words in (("accuracy", "accuracy"), ("log_loss", "log-loss")):
+        if found := board.folds.get(name):
+            lines.append(
+                f"over folds: {words} {found['mean']:.3f} +- {found['deviation']:.3f} "
+                f"(95 % interval {found['interval'][0]:.3f} .. {found['interval'][1]:.3f})"
+            )
+    kept = f", temperature {board.temperature:.2f}" if board.temperature else ""
+    lines.append(f"joined by {board.method}{kept}: {_short(board.ms)} ms an image, {_short(board.mb)} MB")
+    return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]
+
+
+def squeezed(name: str, width: int) -> str:
+    """A name in at most `width` cells, its middle left out: what tells members apart stands at the end."""
+    end = width - 4 - width // 3
+    return name if len(name) <= width else f"{shortened(name, width - end - 2, mark='')}..{name[-end:]}"
+
+
+def _accuracy(row: MemberRow) -> str:
+    low, high = row.accuracy_interval
+    return f"{row.accuracy:.3f} ({low:.3f} .. {high:.3f})"
+
+
+def _said(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

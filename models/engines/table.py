@@ -1,0 +1,142 @@
+"""What can run a frozen base: `ENGINES`, name -> `Engine`. A new one is one entry.
+
+How fast each is: `tests/benchmarks/engines.py`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.engines import gpu
+from models.engines.source import Run, TracedBase
+from models.errors import UserError
+from models.machine import bfloat16_units
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """A way to run a frozen base.
+
+    Attributes:
+        build: (source, precision) -> function from float32 pixels of `source.shape` (GPU: any batch up to the one
+            returned) to float32 features, and the batch it takes.
+        precisions: those it offers on this machine, the one expected fastest first; none where it cannot run.
+        absent: why it cannot run here: a message and a hint, for a UserError.
+        hope: precision -> at most so many times the images/s of `keras`, seen on any network.
+        cost: building it takes about so many times as long as building `keras`.
+        missed: `auto` says so where it cannot run.
+    """
+
+    build: Callable[[TracedBase, str], tuple[Run, int]]
+    precisions: Callable[[], tuple[str, ...]]
+    absent: tuple[str, str]
+    hope: dict[str, float]
+    cost: float
+    missed: bool = False
+
+
+def _build_keras(source: TracedBase, precision: str) -> tuple[Run, int]:
+    import tensorflow as tf
+
+    traced = source.traced
+    return lambda pixels: traced(tf.constant(pixels)).numpy(), source.shape[0]
+
+
+def _build_tensorflow(source: TracedBase, precision: str) -> tuple[Run, int]:
+    from models.engines.graph import function_of, lower
+
+    graph = lower(source.graph) if precision == "bfloat16" else source.graph
+    return function_of(graph), source.shape[0]
+
+
+def _build_openvino(source: TracedBase, precision: str) -> tuple[Run, int]:
+    # Of the folded graph, not through `model.export`: exported, EfficientNetB0 runs at a quarter of the speed, with
+    # transposes and reorders around its convolutions, and building takes three times as long.
+    import openvino
+
+    hints = {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+        "PERFORMANCE_HINT": "LATENCY",  # One batch at a time on all cores.
+        # Where other processes run too, threads bound to their cores wait for them: a third of the speed lost.
+        "ENABLE_CPU_PINNING": False,
+    }
+    with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
+        # From a file: OpenVINO reads it itself, four times as fast as it walks a graph in Python.
+        file = Path(folder) / "base.pb"
+        file.write_bytes(source.graph.graph_def.SerializeToString())
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(file), "CPU", hints)
+
+    def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        features: NDArray[np.float32] = compiled(pixels)[0].copy()  # The next call overwrites it.
+        return features
+
+    return run, source.shape[0]
+
+
+def _cpu_precisions() -> tuple[str, ...]:
+    return ("bfloat16", "float32") if bfloat16_units() else ("float32",)
+
+
+def _openvino_precisions() -> tuple[str, ...]:
+    return _cpu_precisions() if importlib.util.find_spec("openvino") else ()
+
+
+ENGINES: dict[str, Engine] = {
+    "keras": Engine(
+        build=_build_keras,
+        precisions=lambda: ("float32",),
+        absent=("", ""),
+        hope={"float32": 1.0},
+        cost=1.0,
+    ),
+    "tensorflow": Engine(
+        build=_build_tensorflow,
+        precisions=_cpu_precisions,
+        absent=("", ""),
+        hope={"bfloat16": 3.5, "float32": 2.0},
+        cost=2.0,
+    ),
+    "openvino": Engine(
+        build=_build_openvino,
+        precisions=_openvino_precisions,
+        absent=(
+            "the engine `openvino` is not installed",
+            "install it with `pip install 'headstart[openvino]'`, or choose `--engine auto`",
+        ),
+        hope={"bfloat16": 3.5, "float32": 2.0},
+        cost=1.5,
+        missed=True,
+    ),
+    "gpu": Engine(
+        build=gpu.build,
+        precisions=gpu.precisions,
+        absent=(
+            "TensorFlow finds no GPU for the engine `gpu`",
+            "install `headstart[gpu]` and a driver, or choose `--engine auto`",
+        ),
+        hope={"bfloat16": 8.0, "float16": 8.0, "float32": 2.0},
+        cost=4.0,
+    ),
+}
+
+
+def require(name: str, engine: Engine) -> tuple[str, ...]:
+    """The precisions an engine offers here.
+
+    Raises:
+        UserError: it cannot run here.
+    """
+    found = engine.precisions()
+    if not found:
+        raise UserError(*engine.absent)
+    return found

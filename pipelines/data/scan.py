@@ -1,0 +1,72 @@
+"""Find the user's images, their classes and their parts, without opening one: fast, pure, no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+
+from models.errors import UserError
+from pipelines.data.csv_file import read_csv
+from pipelines.data.folders import LAYOUT, read_folder
+from pipelines.data.listing import Listing, visible
+from pipelines.system.progress import Reporter, Silent
+from pipelines.system.text import printable, some
+
+TFDS = "tfds:"
+
+
+def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = None) -> Listing:
+    """List the candidate images of DATA.
+
+    Args:
+        data: a folder with one subfolder a class; a folder with `train/`, `validation/` (or `val/`, `valid/`) and
+            `test/` of such folders; a CSV with `path,label[,split]`; or `tfds:NAME[:VERSION]`, which is written
+            out as files into headstart's cache the first time (only then is TensorFlow imported).
+        for_training: False, for evaluation, lets there be one class, classes without images, and parts whose
+            classes differ.
+        reporter: told about a download.
+
+    Returns:
+        The listing. Every visible file of a class is in it, at any depth, once: the content decides later which
+        are images.
+
+    Raises:
+        UserError: says what DATA lacks and names the file or folder.
+    """
+    if data.startswith(TFDS):
+        from pipelines.data.tfds import read_tfds
+
+        listing = read_tfds(data, reporter or Silent())
+    elif os.path.isdir(data):
+        listing = read_folder(data, for_training=for_training)
+    elif os.path.isfile(data):
+        listing = _read_file(data, for_training=for_training)
+    elif os.path.lexists(data):
+        raise UserError(f"`{printable(data)}` is neither a folder nor a file", LAYOUT)
+    else:
+        raise UserError(f"there is no `{printable(data)}`", f"{LAYOUT}; or `tfds:NAME` for a TensorFlow dataset")
+    if for_training and len(listing.class_names) < 2:
+        raise UserError(
+            f"`{printable(data)}` has one class, {some(listing.class_names)}: there is nothing to tell apart",
+            _nearer_folder(data, listing),
+        )
+    return listing
+
+
+def _read_file(data: str, *, for_training: bool) -> Listing:
+    with open(data, "rb") as file:
+        start = file.read(512)
+    if b"\0" in start:
+        raise UserError(
+            f"`{printable(data)}` is neither a folder nor a CSV",
+            f"{LAYOUT}; unpack an archive, save a CSV as UTF-8",
+        )
+    return read_csv(data, for_training=for_training)
+
+
+def _nearer_folder(data: str, listing: Listing) -> str:
+    """Say in a hint that the class folders are often one level further down."""
+    if listing.origin == "folders":
+        inner = os.path.join(data, listing.class_names[0])
+        if len(visible(inner)[0]) > 1:
+            return f"did you mean `{printable(inner)}`?"
+    return LAYOUT

@@ -1,0 +1,68 @@
+"""`ensemble.png`: the members with their intervals beside the ensemble, and how they disagree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.runs.leaderboard import Leaderboard
+from pipelines.system.files import atomic
+
+PICTURE = "ensemble.png"
+MOST = 40  # members that are drawn; of more, those with the most weight
+INK, TAKEN, LEFT = "#333333", "#1f6fb2", "#b8b8b8"
+
+
+def draw_ensemble(board: Leaderboard, path: Path) -> None:
+    """Draw an ensemble's leaderboard and disagreement.
+
+    Args:
+        board: what is drawn.
+        path: of the PNG file.
+    """
+    from matplotlib.figure import Figure
+
+    rows = sorted(board.members, key=lambda row: -row.weight)[:MOST]
+    rows.sort(key=lambda row: (row.accuracy, -row.log_loss))
+    places = [place for place, name in enumerate(board.names)][:MOST]
+    height = 1.4 + 0.22 * max(len(rows), len(places), 11)
+    figure = Figure(figsize=(14, height), layout="constrained")
+    left, right = figure.subplots(1, 2)
+
+    for place, member in enumerate(rows):
+        colour = TAKEN if member.weight else LEFT
+        left.plot(member.accuracy_interval, (place, place), color=colour, linewidth=2)
+        left.plot([member.accuracy], [place], "o", color=colour, markersize=5)
+        if member.weight:
+            end = (member.accuracy_interval[1], place)
+            weight = f" {member.weight:.2f}" if member.weight >= 0.005 else " <0.01"
+            left.annotate(weight, end, va="center", fontsize=7, color=INK)
+    left.set_yticks(range(len(rows)), [_plain(row.name) for row in rows], fontsize=8)
+    left.set_xlabel("validation accuracy, 95 % interval; number: weight; grey: not taken", fontsize=9)
+    left.set_title(f"members, joined by {board.method}", fontsize=10)
+    left.margins(x=0.1)
+    left.grid(axis="x", color="#e4e4e4")
+    left.set_axisbelow(True)
+
+    matrix = [[100 * board.disagreement[one][other] for other in places] for one in places]
+    shown = right.imshow(matrix, cmap="Blues", vmin=0)
+    numbers = [str(place + 1) for place in places]
+    names = [f"{_plain(board.names[place])}  {place + 1}" for place in places]
+    right.set_yticks(range(len(places)), names, fontsize=8)
+    right.set_xticks(range(len(places)), numbers, fontsize=8 if len(places) <= 16 else 6)
+    right.set_title("validation images called differently, %", fontsize=10)
+    if len(places) <= 16:
+        darkest = max(max(row) for row in matrix)
+        for one, row in enumerate(matrix):
+            for other, share in enumerate(row):
+                if one != other:
+                    ink = "white" if share > 0.6 * darkest else INK
+                    right.text(other, one, f"{share:.0f}", ha="center", va="center", fontsize=8, color=ink)
+    figure.colorbar(shown, ax=right, shrink=0.8)
+    with atomic(path, suffix=".png") as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def _plain(name: str) -> str:
+    """A name that matplotlib does not take for mathematics, of bearable length."""
+    short = name if len(name) <= 32 else f"{name[:15]}..{name[-15:]}"
+    return short.replace("$", r"\$")

@@ -1,0 +1,122 @@
+"""How the members of an ensemble and the ensemble itself stand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.ensembles.costs import megabytes, milliseconds
+from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
+from pipelines.ensembles.methods import EnsembleWeights, disagreement
+from pipelines.ensembles.selection import Cost
+from pipelines.evaluation.intervals import over_folds, paired_bootstrap, wilson
+from pipelines.evaluation.metrics import losses
+from pipelines.runs.leaderboard import EnsembleVerdict, Leaderboard, MemberRow
+from pipelines.runs.manifest import MODEL_FILE
+
+if TYPE_CHECKING:
+    import keras
+
+
+def rank_members(
+    voters: Sequence[MemberPredictions],
+    taken: Sequence[int],
+    joint: EnsembleWeights,
+    labels: NDArray[np.int32],
+    judged: dict[str, tuple[NDArray[np.float32], NDArray[np.int32]]],
+    costs: Sequence[Cost],
+    model: keras.Model,
+    folder: Path,
+) -> Leaderboard:
+    """The leaderboard and the verdict.
+
+    Args:
+        voters: all that could be taken.
+        taken: the places among them of those that the budget allows.
+        joint: how these are joined.
+        labels: (images,) of the images that the weights are fitted on.
+        judged: part -> what the ensemble answers there, and the labels.
+        costs: of each voter.
+        model: the ensemble.
+        folder: of its run.
+    """
+    weights = dict(zip(taken, joint.weights, strict=True))
+    rows = [
+        _row(voter, one, weights.get(place, 0.0) / len(voter.models), labels, costs[place], folder)
+        for place, voter in enumerate(voters)
+        for one in voter.models
+    ]
+    scores = [
+        (float((each.answers.argmax(1) == labels).mean()), -losses(each.answers, labels).mean()) for each in voters
+    ]
+    best = max(range(len(voters)), key=lambda place: scores[place])
+    part = "test" if "test" in judged else "validation"
+    mine, truth = judged[part]
+    other = voters[best].test if part == "test" else voters[best].answers
+    ms = milliseconds(model)
+    verdict = EnsembleVerdict(
+        part=part,
+        images=len(truth),
+        best=voters[best].name,
+        accuracy=(float((mine.argmax(1) == truth).mean()), float((other.argmax(1) == truth).mean())),
+        log_loss=(float(losses(mine, truth).mean()), float(losses(other, truth).mean())),
+        ms=(ms, costs[best].backbone_ms + costs[best].head_ms),
+        difference=paired_bootstrap(mine.argmax(1) == truth, other.argmax(1) == truth),
+    )
+    return Leaderboard(
+        method=joint.method,
+        temperature=joint.temperature,
+        members=tuple(sorted(rows, key=lambda row: (-row.accuracy, row.log_loss))),
+        names=tuple(each.name for each in voters),
+        disagreement=tuple(tuple(row) for row in disagreement([each.answers for each in voters]).tolist()),
+        verdict=verdict,
+        folds=_over_folds(voters[0].folds, judged["validation"][0], labels),
+        ms=ms,
+        mb=(folder / MODEL_FILE).stat().st_size / 1e6,
+    )
+
+
+def _row(
+    voter: MemberPredictions, one: LoadedMember, weight: float, labels: NDArray[np.int32], cost: Cost, folder: Path
+) -> MemberRow:
+    mine = slice(None) if voter.folds is None or one.fold is None else voter.folds == one.fold
+    right = voter.answers[mine].argmax(1) == labels[mine]
+    loss = losses(voter.answers[mine], labels[mine]).mean()
+    return MemberRow(
+        name=one.name,
+        path=_relative(one.folder, folder),
+        backbone=str(one.manifest.backbone["name"]),
+        head=str(one.manifest.head["name"]),
+        seed=one.manifest.spec.get("seed"),
+        fold=one.fold,
+        weight=weight,
+        images=len(right),
+        accuracy=float(right.mean()),
+        accuracy_interval=wilson(int(right.sum()), len(right)),
+        log_loss=float(loss),
+        ms=cost.backbone_ms,
+        mb=megabytes(one),
+    )
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return os.path.relpath(path.absolute(), folder.absolute())
+
+
+def _over_folds(
+    folds: NDArray[np.int64] | None, answers: NDArray[np.float32], labels: NDArray[np.int32]
+) -> dict[str, Any]:
+    if folds is None:
+        return {}
+    parts = [folds == number for number in np.unique(folds)]
+    right, loss = answers.argmax(1) == labels, losses(answers, labels)
+    return {
+        name: asdict(over_folds([float(each[part].mean()) for part in parts]))
+        for name, each in (("accuracy", right), ("log_loss", loss))
+    }

@@ -1,0 +1,156 @@
+"""Activations at the boundary of the trained blocks: what stays frozen below it runs once for each view of each image.
+
+    <cache>/boundaries/<base and boundary>/<kind>/*.shard
+
+They are large (a feature map, not a vector), so there is a budget on disk, kept before anything is computed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from models.errors import UserError
+from pipelines.features.cached import Base, Features, digest
+from pipelines.images.batches import ahead
+from pipelines.system.cache import cache_folder
+
+if TYPE_CHECKING:
+    import keras
+
+Floats = NDArray[np.float32]
+DEFAULT_LIMIT = 10e9  # bytes, where the disk has room
+FREE_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boundary(Base):
+    """A base that is cut below its top blocks; `pooling` does not matter to it.
+
+    Attributes:
+        layer: whose output crosses the boundary.
+        shape: of one image's activations.
+    """
+
+    layer: str
+    shape: tuple[int, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where its activations lie."""
+        identity = {name: value for name, value in asdict(self).items() if name not in ("backbone", "pooling")}
+        return cache_folder() / "boundaries" / digest(identity)
+
+    @property
+    def row_bytes(self) -> int:
+        """Of one view of one image, in float16."""
+        return int(np.prod(self.shape)) * 2
+
+
+def limit() -> int:
+    """How many bytes of activations are kept.
+
+    `$HEADSTART_BOUNDARY_LIMIT` in GB says so; else 10 GB, but no more than a fifth of what is free.
+
+    Raises:
+        UserError: the variable is no number of zero or more.
+    """
+    text = os.environ.get("HEADSTART_BOUNDARY_LIMIT")
+    if not text:
+        return int(min(DEFAULT_LIMIT, FREE_SHARE * (_free() + _held())))
+    try:
+        size = float(text)
+    except ValueError:
+        size = -1.0
+    if not size >= 0:
+        raise UserError(f"HEADSTART_BOUNDARY_LIMIT is no size in GB: `{text}`", "set it to a number such as 10")
+    return int(size * 1e9)
+
+
+def make_room(boundary: Boundary, needed: int, budget: int) -> None:
+    """Delete activations of other boundaries, the least recently used first, until `needed` bytes fit the budget."""
+    shards = []
+    for path in (cache_folder() / "boundaries").rglob("*.shard"):
+        if boundary.folder not in path.parents:
+            found = path.stat()
+            shards.append((found.st_mtime, found.st_size, path))
+    excess = sum(size for _, size, _ in shards) + needed - budget
+    for _, size, path in sorted(shards):
+        if excess <= 0:
+            break
+        path.unlink(missing_ok=True)
+        excess -= size
+
+
+def flattened(lower: keras.Model) -> keras.Model:
+    """The part below the boundary with its activations in one row: pixels -> (batch, values)."""
+    import keras
+
+    pixels = keras.Input(lower.input_shape[1:], name="pixels")
+    return keras.Model(pixels, keras.layers.Flatten(name="row")(lower(pixels)), name="boundary")
+
+
+def boundary_batches(
+    part: Features,
+    shape: Sequence[int],
+    *,
+    batch: int,
+    order: NDArray[np.int64] | None = None,
+    views: NDArray[np.int64] | None = None,
+    class_weights: Floats | None = None,
+) -> Any:
+    """Batches of activations and labels from the cache.
+
+    Args:
+        part: the activations as rows.
+        shape: of one image's.
+        batch: images a batch; the last may hold fewer.
+        order: of the examples; None for as they come.
+        views: (examples,) which view of each, in that order; None for the clean one.
+        class_weights: (classes,) weight of each class in the loss; None for 1.
+
+    Returns:
+        A tf.data dataset of activations float16 (batch, *shape), labels int32 (batch,), weights float32 (batch,).
+    """
+    numbers = np.arange(len(part)) if order is None else order
+
+    def generate() -> Iterator[tuple[Any, ...]]:
+        for at in range(0, len(numbers), batch):
+            chosen = numbers[at : at + batch]
+            rows = part.halves(chosen, None if views is None else views[at : at + batch])
+            labels = part.labels[chosen]
+            weights = np.ones(len(chosen), np.float32) if class_weights is None else class_weights[labels]
+            yield rows.reshape(-1, *shape), labels, weights
+            part.release()
+
+    signature = (
+        tf.TensorSpec((None, *shape), tf.float16),
+        tf.TensorSpec((None,), tf.int32),
+        tf.TensorSpec((None,), tf.float32),
+    )
+    return ahead(tf.data.Dataset.from_generator(generate, output_signature=signature))
+
+
+def epoch_of(part: Features, seed: int, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The order of the examples in an epoch, and the view of each: the same for the same seed and epoch."""
+    random = np.random.default_rng([seed, epoch])
+    return random.permutation(len(part)), random.integers(part.num_views, size=len(part))
+
+
+def _free() -> int:
+    folder = cache_folder()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _held() -> int:
+    return sum(path.stat().st_size for path in (cache_folder() / "boundaries").rglob("*.shard"))

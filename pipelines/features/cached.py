@@ -1,0 +1,128 @@
+"""The feature cache: what a frozen base says of each view of each image is computed once.
+
+    <cache>/features/<base>/base.json              what the base is: backbone, hash of its weights, size, pooling
+    <cache>/features/<base>/engine-<asked>.json    which engine was chosen for it on this machine
+    <cache>/features/<base>/<kind>/*.shard         features of one kind: clean or augmented, and the precision
+
+An image is known by the hash of its content, so renaming, moving and adding files computes nothing twice, and every
+training, ensemble, fold and evaluation shares what is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.features.shards import ShardStore, key
+from pipelines.runs.examples import Example
+from pipelines.system.cache import cache_folder
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What makes the features of a frozen base what they are.
+
+    Attributes:
+        backbone: its name, or the run or file it comes from.
+        weights_sha256: hash of the weights.
+        image_size: side of the square input, pixels.
+        pooling: how the feature map becomes a vector.
+        decode_version: of the way from a file to pixels.
+    """
+
+    backbone: str
+    weights_sha256: str
+    image_size: int
+    pooling: str
+    decode_version: int
+
+    @property
+    def folder(self) -> Path:
+        """Where its features lie."""
+        # The name is for people; two files with the same weights give the same features.
+        identity = {name: value for name, value in asdict(self).items() if name != "backbone"}
+        return cache_folder() / "features" / digest(identity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """Which views of each image are wanted.
+
+    Attributes:
+        count: views an image; view 0 is the clean image.
+        policy: name of the augmentation policy of the others.
+        policy_digest: hash of what the policy does.
+        seed: of the augmented views.
+    """
+
+    count: int = 1
+    policy: str = "none"
+    policy_digest: str = ""
+    seed: int = 0
+
+
+CLEAN = Views()
+
+
+class Features:
+    """Features of examples, read from the cache when asked for.
+
+    Attributes:
+        num_features: length of a feature vector.
+        num_views: views of each example.
+        labels: (examples,) class indices.
+    """
+
+    def __init__(self, stores: tuple[ShardStore, ShardStore], examples: Sequence[Example], num_views: int) -> None:
+        self._stores = stores
+        self._hashes = [example.sha256 for example in examples]
+        self.labels = np.asarray([example.label for example in examples], np.int32)
+        self.num_views = num_views
+        self.num_features = len(self._stores[0].row(key(self._hashes[0], 0))) if examples else 0
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def rows(self, numbers: NDArray[np.int64], views: NDArray[np.int64] | None = None) -> Floats:
+        """Features (len(numbers), num_features) float32 of the examples `numbers`, each in its view (0: clean)."""
+        return self.halves(numbers, views).astype(np.float32)
+
+    def halves(self, numbers: NDArray[np.int64], views: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
+        """The same as they are kept, in float16."""
+        found = np.empty((len(numbers), self.num_features), np.float16)
+        for place, number in enumerate(numbers):
+            view = 0 if views is None else int(views[place])
+            found[place] = self._stores[view > 0].row(key(self._hashes[number], view))
+        return found
+
+    def pieces(self, size: int = 4096) -> Iterator[tuple[NDArray[np.int64], Floats]]:
+        """The clean views in order, in pieces: (numbers, features)."""
+        for at in range(0, len(self), size):
+            numbers = np.arange(at, min(at + size, len(self)))
+            yield numbers, self.rows(numbers)
+            self.release()
+
+    def release(self) -> None:
+        """Let pages that were read leave this process's memory."""
+        for store in self._stores:
+            store.release()
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a weights file, hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest(identity: dict[str, Any]) -> str:
+    """A short name for what makes something what it is."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

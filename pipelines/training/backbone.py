@@ -1,0 +1,155 @@
+"""Where a training's backbone comes from: the table, one's own run, or a file. Light until it is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import UserError
+from models.zoo import BACKBONES, Backbone
+from pipelines.runs.manifest import backbone_file, read_manifest
+
+if TYPE_CHECKING:
+    import keras
+    from keras import Model
+
+    from pipelines.features.cached import Base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneSource:
+    """A backbone before it is built.
+
+    Attributes:
+        name: what the user typed.
+        backbone: its record, or None for one's own.
+        weights: `imagenet`, `none`, or the path of a weights file; for one's own backbone the file it is in.
+    """
+
+    name: str
+    backbone: Backbone | None
+    weights: str
+
+    @property
+    def untrained(self) -> bool:
+        """Whether it starts from random weights, so that every layer is to be trained."""
+        return self.weights == "none"
+
+    def build(self, image_size: int | None) -> keras.Model:
+        """Build it: pixels (batch, size, size, 3) in [0, 255] -> features.
+
+        Raises:
+            UserError: the weights cannot be had or do not fit.
+        """
+        from models.backbones import build_backbone, load_backbone
+
+        if self.backbone is None:
+            return load_backbone(Path(self.weights))
+        weights = self.weights if self.weights in ("imagenet", "none") else Path(self.weights)
+        return build_backbone(self.backbone, weights=weights, image_size=image_size)
+
+    def weights_path(self) -> Path:
+        """The file that the weights are in, once they are there."""
+        if self.backbone is not None and self.weights == "imagenet":
+            from models.weights import weights_file
+
+            return weights_file(self.backbone)
+        return Path(self.weights)
+
+    def record(self, model: keras.Model) -> dict[str, Any]:
+        """What run.json says of it."""
+        return {"name": self.name, "weights": self.weights, "parameters": int(model.count_params())}
+
+
+def find_backbone(name: str, weights: str) -> BackboneSource:
+    """Find the backbone that the user means; fast, nothing heavy is imported.
+
+    Args:
+        name: a name of the table, a run's folder or a `.keras` file.
+        weights: `imagenet`, `none` or a weights file.
+
+    Raises:
+        UserError: there is no such backbone, or its weights are known not to be there.
+    """
+    path = Path(name)
+    if name not in BACKBONES and (path.exists() or path.suffix == ".keras" or len(path.parts) > 1):
+        return _own(name, path, weights)
+    if name not in BACKBONES:
+        from models.errors import lookup
+
+        lookup(BACKBONES, name, "backbone")
+    backbone = BACKBONES[name]
+    if weights == "none":
+        return BackboneSource(name=name, backbone=backbone, weights="none")
+    if weights == "imagenet":
+        if not backbone.pretrained:
+            return BackboneSource(name=name, backbone=backbone, weights="none")
+        from models.weights import require_weights
+
+        require_weights(backbone)
+        return BackboneSource(name=name, backbone=backbone, weights="imagenet")
+    if not Path(weights).is_file():
+        raise UserError(f"no weights file `{weights}`", "give a file, `imagenet` or `none` to --weights")
+    return BackboneSource(name=name, backbone=backbone, weights=weights)
+
+
+def _own(name: str, path: Path, weights: str) -> BackboneSource:
+    if weights != "imagenet":
+        raise UserError(
+            f"--weights `{weights}` does not go with a backbone of one's own",
+            "its weights are in the file: leave --weights away",
+        )
+    if path.is_dir():
+        found = backbone_file(path, read_manifest(path))
+        return BackboneSource(name=name, backbone=None, weights=str(found))
+    if not path.is_file():
+        raise UserError(
+            f"no backbone at `{name}`: there is no such run or file", "`headstart backbones` lists the names"
+        )
+    if path.suffix != ".keras":
+        raise UserError(f"`{name}` is no `.keras` file", "save the model with `model.save('name.keras')`")
+    return BackboneSource(name=name, backbone=None, weights=name)
+
+
+class LazyBackbone:
+    """The backbone, built when it is first needed: on a warm cache that is after the heads are fitted."""
+
+    def __init__(self, source: BackboneSource, *, image_size: int | None, pooling: str) -> None:
+        self.source, self.pooling = source, pooling
+        self._wanted_size = image_size
+        self._model: Model | None = None
+        record = source.backbone
+        if record is None or source.weights not in ("imagenet", str(source.weights_path())):
+            self.model  # noqa: B018
+        elif source.weights == "imagenet" and not source.weights_path().is_file():
+            self.model  # noqa: B018  the download comes first: the key needs the weights
+        self.image_size = self._model.input_shape[1] if self._model else image_size or record.image_size  # type: ignore[union-attr]
+
+    @property
+    def model(self) -> Model:
+        """The backbone, frozen."""
+        if self._model is None:
+            from models.freezing import freeze
+
+            self._model = self.source.build(self._wanted_size)
+            freeze(self._model)
+        return self._model
+
+    def base(self) -> Base:
+        """What its features are cached under."""
+        from pipelines.features.cached import Base, weights_digest
+        from pipelines.images.readable import DECODE_VERSION
+
+        return Base(
+            backbone=self.source.name,
+            weights_sha256=weights_digest(self.source.weights_path()),
+            image_size=self.image_size,
+            pooling=self.pooling,
+            decode_version=DECODE_VERSION,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What run.json says of it."""
+        base = self.base()
+        return {**self.source.record(self.model), "weights_sha256": base.weights_sha256}

@@ -1,0 +1,123 @@
+"""Learning curves: a picture of losses and accuracies with the stages marked, and events for TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.system.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PICTURE, EVENTS = "curves.png", "tensorboard"
+Record = dict[str, Any]
+# Colours that differ for colour-blind eyes too.
+TRAINING, VALIDATION, MARK = "#d55e00", "#0072b2", "#888888"
+
+
+def draw_curves(history: Sequence[Record], stages: Sequence[Record], path: Path) -> None:
+    """Draw loss and accuracy over all epochs of a training into a PNG file.
+
+    Args:
+        history: one record an epoch: `stage`, `loss`, `validation_loss`, `validation_accuracy`, and `accuracy` where
+            it is known.
+        stages: what run.json says of each stage, in order: `name`, `epochs`, `best_epoch`, and `kept` where there was
+            a choice.
+        path: of the picture; written atomically.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    # A Figure of one's own, not pyplot: no window, no state shared with the caller.
+    figure = Figure(figsize=(10, 4), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.94)))
+    left, right = figure.subplots(1, 2)
+    _lines(left, history, "loss", "validation_loss")
+    _lines(right, history, "accuracy", "validation_accuracy")
+    left.set_ylabel("log-loss, nats")
+    right.set_ylabel("share of images that are right")
+    for axes in (left, right):
+        _marks(axes, stages)
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    with atomic(path, suffix=".png") as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+@contextmanager
+def watcher(folder: Path, *, tensorboard: bool) -> Iterator[Callable[[Record], None] | None]:
+    """What is given each epoch's record while a stage runs: a writer of TensorBoard events, or None.
+
+    Args:
+        folder: of the run; events go into `tensorboard/training` and `tensorboard/validation` there, so that
+            TensorBoard draws both in one diagram, each stage under its own name.
+        tensorboard: whether they are wanted.
+    """
+    if not tensorboard:
+        yield None
+        return
+    import tensorflow as tf
+
+    # What `tf.summary.scalar` writes; that function wants TensorBoard to be installed, which only reading needs.
+    plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+    metadata = tf.compat.v1.SummaryMetadata(plugin_data=plugin, data_class=1)
+
+    def scalar(name: str, value: float) -> None:
+        tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
+
+    writers = {part: tf.summary.create_file_writer(str(folder / EVENTS / part)) for part in ("training", "validation")}
+
+    def write(record: Record) -> None:
+        for part, prefix in (("training", ""), ("validation", "validation_")):
+            with writers[part].as_default(step=record["epoch"]):
+                for name in ("loss", "accuracy"):
+                    if prefix + name in record:
+                        scalar(f"{record['stage']}/{name}", record[prefix + name])
+                if part == "training" and "learning_rate" in record:
+                    scalar(f"{record['stage']}/learning rate", record["learning_rate"])
+            writers[part].flush()
+
+    try:
+        yield write
+    finally:
+        for writer in writers.values():
+            writer.close()
+
+
+def _lines(axes: Axes, history: Sequence[Record], training: str, validation: str) -> None:
+    epochs = range(1, len(history) + 1)
+    for name, label, colour in ((training, "training", TRAINING), (validation, "validation", VALIDATION)):
+        # Not every stage knows every number: a gap stands where there is none.
+        values = [float(record.get(name, "nan")) for record in history]
+        if any(value == value for value in values):
+            axes.plot(epochs, values, color=colour, label=label, marker="." if len(values) < 40 else "")
+
+
+def _marks(axes: Axes, stages: Sequence[Record]) -> None:
+    """A dashed line where a stage begins, its name beside it, and a dot on the epoch that was kept."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    begin = 0
+    for number, stage in enumerate(stages):
+        length = int(stage["epochs"])
+        if number:
+            axes.axvline(begin + 0.5, color=MARK, linestyle="--", linewidth=1)
+        words = stage["name"] + ("" if stage.get("kept", True) else " (not kept)")
+        name = axes.annotate(
+            words,
+            (begin + 0.5, 1.0),
+            (4, 4),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            color=MARK,
+        )
+        name.set_in_layout(False)  # It hangs on a place in the data; the room above is kept for it.
+        if stage.get("best_epoch"):
+            label = "best epoch" if not number else None
+            axes.axvline(begin + stage["best_epoch"], color=VALIDATION, alpha=0.35, linewidth=1, label=label)
+        begin += length

@@ -1,0 +1,51 @@
+"""Classes are matched by name, never by place."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from models.errors import UserError
+from pipelines.data.class_names import align
+
+
+def test_another_order_is_put_right() -> None:
+    assert align(["dog", "cat"], ["cat", "dog"]).labels == (1, 0)
+    assert align(["cat", "dog"], ["cat", "dog"]).remarks == ()
+
+
+def test_some_of_the_classes_are_fine_and_said_so() -> None:
+    found = align(["dog", "ant"], ["ant", "bee", "cat", "dog"])
+    assert found.labels == (3, 0)
+    assert found.remarks == (
+        "the data has 2 of the run's 4 classes, without `bee`, `cat`: means over classes go over those it has",
+    )
+
+
+def test_an_unknown_class_shows_both_lists_and_the_difference() -> None:
+    with pytest.raises(UserError) as raised:
+        align(["cat", "wolf"], ["cat", "dog"])
+    assert raised.value.message == "the data has a class that the run does not know: +`wolf`; and not -`dog`"
+    assert raised.value.hint == "the run has `cat`, `dog`; the data has `cat`, `wolf`"
+
+
+def test_a_name_spelt_otherwise_is_an_error_that_says_what_to_rename() -> None:
+    with pytest.raises(UserError) as raised:
+        align(["T-Shirt", "hat"], ["hat", "t_shirt"])
+    assert raised.value.hint.endswith("rename `T-Shirt` to `t_shirt`")
+
+
+def test_two_spellings_of_one_unicode_text_are_one_name() -> None:
+    composed = "caf\u00e9"
+    decomposed = unicodedata.normalize("NFD", composed)
+    assert decomposed != composed
+    assert align([decomposed, "bar"], ["bar", composed]).labels == (1, 0)
+    assert align([composed, "bar"], ["bar", decomposed]).labels == (1, 0)
+
+
+def test_long_lists_are_cut_and_stay_on_one_line() -> None:
+    with pytest.raises(UserError) as raised:
+        align([f"x{number}\n" for number in range(300)], [f"y{number}" for number in range(300)])
+    assert "and 280 more" in raised.value.message
+    assert "\n" not in raised.value.message + raised.value.hint

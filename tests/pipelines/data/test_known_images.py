@@ -1,0 +1,121 @@
+"""The ledger of decoded contents: shared by processes, rebuilt when damaged."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from models.errors import UserError
+from pipelines.data.known_images import DecodeResult, KnownImages, open_known_images
+from pipelines.system.cache import write_whole
+
+
+def verdict(number: int, reason: str | None = None) -> DecodeResult:
+    return DecodeResult(sha256=f"{number:064x}", reason=reason, transcoded=number % 2 == 1)
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "ledger.sqlite"
+
+
+def test_verdicts_are_kept_for_their_judge_alone(path: Path) -> None:
+    with open_known_images("one") as ledger:
+        ledger.record([verdict(1), verdict(2, "damaged")])
+        ledger.record([])
+    with open_known_images("one") as ledger:
+        assert ledger.known(verdict(1).sha256) == verdict(1)
+        assert ledger.known(verdict(2).sha256) == verdict(2, "damaged")
+        assert ledger.known(verdict(3).sha256) is None
+    with open_known_images("two") as ledger:
+        assert ledger.known(verdict(1).sha256) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 5000, b"x"],
+    ids=["text", "pages", "short"],
+)
+def test_a_damaged_file_is_rebuilt(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with open_known_images("one") as ledger:
+        assert ledger.known(verdict(1).sha256) is None
+        ledger.record([verdict(1)])
+        assert ledger.known(verdict(1).sha256) == verdict(1)
+
+
+def test_a_table_of_another_kind_is_rebuilt(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE verdicts (something TEXT)")
+    database.commit()
+    database.close()
+    with open_known_images("one") as ledger:
+        ledger.record([verdict(1)])
+        assert ledger.known(verdict(1).sha256) == verdict(1)
+
+
+def test_damage_in_the_middle_of_the_work_is_rebuilt(path: Path) -> None:
+    with open_known_images("one") as ledger:
+        ledger.record(verdict(number) for number in range(5000))
+    size = path.stat().st_size
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    with open_known_images("one") as ledger:
+        assert ledger.known(verdict(4999).sha256) is None
+        ledger.record([verdict(7)])
+        assert ledger.known(verdict(7).sha256) == verdict(7)
+
+
+def _fill(path: Path, first: int) -> None:
+    ledger = KnownImages(path, "one")
+    for start in range(first, first + 200, 20):
+        ledger.record(verdict(number) for number in range(start, start + 20))
+    ledger.close()
+
+
+def test_two_processes_write_at_once(path: Path) -> None:
+    # Spawned, not forked: threads of other tests' TensorFlow may hold locks.
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_fill, args=(path, first)) for first in (0, 100, 1000)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+        assert writer.exitcode == 0
+    with open_known_images("one") as ledger:
+        assert all(ledger.known(verdict(number).sha256) for number in [*range(300), *range(1000, 1200)])
+
+
+def test_a_full_disk_keeps_what_was_there(path: Path) -> None:
+    with open_known_images("one") as ledger:
+        ledger.record([verdict(1)])
+        ledger._database.execute("PRAGMA max_page_count = 3")  # what a full disk looks like to SQLite
+        with pytest.raises(UserError, match="cannot be written: database or disk is full") as caught:
+            ledger.record(verdict(number) for number in range(10_000))
+        assert "HEADSTART_CACHE" in caught.value.hint
+        assert ledger.known(verdict(1).sha256) == verdict(1)
+        assert ledger.known(verdict(2).sha256) is None
+
+
+def test_a_file_is_whole_or_not_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = path.parent / "deep" / "file"
+    write_whole(target, b"first")
+    real = Path.write_bytes
+
+    def full(half: Path, content: bytes) -> int:
+        real(half, content[:2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        write_whole(target, b"second")
+    assert [each.name for each in target.parent.iterdir()] == ["file"]
+    assert target.read_bytes() == b"first"

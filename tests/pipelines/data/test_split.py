@@ -1,0 +1,146 @@
+"""The division by content: stable, stratified, copies together, small classes put right with the fewest moves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import pytest
+
+from models.errors import UserError
+from pipelines.data.listing import ListedFile
+from pipelines.data.split import divide, position
+from pipelines.runs.examples import Split
+
+
+def image(label: int, number: int, split: Split | None = None) -> tuple[ListedFile, str]:
+    sha256 = hashlib.sha256(f"{label} {number}".encode()).hexdigest()
+    return ListedFile(path=f"/{label}/{number}.jpg", label=label, split=split), sha256
+
+
+def at(label: int, u: float, name: str = "", split: Split | None = None) -> tuple[ListedFile, str]:
+    """An image whose hash falls on `u`."""
+    sha256 = f"{int(u * 2**64):016x}" + "0" * 48
+    return ListedFile(path=f"/{label}/{name or u}.jpg", label=label, split=split), sha256
+
+
+def test_position_is_the_start_of_the_hash_and_below_one() -> None:
+    assert position("8" + "0" * 63) == 0.5
+    assert position("f" * 64) < 1.0
+
+
+def test_parts_are_80_10_10_in_each_class() -> None:
+    images = [image(label, number) for label in range(3) for number in range(2000)]
+    parts, remarks = divide(images, ["a", "b", "c"])
+    counts = Counter((entry.label, part) for (entry, _), part in zip(images, parts, strict=True))
+    for label in range(3):
+        # Four standard deviations of a binomial with n = 2000.
+        assert abs(counts[label, "train"] - 1600) < 72
+        assert abs(counts[label, "validation"] - 200) < 54
+        assert abs(counts[label, "test"] - 200) < 54
+    assert remarks == []
+
+
+def test_adding_and_renaming_images_moves_none_and_order_does_not_matter() -> None:
+    few = [image(label, number) for label in range(2) for number in range(100)]
+    more = [image(label, number) for label in range(3) for number in range(300)]
+    before = dict(zip((sha for _, sha in few), divide(few, ["a", "b"])[0], strict=True))
+    after = dict(zip((sha for _, sha in reversed(more)), divide(more[::-1], ["a", "b", "c"])[0], strict=True))
+    assert all(after[sha256] == part for sha256, part in before.items())
+
+
+def test_borders_belong_to_the_part_above() -> None:
+    images = [at(0, u) for u in (0.0, 0.75, 0.8125, 0.875, 0.90625, 0.99)]
+    parts, _ = divide(images, ["a"])
+    assert parts == ["train", "train", "validation", "validation", "test", "test"]
+
+
+def test_a_small_class_moves_the_nearest_image_and_says_so() -> None:
+    images = [at(0, 0.1), at(0, 0.5), at(0, 0.78), at(0, 0.79), *(image(1, number) for number in range(100))]
+    parts, remarks = divide(images, ["small", "large"])
+    # First validation takes 0.79, then test the nearest of what is left.
+    assert parts[:4] == ["train", "train", "test", "validation"]
+    alone = [(ListedFile(path=entry.path, label=0, split=None), sha256) for entry, sha256 in images[4:]]
+    assert parts[4:] == divide(alone, ["large"])[0]
+    assert remarks == ["2 images of small classes were moved so that each part has every class: `small`"]
+
+
+def test_a_class_far_from_train_gets_an_image_there() -> None:
+    parts, _ = divide([at(0, 0.85), at(0, 0.95), at(0, 0.96)], ["a"])
+    assert sorted(parts) == ["test", "train", "validation"]
+    parts, _ = divide([at(0, 0.95), at(0, 0.96), at(0, 0.97)], ["a"])
+    assert sorted(parts) == ["test", "train", "validation"]
+
+
+def test_copies_stay_together_also_when_moved_and_across_classes() -> None:
+    images = [at(0, 0.1), at(0, 0.2), at(0, 0.79), at(0, 0.79, "copy"), at(1, 0.79, "other")]
+    images += [at(1, u) for u in (0.3, 0.4, 0.85, 0.95)]
+    parts, remarks = divide(images, ["a", "b"])
+    assert len(set(parts[2:5])) == 1
+    for label in range(2):
+        held = {part for (entry, _), part in zip(images, parts, strict=True) if entry.label == label}
+        assert held == {"train", "validation", "test"}
+    assert any("1 images stand in two classes" in line and "/0/0.79.jpg" in line for line in remarks)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_distinct_images_name_the_class(count: int) -> None:
+    images = [*(image(0, number) for number in range(20)), *(at(1, 0.1 * number) for number in range(count))]
+    images.append(at(1, 0.0, "copy"))
+    with pytest.raises(UserError, match=f"class `b` has {count} distinct image") as caught:
+        divide(images, ["a", "b"])
+    assert caught.value.hint
+
+
+def test_classes_with_the_same_images_get_them_in_the_same_parts() -> None:
+    images = [at(label, u) for label in range(2) for u in (0.1, 0.2, 0.3)]
+    parts, _ = divide(images, ["a", "b"])
+    assert parts[:3] == parts[3:]
+    assert len(set(parts[:3])) == 3
+
+
+def test_classes_too_entangled_to_divide_are_refused() -> None:
+    # Four contents in four classes of three: any two contents share a class, so that no part can hold two.
+    images = [at(label, u) for label in range(4) for number, u in enumerate((0.1, 0.2, 0.3, 0.4)) if number != label]
+    with pytest.raises(UserError, match="stand in other classes as well"):
+        divide(images, ["a", "b", "c", "d"])
+
+
+def test_given_parts_are_kept_and_no_test_part_is_made() -> None:
+    images = [at(0, 0.95, "1", "train"), at(0, 0.1, "2", "validation")]
+    assert divide(images, ["a"]) == (["train", "validation"], [])
+
+
+def test_a_missing_validation_part_is_carved_out_of_train() -> None:
+    images = [image(0, number, "train") for number in range(1000)] + [
+        image(0, number, "test") for number in range(1000, 1200)
+    ]
+    parts, remarks = divide(images, ["a"])
+    assert set(parts[1000:]) == {"test"}
+    assert 60 < parts[:1000].count("validation") < 140
+    assert parts[:1000].count("train") == 1000 - parts[:1000].count("validation")
+    assert "no validation part is given" in remarks[0]
+    # The same images are the validation part when nothing is given.
+    undivided, _ = divide([image(0, number) for number in range(1000)], ["a"])
+    assert all((one == "validation") == (other == "validation") for one, other in zip(parts, undivided, strict=False))
+
+
+def test_an_image_in_two_given_parts_is_told() -> None:
+    images = [at(0, 0.1, "1", "train"), at(0, 0.1, "2", "test"), at(0, 0.2, "3", "validation")]
+    _, remarks = divide(images, ["a"])
+    assert remarks == [
+        "1 images stand in two parts with identical content, such as `/0/1.jpg` (train) and `/0/2.jpg` (test)"
+    ]
+
+
+def test_a_given_part_without_a_readable_image_of_a_class_is_named() -> None:
+    images = [at(0, 0.1, "1", "train"), at(1, 0.2, "2", "train"), at(0, 0.3, "3", "validation")]
+    with pytest.raises(UserError, match="class `b` has no readable image in the part `validation`"):
+        divide(images, ["a", "b"])
+
+
+def test_ten_thousand_small_classes_take_a_moment() -> None:
+    images = [image(label, number) for label in range(10_000) for number in range(3)]
+    parts, _ = divide(images, [str(label) for label in range(10_000)])
+    held = {(entry.label, part) for (entry, _), part in zip(images, parts, strict=True)}
+    assert len(held) == 30_000

@@ -1,0 +1,155 @@
+"""Shards are whole or not there, damaged ones are computed again, and what was used last stays."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from pipelines.features.shards import ShardStore, key, write_shard
+from pipelines.system import cache
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _keys(*names: str, view: int = 0) -> list[bytes]:
+    return [key(hashlib.sha256(name.encode()).hexdigest(), view) for name in names]
+
+
+def _rows(count: int, length: int = 5, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, length)).astype(np.float16)
+
+
+def test_rows_come_back_bit_for_bit_and_views_are_apart(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path / "kind")
+    keys, rows = _keys("a", "b") + _keys("a", view=1), _rows(3)
+    store.add(keys, rows)
+    again = ShardStore(tmp_path / "kind")
+    for each, row in zip(keys, rows, strict=True):
+        np.testing.assert_array_equal(again.row(each), row)
+    assert _keys("b", view=1)[0] not in again
+
+
+@pytest.mark.parametrize("at", [3, 9, 70, 64 + 128 + 3, -1], ids=["magic", "count", "keys", "rows", "last byte"])
+def test_a_flipped_bit_anywhere_is_noticed_and_the_rest_stays(tmp_path: Path, at: int) -> None:
+    path = write_shard(tmp_path, _keys("a", "b"), _rows(2))
+    write_shard(tmp_path, _keys("c"), _rows(1))
+    content = bytearray(path.read_bytes())
+    content[at] ^= 4
+    path.write_bytes(content)
+    store = ShardStore(tmp_path)
+    assert (store.damaged, path.exists()) == (1, False)
+    assert _keys("a")[0] not in store
+    assert _keys("c")[0] in store
+
+
+@pytest.mark.parametrize("size", [0, 10, 64, 200])
+def test_a_shard_cut_short_is_noticed(tmp_path: Path, size: int) -> None:
+    path = write_shard(tmp_path, _keys("a", "b"), _rows(2, length=50))
+    os.truncate(path, size)
+    assert ShardStore(tmp_path).damaged == 1
+
+
+def test_rows_stay_readable_after_release_and_after_the_file_is_gone(tmp_path: Path) -> None:
+    store, rows = ShardStore(tmp_path), _rows(2)
+    store.add(_keys("a", "b"), rows)
+    store.release()
+    for path in tmp_path.glob("*.shard"):
+        path.unlink()
+    np.testing.assert_array_equal(store.row(_keys("b")[0]), rows[1])
+
+
+def test_a_writer_killed_at_work_leaves_whole_shards_only(tmp_path: Path) -> None:
+    script = f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+import hashlib, numpy as np
+from pathlib import Path
+from pipelines.features.shards import key, write_shard
+print("ready", flush=True)
+for number in range(10**6):
+    names = [f"{{number}}-{{each}}" for each in range(50)]
+    keys = [key(hashlib.sha256(name.encode()).hexdigest(), 0) for name in names]
+    write_shard(Path({str(tmp_path)!r}), keys, np.full((50, 4000), number % 1000, np.float16))
+"""
+    writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    while not list(tmp_path.glob("*.shard")) and writer.poll() is None:
+        time.sleep(0.01)
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    writer.stdout.close()
+    store = ShardStore(tmp_path)
+    assert store.damaged == 0
+    assert (store.row(key(hashlib.sha256(b"0-7").hexdigest(), 0)) == 0).all()
+
+
+def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    script = """
+import sys; sys.path.insert(0, sys.argv[1])
+import hashlib, numpy as np
+from pathlib import Path
+from pipelines.features.shards import ShardStore, key
+store = ShardStore(Path(sys.argv[2]))
+for number in range(30):
+    name = f"{sys.argv[3]}-{number}".encode()
+    store.add([key(hashlib.sha256(name).hexdigest(), 0)], np.full((1, 8), number, np.float16))
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", script, str(ROOT), str(tmp_path), who]) for who in "ab"]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    store = ShardStore(tmp_path)
+    for who in "ab":
+        for number in range(30):
+            wanted = key(hashlib.sha256(f"{who}-{number}".encode()).hexdigest(), 0)
+            assert (store.row(wanted) == number).all()
+
+
+def test_what_killed_writers_left_is_swept_when_it_is_old(tmp_path: Path) -> None:
+    old, young = tmp_path / ".writing-old", tmp_path / ".writing-young"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    ShardStore(tmp_path)
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_the_least_recently_used_shards_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
+    folder = tmp_path / "features" / "base" / "clean-float32"
+    paths = [write_shard(folder, _keys(name), _rows(1, length=1000)) for name in "abc"]
+    for age, path in enumerate(paths):
+        os.utime(path, (1000 + age, 1000 + age))
+    store = ShardStore(folder)
+    store.touch(_keys("a"))  # the oldest is used now
+    size = paths[0].stat().st_size
+    monkeypatch.setenv("HEADSTART_CACHE_LIMIT", str(2 * size / 1e9))
+    assert cache.evict() == size
+    assert [path.exists() for path in paths] == [True, False, True]
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "lots", "nan"])
+def test_a_limit_that_is_no_size_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE_LIMIT", text)
+    if not text:
+        assert cache.limit() == 20e9
+        return
+    with pytest.raises(UserError, match="HEADSTART_CACHE_LIMIT"):
+        cache.limit()
+
+
+def test_clearing_removes_what_was_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
+    path = write_shard(tmp_path / "features" / "base" / "clean-float32", _keys("a"), _rows(1))
+    size = path.stat().st_size
+    held = cache.contents()
+    assert [(each.name, each.files, each.size) for each in held] == [("features base: clean-float32", 1, size)]
+    assert cache.clear() == size
+    assert cache.contents() == []

@@ -1,0 +1,150 @@
+"""Every kind of file a folder may hold: read as Pillow reads it, or refused with a reason."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.images.decode import decode
+from pipelines.images.readable import UnreadableImage, readable_bytes
+from tests.pipelines.pictures import drawn, exif, pillow_pixels, saved
+
+PASSED = {
+    "jpeg": saved(drawn(), "JPEG"),
+    "jpeg cmyk": saved(drawn().convert("CMYK"), "JPEG"),
+    "png": saved(drawn(), "PNG"),
+    "png 16": saved(Image.fromarray(np.full((5, 7), 40_000, np.uint16)), "PNG"),
+    "gif": saved(drawn(), "GIF"),
+    "webp alpha": saved(drawn().convert("RGBA"), "WEBP", lossless=True),
+    "bmp": saved(drawn(), "BMP"),
+}
+TRANSCODED = {
+    "tiff": saved(drawn(), "TIFF"),
+    "tiff lzw": saved(drawn(), "TIFF", compression="tiff_lzw"),
+    "tiff cmyk": saved(drawn().convert("CMYK"), "TIFF"),
+    "tiff grey": saved(drawn().convert("L"), "TIFF"),
+    "tiff palette": saved(drawn().quantize(9), "TIFF"),
+    "tiff 1 bit": saved(drawn().convert("1"), "TIFF"),
+    "tiff alpha": saved(drawn().convert("RGBA"), "TIFF"),
+    "tiff pages": saved(drawn(), "TIFF", save_all=True, append_images=[drawn(seed=5)]),
+    "tiff turned": saved(drawn(), "TIFF", tiffinfo={0x0112: 6}),
+    "bmp palette": saved(drawn().quantize(9), "BMP"),
+    "bmp grey": saved(drawn().convert("L"), "BMP"),
+    "bmp 1 bit": saved(drawn().convert("1"), "BMP"),
+    "bmp 32 bit": saved(drawn().convert("RGBA"), "BMP"),
+    "webp animated": saved(drawn(), "WEBP", lossless=True, save_all=True, append_images=[drawn(seed=1)]),
+    "webp animated and turned": saved(
+        drawn(), "WEBP", lossless=True, save_all=True, append_images=[drawn(seed=1)], exif=b"Exif\0\0" + exif(5)
+    ),
+    "jpeg 2000": saved(drawn(), "JPEG2000"),
+}
+
+
+def _file(folder: Path, data: bytes, name: bytes = b"picture.jpg") -> str:
+    path = os.path.join(os.fsencode(folder), name)
+    with open(path, "wb") as stream:
+        stream.write(data)
+    return os.fsdecode(path)
+
+
+@pytest.mark.parametrize("name", PASSED)
+def test_what_tensorflow_reads_is_passed_through(name: str, tmp_path: Path) -> None:
+    assert readable_bytes(_file(tmp_path, PASSED[name])) == PASSED[name]
+
+
+@pytest.mark.parametrize("name", TRANSCODED)
+def test_what_it_does_not_becomes_png(name: str, tmp_path: Path) -> None:
+    data = readable_bytes(_file(tmp_path, TRANSCODED[name]))
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.mode) == ("PNG", "RGB")
+    np.testing.assert_array_equal(decode(data).numpy(), pillow_pixels(TRANSCODED[name]))
+
+
+@pytest.mark.parametrize("byte_order", ["<u2", ">u2"])
+def test_sixteen_bit_tiff_is_scaled_not_clipped(byte_order: str, tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 61 * 97).reshape(61, 97).astype(np.uint16)
+    if byte_order == "<u2":
+        data = saved(Image.fromarray(values), "TIFF")
+    else:
+        data = saved(Image.frombytes("I;16B", (97, 61), values.astype(byte_order).tobytes()), "TIFF")
+    found = decode(readable_bytes(_file(tmp_path, data))).numpy()
+    np.testing.assert_allclose(found[..., 1], values / 257, atol=1)
+
+
+def test_bmp_from_bottom_and_from_top(tmp_path: Path) -> None:
+    data = bytearray(saved(drawn(), "BMP"))
+    expected = pillow_pixels(bytes(data))
+    np.testing.assert_array_equal(decode(readable_bytes(_file(tmp_path, bytes(data)))).numpy(), expected)
+    data[22:26] = (-61).to_bytes(4, "little", signed=True)
+    np.testing.assert_array_equal(decode(readable_bytes(_file(tmp_path, bytes(data)))).numpy(), expected[::-1])
+
+
+def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    assert readable_bytes(_file(tmp_path, PASSED["png"], b"caf\xe9.png")) == PASSED["png"]
+
+
+UNREADABLE = {
+    "empty": (b"", "empty"),
+    "web page": (b"\n<!DOCTYPE html><html><body>404</body></html>", "web page"),
+    "text": (b"the quick brown fox\n" * 9, "text"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "SVG"),
+    "pdf": (b"%PDF-1.7\n%\xe2\xe3", "PDF"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
+    "noise": (bytes(np.random.default_rng(0).integers(0, 256, 999, np.uint8)), "not an image"),
+    "jpeg cut in the pixels": (saved(drawn(300, 200), "JPEG")[:4000], "damaged"),
+    "jpeg cut in the header": (saved(drawn(), "JPEG")[:30], ""),
+    "png cut": (saved(drawn(300, 200), "PNG")[:1200], "damaged"),
+    "webp cut": (saved(drawn(300, 200), "WEBP")[:900], ""),
+    "gif cut": (saved(drawn(300, 200), "GIF")[:2000], "damaged"),
+    "tiff cut": (saved(drawn(300, 200), "TIFF")[:3000], ""),
+    "tiff of floats": (saved(Image.fromarray(np.ones((5, 5), np.float32)), "TIFF"), "32 bits a channel"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_is_no_image_says_why(name: str, tmp_path: Path) -> None:
+    data, reason = UNREADABLE[name]
+    with pytest.raises(UnreadableImage) as caught:
+        readable_bytes(_file(tmp_path, data))
+    assert reason in caught.value.reason
+    assert "\n" not in caught.value.reason
+    assert str(tmp_path) not in caught.value.reason
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "GIF", "JPEG"])
+def test_a_bomb_is_refused_by_its_header(form: str, tmp_path: Path) -> None:
+    path = _file(tmp_path, saved(drawn(), form))
+    with pytest.raises(UnreadableImage, match="97 x 61 pixels are more than the limit"):
+        readable_bytes(path, max_pixels=97 * 61 - 1)
+    readable_bytes(path, max_pixels=97 * 61)
+
+
+def test_a_real_bomb_is_not_decoded(tmp_path: Path) -> None:
+    data = bytearray(saved(Image.new("L", (8, 8)), "PNG"))
+    data[16:24] = (60_000).to_bytes(4, "big") * 2
+    import zlib
+
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    with pytest.raises(UnreadableImage, match="60000 x 60000"):
+        readable_bytes(_file(tmp_path, bytes(data)))
+
+
+def test_missing_and_forbidden_files(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match="no such file"):
+        readable_bytes(str(tmp_path / "none.png"))
+    with pytest.raises(UnreadableImage, match="directory"):
+        readable_bytes(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UnreadableImage, match="regular file"):
+        readable_bytes(str(tmp_path / "pipe.png"))
+
+
+def test_a_file_beyond_any_image_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.images.readable.MAX_BYTES", 20)
+    with pytest.raises(UnreadableImage, match="more than any image"):
+        readable_bytes(_file(tmp_path, PASSED["png"]))

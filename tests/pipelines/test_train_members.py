@@ -1,0 +1,443 @@
+"""Training the members of an ensemble: folds, bags, boosting, sharing, failures, going on after an interruption."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from pipelines.data.check import check
+from pipelines.data.folds import divide_folds
+from pipelines.data.scan import scan
+from pipelines.ensemble import EnsembleSpec, ensemble
+from pipelines.ensembles import join
+from pipelines.evaluate import evaluate
+from pipelines.evaluation.intervals import over_folds
+from pipelines.evaluation.saved_predictions import read_predictions
+from pipelines.fitting.heads import fit_heads
+from pipelines.members import member_training as member_fits
+from pipelines.members.hyperparameters import samme
+from pipelines.members.spec import MembersSpec, list_members, slugs
+from pipelines.runs.examples import Dataset, Example
+from pipelines.runs.folder import read_split
+from pipelines.runs.leaderboard import Leaderboard
+from pipelines.runs.manifest import MODEL_FILE, STATE_FOLDER, is_run, read_manifest
+from pipelines.runs.models import load_run
+from pipelines.runs.spec import TrainSpec
+from pipelines.system.worker import ProgressRelay, run_in_worker
+from pipelines.train import train
+from pipelines.train_members import train_members
+from pipelines.training.backbone import find_backbone
+from tests.pipelines.test_train import ROOT, Words
+
+Draw = Callable[..., Path]
+CLASSES = ("circle", "square", "triangle")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small pictures, and two networks trained on them a little, for heads to stand on."""
+    from tests.conftest import draw
+
+    folder = tmp_path_factory.mktemp("drawn")
+    rng = np.random.default_rng(3)
+    for index, name in enumerate(CLASSES):
+        (folder / "data" / name).mkdir(parents=True)
+        for number in range(40):
+            draw(index, 24, rng).save(folder / "data" / name / f"{number:02d}.png")
+    for name, seed in (("one", 1), ("two", 2)):
+        spec = TrainSpec(data=str(folder / "data"), out=str(folder / name), backbone="small_cnn", weights="none")
+        train(replace(spec, epochs=2, seed=seed))
+    return folder
+
+
+def spec_for(drawn: Path, out: Path, *backbones: str, **values: Any) -> MembersSpec:
+    paths = tuple(str(drawn / each) for each in backbones)
+    common = TrainSpec(data=str(drawn / "data"), out=str(out), epochs=6, heads=2, hidden=None)
+    return MembersSpec(common=common, backbones=paths, heads=values.pop("heads", ("linear",)), **values)
+
+
+@pytest.fixture(scope="module")
+def trained(drawn: Path) -> Path:
+    """Two backbones, two heads: four members, joined."""
+    spec = spec_for(drawn, drawn / "ensemble", "one", "two", heads=("linear", "mlp"), method="mean")
+    train_members(spec)
+    return drawn / "ensemble"
+
+
+def test_each_member_is_a_run_and_backbones_are_there_once(trained: Path) -> None:
+    names = {each.name for each in (trained / "members").iterdir()}
+    assert names == {"one-linear", "one-mlp", "two-linear", "two-mlp"}
+    assert {each.name for each in (trained / "backbones").iterdir()} == {"one.keras", "two.keras"}
+    assert not list((trained / "members").rglob(MODEL_FILE))
+    for name in names:
+        found = evaluate(str(trained / "members" / name), str(trained.parent / "data"))
+        kept = read_manifest(trained / "members" / name).metrics["test"]
+        assert found.report.to_json() == kept
+        exact = evaluate(str(trained / "members" / name), str(trained.parent / "data"), cache=False)
+        assert exact.report.log_loss == pytest.approx(kept["log_loss"], abs=0.02)
+
+
+def test_the_joined_model_runs_each_backbone_once(trained: Path) -> None:
+    model, manifest = load_run(trained)
+    backbones = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    assert [each.name for each in backbones] == ["backbone_1", "backbone_2"]
+    assert [each["weight"] for each in manifest.members] == [pytest.approx(1 / 4)] * 4
+    assert manifest.extra["agreement"]["max_difference"] < 0.02
+    board = Leaderboard.from_json(manifest.extra["leaderboard"])
+    assert len(board.disagreement) == 4
+    assert board.verdict.part == "test"
+    assert (trained / "ensemble.png").stat().st_size > 10_000
+
+
+def test_an_ensemble_is_evaluated_from_the_features_of_its_bases(trained: Path) -> None:
+    found = evaluate(str(trained), str(trained.parent / "data"))
+    assert found.how.startswith("cached features")
+    assert found.report.log_loss == pytest.approx(read_manifest(trained).metrics["test"]["log_loss"], abs=1e-3)
+    exact = evaluate(str(trained), str(trained.parent / "data"), cache=False)
+    assert exact.how == "the saved model, float32"
+    assert exact.report.log_loss == pytest.approx(found.report.log_loss, abs=0.02)
+
+
+def test_members_can_be_joined_again_and_stand_under_a_new_head(trained: Path, tmp_path: Path) -> None:
+    members = tuple(str(trained / "members" / name) for name in ("one-mlp", "two-linear"))
+    manifest = ensemble(EnsembleSpec(runs=members, out=str(tmp_path / "pair"), method="mean"))
+    assert [each["name"] for each in manifest.members] in (["one-mlp", "two-linear"], ["two-linear", "one-mlp"])
+    model = find_backbone(members[0], "imagenet").build(None)
+    assert model.name == "backbone"
+
+
+def test_a_member_without_its_backbone_says_where_it_should_be(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(trained / "members" / "one-linear", tmp_path / "alone")
+    with pytest.raises(UserError, match=r"alone` has no `.*one\.keras`"):
+        load_run(tmp_path / "alone")
+
+
+def test_a_member_that_fails_is_told_and_the_others_go_on_where_they_were(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = tmp_path / "bad.keras"
+    bad.write_bytes(b"no model")
+    spec = spec_for(drawn, tmp_path / "run", "one")
+    spec = replace(spec, backbones=(str(bad), *spec.backbones), seeds=2)
+    monkeypatch.setattr(join, "join", _interrupt)
+    words = Words()
+    with pytest.raises(KeyboardInterrupt):
+        train_members(spec, reporter=words)  # type: ignore[arg-type]
+    assert any("bad-s0 failed" in line for line in words.lines)
+    member = tmp_path / "run" / "members" / "one-s1" / "run.json"
+    before = member.stat().st_mtime_ns
+    monkeypatch.undo()
+
+    words = Words()
+    manifest = train_members(spec, reporter=words)  # type: ignore[arg-type]
+    assert member.stat().st_mtime_ns == before
+    assert "going on with the interrupted training: members that are complete stay as they are" in words.lines
+    assert {each["name"] for each in manifest.members} == {"one-s0", "one-s1"}
+    assert [note.partition(":")[0] for note in manifest.notes] == ["bad-s0 failed", "bad-s1 failed"]
+    assert not (tmp_path / "run" / STATE_FOLDER).exists()
+
+
+def _interrupt(*values: object, **named: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_nothing_is_joined_when_no_member_survives(drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.keras").write_bytes(b"no model")
+    spec = replace(spec_for(drawn, tmp_path / "run"), backbones=(str(tmp_path / "bad.keras"),), seeds=2)
+    with pytest.raises(UserError, match="no member could be trained"):
+        train_members(spec)
+    assert not is_run(tmp_path / "run")
+
+
+def test_folds_answer_for_every_image_out_of_fold(drawn: Path, tmp_path: Path) -> None:
+    manifest = train_members(spec_for(drawn, tmp_path / "run", "one", folds=3))
+    dataset = check(scan(str(drawn / "data")))
+    inside = {each.sha256 for each in dataset.examples if each.split != "test"}
+    kept = read_predictions(tmp_path / "run", "validation")
+    assert kept is not None
+    assert {each.decode() for each in kept.sha256} == inside
+    assert manifest.metrics["validation"]["images"] == len(inside)
+    held_out: set[str] = set()
+    for number in range(3):
+        path = tmp_path / "run" / "members" / f"one-f{number}"
+        mine = {each.sha256: each.split for each in read_split(path, CLASSES)}
+        answered = read_predictions(path, "validation")
+        assert answered is not None
+        own = {each.decode() for each in answered.sha256}
+        assert {mine[each] for each in own} == {"validation"}
+        assert not own & held_out
+        held_out |= own
+        # What is said of the ensemble out of fold is what the model of that fold said.
+        rows = {each.decode(): row for each, row in zip(kept.sha256, kept.probabilities, strict=True)}
+        temperature = manifest.extra["leaderboard"]["temperature"]
+        if temperature is None:
+            for sha256, row in zip(answered.sha256, answered.probabilities, strict=True):
+                np.testing.assert_allclose(rows[sha256.decode()], row, atol=1e-5)
+    assert held_out == inside
+    assert sum(each["weight"] for each in manifest.members) == pytest.approx(1)
+    found = manifest.extra["leaderboard"]["folds"]["accuracy"]
+    assert found["interval"][0] <= found["mean"] <= found["interval"][1]
+    parts = {each.sha256: each.split for each in read_split(tmp_path / "run", CLASSES)}
+    assert {parts[each] for each in inside} == {"train"}
+
+
+def example(number: int, label: int, content: str | None = None, split: str = "train") -> Example:
+    sha256 = (content or f"{number:064x}").rjust(64, "0")
+    return Example(path=f"{number:04d}", label=label, split=split, sha256=sha256, source="")  # type: ignore[arg-type]
+
+
+def test_folds_keep_copies_together_and_classes_in_proportion() -> None:
+    examples = [
+        example(number, number % 3, split="validation" if number % 7 == 0 else "train") for number in range(300)
+    ]
+    copies = [replace(each, path=f"copy of {each.path}") for each in examples[:40]]
+    tests = [example(number, 0, split="test") for number in range(900, 905)]
+    data = Dataset(root="", origin="folders", class_names=CLASSES, examples=(*examples, *copies, *tests))
+    folds = divide_folds(data, 5, seed=0)
+    for fold in folds:
+        train_part, held = fold.part("train"), fold.part("validation")
+        assert not {each.sha256 for each in train_part} & {each.sha256 for each in held}
+        assert len(train_part) + len(held) == 340
+        assert fold.part("test") == tuple(tests)
+        shares = np.bincount([each.label for each in held], minlength=3) / len(held)
+        assert np.abs(shares - 1 / 3).max() < 0.06
+    assert sum(len(fold.part("validation")) for fold in folds) == 340
+    assert divide_folds(data, 5, seed=0) == folds
+    assert divide_folds(data, 5, seed=1) != folds
+
+
+def test_too_few_distinct_images_for_the_folds() -> None:
+    examples = [example(number, 0) for number in range(10)] + [
+        example(20 + number, 1, content="ff") for number in range(10)
+    ]
+    data = Dataset(root="", origin="folders", class_names=("a", "b"), examples=tuple(examples))
+    with pytest.raises(UserError, match="class `b` has 1 distinct"):
+        divide_folds(data, 3, seed=0)
+
+
+def test_mean_and_interval_over_folds() -> None:
+    found = over_folds([0.8, 0.9, 1.0])
+    assert found.mean == pytest.approx(0.9)
+    assert found.deviation == pytest.approx(0.1)
+    # Student's t of two degrees of freedom: 4.303 standard errors.
+    assert found.interval == pytest.approx((0.9 - 4.3027 * 0.1 / 3**0.5, 0.9 + 4.3027 * 0.1 / 3**0.5), abs=1e-4)
+
+
+def workshop(spec: MembersSpec, drawn: Path, out: Path) -> tuple[member_fits.MemberTraining, io.StringIO]:
+    """Trains in this process: no other TensorFlow has to be loaded."""
+    dataset = check(scan(str(drawn / "data")))
+    (out / STATE_FOLDER).mkdir(parents=True)
+    (out / "members").mkdir()
+    said = io.StringIO()
+    return member_fits.MemberTraining(spec=spec, out=out, dataset=dataset, relay=ProgressRelay(said)), said
+
+
+def test_boosting_looks_at_what_the_former_got_wrong(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[np.ndarray] = []
+    plain = fit_heads
+
+    def watched(*values: Any, **named: Any) -> Any:
+        seen.append(named["sample_weights"])
+        return plain(*values, **named)
+
+    monkeypatch.setattr(member_fits, "fit_heads", watched)
+    spec = spec_for(drawn, tmp_path / "run", "one", seeds=2, boost=True)
+    shop, _ = workshop(spec, drawn, tmp_path / "run")
+    # Every fifth label is wrong: what contradicts its neighbours cannot be learned.
+    mixed = [
+        replace(each, label=(each.label + (place % 5 == 0)) % 3) for place, each in enumerate(shop.dataset.examples)
+    ]
+    shop.dataset = replace(shop.dataset, examples=tuple(mixed))
+    shop.train(list_members(spec))
+    assert np.all(seen[0] == 1)
+    first, _ = load_run(tmp_path / "run" / "members" / "one-r0")
+    dataset = shop.dataset.part("train")
+    from pipelines.evaluation.predictions import predict_batches
+    from pipelines.images.batches import pixel_batches
+
+    said, labels = predict_batches(first, pixel_batches(dataset, size=int(first.input_shape[1]), batch=32))
+    wrong = said.argmax(1) != labels
+    expected = samme(np.ones(len(dataset)), wrong, 3)
+    assert 0 < wrong.sum() < len(dataset)
+    assert np.mean(np.abs(seen[1] / len(dataset) - expected.images) < 1e-4) > 0.95  # cached features are float16
+    assert seen[1].mean() == pytest.approx(1, abs=1e-5)
+
+
+def test_each_bag_is_a_bootstrap_sample_of_its_own(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[np.ndarray] = []
+    plain = fit_heads
+
+    def watched(*values: Any, **named: Any) -> Any:
+        seen.append(named["sample_weights"])
+        return plain(*values, **named)
+
+    monkeypatch.setattr(member_fits, "fit_heads", watched)
+    spec = spec_for(drawn, tmp_path / "run", "one", seeds=2, bag=True)
+    shop, said = workshop(spec, drawn, tmp_path / "run")
+    shop.train(list_members(spec))
+    assert [each.sum() for each in seen] == [len(shop.dataset.part("train"))] * 2
+    assert (seen[0] == 0).mean() == pytest.approx(np.exp(-1), abs=0.12)
+    assert not np.array_equal(seen[0], seen[1])
+    # Later members of a kind take the options that the first has found.
+    chosen = [read_manifest(tmp_path / "run" / "members" / f"one-s{seed}").stages[0]["chosen"] for seed in (0, 1)]
+    assert {**chosen[0], "seed": 1} == chosen[1]
+    done = [json.loads(line)["done"] for line in said.getvalue().splitlines() if '"done"' in line]
+    assert done == ["one-s0", "one-s1"]
+
+
+def test_one_bad_member_does_not_stop_the_next(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = fit_heads
+
+    def first_fails(head: Any, chosen: Any, **named: Any) -> Any:
+        if named["seed"] == 0:
+            raise MemoryError("too much")
+        return plain(head, chosen, **named)
+
+    monkeypatch.setattr(member_fits, "fit_heads", first_fails)
+    spec = spec_for(drawn, tmp_path / "run", "one", seeds=2)
+    shop, said = workshop(spec, drawn, tmp_path / "run")
+    shop.train(list_members(spec))
+    told = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert [each["failed"] for each in told if "failed" in each] == ["one-s0"]
+    assert is_run(tmp_path / "run" / "members" / "one-s1")
+
+
+def test_an_order_survives_the_way_into_another_process(drawn: Path, tmp_path: Path) -> None:
+    spec = spec_for(drawn, tmp_path / "run", "one")
+    shop, said = workshop(spec, drawn, tmp_path / "run")
+    (tmp_path / "dataset").write_bytes(pickle.dumps(shop.dataset))
+    order = {
+        "spec": asdict(spec),
+        "members": [asdict(each) for each in list_members(spec)],
+        "out": str(tmp_path / "run"),
+        "dataset": str(tmp_path / "dataset"),
+    }
+    member_fits.main(json.loads(json.dumps(order)), ProgressRelay(said))
+    assert is_run(tmp_path / "run" / "members" / "one")
+
+
+def test_names_tell_members_apart() -> None:
+    common = TrainSpec(data="", out="", seed=5)
+    spec = MembersSpec(common=common, backbones=("a/run", "b/run", "vgg16"), heads=("linear", "mlp"), seeds=2, folds=2)
+    members = list_members(spec)
+    assert len({each.name for each in members}) == len(members) == 24
+    assert members[0].name == "run-linear-s5-f0"
+    assert members[0].group == "run-linear-s5"
+    assert slugs(("a/run", "b/run", "vgg16")) == {"a/run": "run", "b/run": "run_2", "vgg16": "vgg16"}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"backbones": ("vgg16", "vgg16")}, "given twice"),
+        ({"folds": 1}, "one fold"),
+        ({"boost": True}, "--seeds"),
+        ({"boost": True, "seeds": 3, "bag": True}, "--bag"),
+        ({"bag": True, "common": TrainSpec(data="", out="", cache=False)}, "cached features"),
+    ],
+)
+def test_options_that_do_not_go_together(values: dict[str, Any], words: str) -> None:
+    spec = MembersSpec(common=TrainSpec(data="", out=""), backbones=("vgg16",), heads=("linear",))
+    with pytest.raises(UserError) as caught:
+        list_members(replace(spec, **values))
+    assert words in caught.value.message + caught.value.hint
+
+
+WORKER = """
+import os, sys, time
+from models.errors import UserError
+from pipelines.system.worker import serve
+
+def work(order, relay):
+    print("this is no message")
+    relay.note(f"hello {order['name']}")
+    with relay.task("counting", 3) as task:
+        task.advance(3)
+        task.line("a line")
+    relay.send(done=order["name"])
+    if order["name"] == "refuse":
+        raise UserError("no such thing", "try another")
+    if order["name"] == "crash":
+        raise RuntimeError("a bug")
+    if order["name"] == "kill":
+        os.kill(os.getpid(), 9)
+    if order["name"] == "sleep":
+        open(order["file"], "w").write(str(os.getpid()))
+        time.sleep(60)
+
+sys.exit(serve(work))
+"""
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "a_worker.py").write_text(WORKER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "a_worker"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("fine", None), ("refuse", "no such thing"), ("crash", "RuntimeError: a bug"), ("kill", "memory")],
+)
+def test_what_a_worker_says_arrives_and_how_it_ends(name: str, words: str | None, worker: str) -> None:
+    told, events = Words(), list[dict[str, Any]]()
+    if words is None:
+        run_in_worker(worker, {"name": name}, reporter=told, on_event=events.append)  # type: ignore[arg-type]
+    else:
+        with pytest.raises(UserError) as caught:
+            run_in_worker(worker, {"name": name}, reporter=told, on_event=events.append)  # type: ignore[arg-type]
+        assert words in caught.value.message
+    assert told.lines == [f"hello {name}"]
+    assert events == [{"done": name}]
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL])
+def test_a_worker_ends_with_its_parent_however_that_ends(way: signal.Signals, worker: str, tmp_path: Path) -> None:
+    script = f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+from pipelines.system.worker import run_in_worker
+from pipelines.system.progress import Silent
+run_in_worker({worker!r}, {{"name": "sleep", "file": {str(tmp_path / "pid")!r}}}, reporter=Silent(), on_event=print)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pid = tmp_path / "pid"
+    while not (pid.is_file() and pid.read_text()):
+        time.sleep(0.02)
+        assert parent.poll() is None
+    parent.send_signal(way)
+    parent.wait()
+    deadline = time.monotonic() + 5
+    while _lives(int(pid.read_text())):
+        assert time.monotonic() < deadline, "the worker outlived its parent"
+        time.sleep(0.02)
+
+
+def _lives(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+        # A process that ended and that nobody has waited for yet.
+        return Path(f"/proc/{number}/stat").read_text().split(") ")[-1][0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False

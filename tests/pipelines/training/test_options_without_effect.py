@@ -1,0 +1,63 @@
+"""An option that nothing reads is named; one that something reads is not."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from pipelines.runs.spec import TrainSpec
+from pipelines.training import plan as idle
+from pipelines.training.plan import options_without_effect
+
+PLAIN = TrainSpec(data="photos", out="run")
+GIVEN: dict[str, Any] = {
+    "layer_decay": 0.5,
+    "warm_up": 0.0,
+    "clip": 0.0,
+    "train_bn": True,
+    "batch": 8,
+    "patience": 3,
+    "weight_decay": 0.01,
+    "label_smoothing": 0.1,
+    "ema": 0.9,
+    "precision": "bfloat16",
+    "tensorboard": True,
+    "heads": 64,
+    "l2": 0.1,
+    "views": 4,
+    "engine": "keras",
+}
+FINE_TUNING, FEATURES = {"layer_decay", "warm_up", "clip", "train_bn"}, {"heads", "l2", "views", "engine"}
+
+
+@pytest.mark.parametrize(
+    ("training", "untrained", "idle"),
+    [
+        ({}, False, set(GIVEN) - FEATURES),
+        ({"fine_tune": "2"}, False, set()),
+        ({"cache": False}, False, FINE_TUNING | FEATURES),
+        ({"cache": False, "fine_tune": "2"}, False, FEATURES),
+        ({"weights": "none"}, True, FINE_TUNING | FEATURES),
+    ],
+)
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_nothing_reads_is_named(training: dict[str, Any], untrained: bool, idle: set[str], name: str) -> None:
+    lines = options_without_effect(replace(PLAIN, **{name: GIVEN[name]}, **training), untrained=untrained)
+    flag = f"--{name.replace('_', '-')}"
+    assert [line.split(":")[0] for line in lines] == ([flag] if name in idle else [])
+
+
+def test_what_is_not_given_is_not_named() -> None:
+    assert options_without_effect(PLAIN, untrained=False) == options_without_effect(PLAIN, untrained=True) == []
+
+
+def test_one_line_names_all_of_a_kind() -> None:
+    (line,) = options_without_effect(replace(PLAIN, batch=8, ema=0.9), untrained=False)
+    assert line.startswith("--batch, --ema: without effect, only heads are trained")
+
+
+def test_the_names_are_fields() -> None:
+    known = {field.name for field in fields(TrainSpec)}
+    assert {*idle._FINE_TUNING, *idle._STEPS, *idle._FEATURES} <= known
