@@ -1,4 +1,4 @@
-"""Runs side by side: what they are, what they are worth, what they cost, and whether one is better than another.
+"""Compares runs: layers trained, cost, scores, and paired differences from the first run.
 
 headstart compare runs/transfer runs/scratch
 """
@@ -8,44 +8,45 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
-from pipelines.runs.manifest import MODEL_FILE, Manifest, read_manifest
+from pipelines.runs.manifest import Manifest, model_files, read_manifest
 from pipelines.runs.models import load_run
-from pipelines.runs.report import Difference, Interval
+from pipelines.runs.report import Comparison, Interval, ModelComparison
 from pipelines.system.progress import Reporter, Silent
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
-    from numpy.typing import NDArray
 
+    from models.arrays import Pixels
     from pipelines.evaluation.saved_predictions import SavedPredictions
 
-BATCH, SPEED_SECONDS, SPEED_BATCHES = 32, 1.0, 20
+BATCH = 32
+SPEED_SECONDS, SPEED_BATCHES = 1.0, 20  # the speed is measured until either is reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRun:
-    """One run among others.
+    """One of the runs that are compared.
 
     Attributes:
         run: its folder, as the user named it.
-        backbone: its name; of an ensemble how many members there are.
-        trained: which layers were: `head`, `head + 3 blocks`, or `all`.
-        parameters: of the whole model.
-        images: of the test part that judged it; of the validation part where there is no test part.
-        part: which of the two.
-        accuracy: on it.
+        backbone: its name; of an ensemble the number of members.
+        trained: the trained layers: `head`, `head + 3 blocks`, `all`, or `members`.
+        parameters: of the whole model; None where they are not known.
+        images: number of images of `part`.
+        part: `test`, or `validation` where one of the runs has no test scores.
+        accuracy: on `part`, in [0, 1].
         accuracy_interval: Wilson, 95 %.
-        log_loss: on it, nats.
+        log_loss: on `part`, nats.
         log_loss_interval: bootstrap, 95 %.
-        seconds: that training it took, wall time.
-        images_per_second: that its saved model answers on this machine; None where it was not measured.
-        size: of its saved model, bytes.
-        accuracy_difference: its accuracy less the first run's, in pairs; None for the first run, and where the two
-            were not judged by the same images.
+        seconds: wall time of its training.
+        images_per_second: prediction speed of its saved model on this machine; None where it was not measured.
+        size: of the files of its model, bytes; a backbone shared with other members of an ensemble is counted whole.
+        accuracy_difference: this run (first) and the first run (second); None for the first run, and where the two
+            have no predictions on the same images.
         log_loss_difference: likewise.
     """
 
@@ -62,49 +63,54 @@ class ComparedRun:
     seconds: float
     images_per_second: float | None
     size: int
-    accuracy_difference: Difference | None
-    log_loss_difference: Difference | None
+    accuracy_difference: Comparison | None
+    log_loss_difference: Comparison | None
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+    def to_json(self) -> dict[str, Any]:  # JSON
+        """What `compare --json` prints of a run."""
         return asdict(self)
 
 
 def compare(folders: Sequence[str], *, speed: bool = True, reporter: Reporter | None = None) -> tuple[ComparedRun, ...]:
-    """Put runs side by side.
+    """Compare runs with the first of them.
 
     Args:
-        folders: of complete runs; the others are compared with the first.
-        speed: whether to load each model and measure how fast it answers.
+        folders: of complete runs.
+        speed: whether to load each model and measure its prediction speed.
         reporter: where progress goes; nowhere by default.
 
     Raises:
-        UserError: there is no complete run in one of the folders, or one was judged by nothing.
+        UserError: a folder has no complete run, or a run has no scores on the part that is compared.
     """
-    say = reporter or Silent()
-    # All manifests first: a wrong name is found before a model is loaded.
+    reporter = reporter or Silent()
+    # All manifests first: a wrong name is reported before a model is loaded.
     manifests = [read_manifest(folder) for folder in folders]
-    part = "test" if all("test" in each.metrics for each in manifests) else "validation"
+    part = "test" if all("test" in manifest.metrics for manifest in manifests) else "validation"
     for folder, manifest in zip(folders, manifests, strict=True):
         if part not in manifest.metrics:
-            raise UserError(f"the run `{folder}` was not judged on its {part} images", "train it again with --force")
+            raise UserError(f"the run `{folder}` has no scores on {part} images", "train it again with --force")
     from pipelines.evaluation.saved_predictions import read_predictions
 
-    kept = [read_predictions(folder, part) for folder in folders]
-    found = []
-    with say.task("compare", len(folders)) as task:
-        for place, (folder, manifest) in enumerate(zip(folders, manifests, strict=True)):
-            pair = None
-            if place:
-                pair = _paired(kept[0], kept[place], manifests[0].class_names, manifest.class_names)
-            parameters, rate = _measured(folder) if speed else (manifest.backbone.get("parameters"), None)
-            found.append(_row(folder, manifest, part, pair, parameters, rate))
+    predictions = [read_predictions(folder, part) for folder in folders]
+    rows = []
+    with reporter.task("compare", len(folders)) as task:
+        for number, (folder, manifest) in enumerate(zip(folders, manifests, strict=True)):
+            difference = None
+            if number:
+                difference = compare_saved_predictions(
+                    (predictions[number], predictions[0]),
+                    (manifest.class_names, manifests[0].class_names),
+                    names=(folder, folders[0]),
+                    part=part,
+                )
+            parameters, rate = measure_speed(folder) if speed else (manifest.backbone.get("parameters"), None)
+            rows.append(_row(folder, manifest, part, difference, parameters, rate))
             task.advance()
-    return tuple(found)
+    return tuple(rows)
 
 
 def trained_layers(manifest: Manifest) -> str:
-    """Which layers of a run learnt, in words."""
+    """The layers of a run that were trained: `head`, `head + 3 blocks`, `all`, or `members` of an ensemble."""
     if manifest.members:
         return "members"
     blocks: list[str] = []
@@ -119,21 +125,71 @@ def trained_layers(manifest: Manifest) -> str:
     return f"head + {len(blocks)} block{'s' if len(blocks) > 1 else ''}"
 
 
+def compare_saved_predictions(
+    predictions: tuple[SavedPredictions | None, SavedPredictions | None],
+    class_names: tuple[Sequence[str], Sequence[str]],
+    *,
+    names: tuple[str, str],
+    part: str,
+) -> ModelComparison | None:
+    """Compare the predictions of two runs, images matched by content and classes by name.
+
+    Args:
+        predictions: of the first and of the second run; None where a run has none.
+        class_names: of the two runs, in the order of their outputs.
+        names: of the two runs.
+        part: of the images.
+
+    Returns:
+        None where the two have no predictions on the same images and classes.
+    """
+    first, second = predictions
+    if first is None or second is None or sorted(class_names[0]) != sorted(class_names[1]):
+        return None
+    if set(first.sha256) != set(second.sha256) or len(first.sha256) != len(second.sha256):
+        return None
+    from pipelines.evaluation.comparison import compare_models
+
+    # Identical images have identical predictions, so either of them stands for both.
+    row_of = {sha256: row for row, sha256 in enumerate(first.sha256)}
+    rows = [row_of[sha256] for sha256 in second.sha256]
+    columns = [class_names[0].index(name) for name in class_names[1]]
+    aligned = first.probabilities[rows][:, columns]
+    return compare_models(aligned, second.probabilities, second.labels, names=names, part=part)
+
+
+def measure_speed(folder: str) -> tuple[int, float]:
+    """Parameters of a run's model, and the images per second that it predicts in batches on this machine."""
+    import numpy as np
+
+    model, manifest = load_run(folder)
+    pixels = np.full((BATCH, manifest.image_size, manifest.image_size, 3), 127.0, np.float32)
+    model.predict_on_batch(pixels)  # The first batch is traced.
+    return int(model.count_params()), round(BATCH / float(np.median(_batch_seconds(model, pixels))), 1)
+
+
+def _batch_seconds(model: keras.Model, pixels: Pixels) -> list[float]:
+    seconds: list[float] = []
+    while sum(seconds) < SPEED_SECONDS and len(seconds) < SPEED_BATCHES:
+        began = time.monotonic()
+        model.predict_on_batch(pixels)
+        seconds.append(time.monotonic() - began)
+    return seconds
+
+
 def _row(
     folder: str,
     manifest: Manifest,
     part: str,
-    pair: tuple[Difference, Difference] | None,
+    difference: ModelComparison | None,
     parameters: int | None,
     rate: float | None,
 ) -> ComparedRun:
-    from pathlib import Path
-
     metrics = manifest.metrics[part]
-    members = len(manifest.members)
+    num_members = len(manifest.members)
     return ComparedRun(
         run=folder,
-        backbone=f"{members} members" if members else str(manifest.backbone.get("name", "?")),
+        backbone=f"{num_members} members" if num_members else str(manifest.backbone.get("name", "?")),
         trained=trained_layers(manifest),
         parameters=parameters,
         images=int(metrics["images"]),
@@ -144,55 +200,7 @@ def _row(
         log_loss_interval=tuple(metrics["log_loss_interval"]),
         seconds=round(sum(manifest.seconds.values()), 2),
         images_per_second=rate,
-        size=(Path(folder) / MODEL_FILE).stat().st_size,
-        accuracy_difference=pair[0] if pair else None,
-        log_loss_difference=pair[1] if pair else None,
+        size=sum(path.stat().st_size for path in model_files(Path(folder), manifest)),
+        accuracy_difference=difference.accuracy if difference else None,
+        log_loss_difference=difference.log_loss if difference else None,
     )
-
-
-def _paired(
-    first: SavedPredictions | None, other: SavedPredictions | None, first_names: Sequence[str], names: Sequence[str]
-) -> tuple[Difference, Difference] | None:
-    """Accuracy and log-loss of the other less the first's, where the same images judged both; else None."""
-    if first is None or other is None or sorted(first_names) != sorted(names):
-        return None
-    import numpy as np
-
-    from pipelines.evaluation.intervals import paired_bootstrap
-    from pipelines.evaluation.metrics import losses
-
-    if set(first.sha256) != set(other.sha256) or len(first.sha256) != len(other.sha256):
-        return None
-    # The same content has the same answer, so it does not matter which of two identical images is meant.
-    places = {digest: place for place, digest in enumerate(other.sha256)}
-    rows = np.array([places[digest] for digest in first.sha256])
-    columns = [list(names).index(name) for name in first_names]
-    answers = other.probabilities[rows][:, columns]
-    right = [_right(answers, first.labels), _right(first.probabilities, first.labels)]
-    loss = [losses(answers, first.labels), losses(first.probabilities, first.labels)]
-    return paired_bootstrap(*right), paired_bootstrap(*loss)
-
-
-def _right(answers: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float64]:
-    hits: NDArray[np.float64] = (answers.argmax(1) == labels).astype(float)
-    return hits
-
-
-def _measured(folder: str) -> tuple[int, float]:
-    """Parameters of a run's model, and how many images a second it answers in batches on this machine."""
-    import numpy as np
-
-    model, manifest = load_run(folder)
-    pixels = np.full((BATCH, manifest.image_size, manifest.image_size, 3), 127.0, np.float32)
-    model.predict_on_batch(pixels)  # The first batch is traced.
-    times = _times(model, pixels)
-    return int(model.count_params()), round(BATCH / float(np.median(times)), 1)
-
-
-def _times(model: keras.Model, pixels: NDArray[np.float32]) -> list[float]:
-    times: list[float] = []
-    while sum(times) < SPEED_SECONDS and len(times) < SPEED_BATCHES:
-        began = time.monotonic()
-        model.predict_on_batch(pixels)
-        times.append(time.monotonic() - began)
-    return times

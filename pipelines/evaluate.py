@@ -1,4 +1,4 @@
-"""The story of an evaluation: a run, labelled images, and what the run is worth on them.
+"""Evaluates a run on labelled images.
 
 headstart evaluate runs/photos photos/ --split test
 """
@@ -6,37 +6,35 @@ headstart evaluate runs/photos photos/ --split test
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from models.errors import UserError
 from pipelines.data.class_names import align
 from pipelines.data.scan import scan
-from pipelines.inference.test_time import answers_with_gain, require
-from pipelines.runs.examples import SPLITS, Dataset, Example
+from pipelines.inference.test_time import ViewsGain, predict_with_gain, require_views
+from pipelines.runs.examples import Dataset, Example, Split
 from pipelines.runs.folder import read_split
 from pipelines.runs.manifest import read_manifest
 from pipelines.runs.models import load_run
 from pipelines.runs.report import Report
 from pipelines.system.progress import Reporter, Silent
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 Part = Literal["auto", "all", "train", "validation", "test"]
+HELD_OUT: tuple[Split, ...] = ("test", "validation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A report, and what was judged.
+    """A report, and the images that it is about.
 
     Attributes:
-        report: the figures.
-        part: which images: a part, or `all`.
+        report: the scores.
+        part: which images: `train`, `validation`, `test` or `all`.
         remarks: lines the user should read.
-        skipped: files that are no readable image.
-        how: `cached features (...)` or `float32 model`.
-        tta: what averaging over views brought and cost; None where it was not asked for.
+        skipped: number of files that are not readable images.
+        how: how the predictions were computed: `cached features (...)` or `the saved model, float32 ...`.
+        tta: gain and cost of averaging over views; None where it was not asked for.
     """
 
     report: Report
@@ -44,7 +42,32 @@ class Evaluation:
     remarks: tuple[str, ...]
     skipped: int
     how: str
-    tta: dict[str, Any] | None = None
+    tta: ViewsGain | None = None
+
+    def to_json(self) -> dict[str, Any]:  # JSON
+        """What `evaluate --json` prints."""
+        return self.report.to_json() | {
+            "part": self.part,
+            "remarks": list(self.remarks),
+            "skipped": self.skipped,
+            "how": self.how,
+            "tta": None if self.tta is None else self.tta.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The images to evaluate on.
+
+    Attributes:
+        examples: the images.
+        part: which they are: `train`, `validation`, `test` or `all`.
+        remarks: lines the user should read.
+    """
+
+    examples: Sequence[Example]
+    part: str
+    remarks: tuple[str, ...]
 
 
 def evaluate(
@@ -56,40 +79,42 @@ def evaluate(
     tta: str | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
-    """Judge a run on labelled images.
+    """Evaluate a run on labelled images.
 
     Args:
         run: folder of a complete run.
         data: as for training; classes are matched to the run's by name.
-        split: which part of the data. `auto` takes the test part where the data has parts of its own, and else
-            every image that the run was not trained or chosen on.
-        cache: use cached features where the backbone is a frozen base; else the saved model in float32.
-        tta: views to average over (see `pipelines.inference.test_time`), on the saved model; None for
-            the images as they are.
-        reporter: where words go.
+        split: which part of the data. `auto`: where the data has parts of its own, the test part, else the validation
+            part, else all; of undivided data every image that the run was not trained or chosen on.
+        cache: use cached features where the backbone is frozen; otherwise the saved model in float32.
+        tta: views to average over (see `pipelines.inference.test_time`), on the saved model; None for the images as
+            they are.
+        reporter: where progress goes; nowhere by default.
 
     Raises:
         UserError: the run or the data is unusable, or the data has classes that the run does not know.
     """
-    say = reporter or Silent()
+    reporter = reporter or Silent()
     if tta is not None:
-        require(tta)
+        require_views(tta)
     manifest = read_manifest(run)
-    listing = scan(data, for_training=False, reporter=say)
+    listing = scan(data, for_training=False, reporter=reporter)
     alignment = align(listing.class_names, manifest.class_names)
 
     from pipelines.data.check import check
 
-    divided = any(entry.split is not None for entry in listing.entries)
-    dataset = check(listing, for_training=False, reporter=say)
-    chosen, part, remarks = _choose(dataset, divided=divided, run=run, names=manifest.class_names, split=split)
-    if not chosen:
+    is_divided = any(entry.split is not None for entry in listing.entries)
+    dataset = check(listing, for_training=False, reporter=reporter)
+    run_parts = {example.sha256: example.split for example in read_split(run, manifest.class_names)}
+    selection = select_examples(dataset, run_parts, is_divided=is_divided, split=split)
+    if not selection.examples:
         raise UserError(
-            f"`{data}` has no image in the part `{part}`", "name another part with --split, or `--split all`"
+            f"`{data}` has no images in the part `{selection.part}`", "name another part with --split, or `--split all`"
         )
-    examples = [replace(each, label=alignment.labels[each.label]) for each in chosen]
-    for line in (*alignment.remarks, *remarks):
-        say.note(line)
+    examples = [replace(example, label=alignment.labels[example.label]) for example in selection.examples]
+    remarks = (*alignment.remarks, *selection.remarks)
+    for remark in remarks:
+        reporter.note(remark)
 
     import numpy as np
 
@@ -98,51 +123,67 @@ def evaluate(
 
     gain = None
     if tta is None:
-        probabilities, how = predict_examples(run, manifest, examples, cache=cache, reporter=say)
+        probabilities, how = predict_examples(run, manifest, examples, cache=cache, reporter=reporter)
     else:
-        probabilities, gain = answers_with_gain(load_run(run)[0], examples, tta, reporter=say)
+        model, _ = load_run(run)
+        probabilities, gain = predict_with_gain(model, examples, tta, part=selection.part, reporter=reporter)
         how = f"the saved model, float32, mean of {gain.views} views"
-        say.note(gain.line)
-    labels: NDArray[np.int32] = np.asarray([each.label for each in examples], np.int32)
+        reporter.note(gain.line)
+    labels = np.asarray([example.label for example in examples], np.int32)
     return Evaluation(
         report=report(probabilities, labels, manifest.class_names),
-        part=part,
-        remarks=(*alignment.remarks, *remarks),
+        part=selection.part,
+        remarks=remarks,
         skipped=len(dataset.skipped),
         how=how,
-        tta=None if gain is None else asdict(gain),
+        tta=gain,
     )
 
 
-def _choose(
-    dataset: Dataset, *, divided: bool, run: str, names: tuple[str, ...], split: Part
-) -> tuple[Sequence[Example], str, tuple[str, ...]]:
-    """The images to judge, what they are called, and what the user should know of them."""
-    known = {each.sha256: each.split for each in read_split(run, names)}
-    if split == "auto" and divided and dataset.part("test"):
-        chosen, part = dataset.part("test"), "test"
-    elif split == "auto" and divided:
-        chosen, part = dataset.part("validation") or dataset.examples, "validation"
-    elif split == "auto":
-        chosen = tuple(each for each in dataset.examples if known.get(each.sha256, "test") == "test")
-        part = "all" if len(chosen) == len(dataset.examples) else "test"
-    elif split == "all":
-        chosen, part = dataset.examples, "all"
-    elif divided:
-        chosen, part = dataset.part(split), split
-    else:
-        # Undivided data: an image belongs where the run had it; one that the run never saw tests it.
-        chosen = tuple(each for each in dataset.examples if known.get(each.sha256, "test") == split)
-        part = split
+def select_examples(dataset: Dataset, run_parts: dict[str, str], *, is_divided: bool, split: Part) -> Selection:
+    """Select the images to evaluate on.
+
+    Args:
+        dataset: the data, as `check` gives it for evaluation.
+        run_parts: content hash -> part of the run that the image belongs to; images that the run never saw are
+            missing.
+        is_divided: whether the data has parts of its own.
+        split: as for `evaluate`.
+    """
+    examples, part = dataset.examples, "all"
+    if is_divided and split == "auto":
+        # Data with neither of the two parts is evaluated whole.
+        for held_out in HELD_OUT:
+            if dataset.part(held_out):
+                examples, part = dataset.part(held_out), held_out
+                break
+    elif is_divided and split != "all":
+        examples, part = dataset.part(split), split
+    elif split != "all":
+        # Undivided data: an image belongs to its part of the run, and to the test part where the run never saw it.
+        wanted = "test" if split == "auto" else split
+        examples = tuple(example for example in dataset.examples if run_parts.get(example.sha256, "test") == wanted)
+        part = "all" if split == "auto" and len(examples) == len(dataset.examples) else wanted
+    return Selection(
+        examples=examples,
+        part=part,
+        remarks=tuple(_remarks(dataset, examples, run_parts, is_left_out=split == "auto" and not is_divided)),
+    )
+
+
+def _remarks(
+    dataset: Dataset, examples: Sequence[Example], run_parts: dict[str, str], *, is_left_out: bool
+) -> list[str]:
+    """Lines about images of the run's training and validation parts: left out, or evaluated on."""
     remarks = []
-    left_out = len(dataset.examples) - len(chosen)
-    if split == "auto" and not divided and left_out:
+    num_left_out = len(dataset.examples) - len(examples)
+    if is_left_out and num_left_out:
         remarks.append(
-            f"{left_out:,} images that the run was trained or chosen on are left out; --split all judges them too"
+            f"{num_left_out:,} images that the run was trained or chosen on are left out; --split all includes them"
         )
-    seen = sum(known.get(each.sha256) in SPLITS[:2] for each in chosen)
-    if seen:
+    num_seen = sum(run_parts.get(example.sha256) in ("train", "validation") for example in examples)
+    if num_seen:
         remarks.append(
-            f"{seen:,} of {len(chosen):,} images took part in the run's training: these figures are too good"
+            f"{num_seen:,} of {len(examples):,} images took part in the run's training: these scores are too good"
         )
-    return chosen, part, tuple(remarks)
+    return remarks

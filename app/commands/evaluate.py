@@ -41,14 +41,7 @@ def evaluate(
     if as_json:
         import json
 
-        extra = {
-            "part": found.part,
-            "remarks": list(found.remarks),
-            "skipped": found.skipped,
-            "how": found.how,
-            "tta": found.tta,
-        }
-        terminal.data(json.dumps(found.report.to_json() | extra, ensure_ascii=True, allow_nan=False))
+        terminal.data(json.dumps(found.to_json(), ensure_ascii=True, allow_nan=False))
         return
 
     from app.pages.report import evaluation_page

@@ -47,9 +47,9 @@ def predict(
 
     read_manifest(run)
     if tta is not None:
-        from pipelines.inference.test_time import require
+        from pipelines.inference.test_time import require_views
 
-        require(tta)
+        require_views(tta)
     from pipelines.predict import predict as answer
 
     class_names, answers = answer(

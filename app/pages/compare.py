@@ -12,7 +12,7 @@ from rich.text import Text
 from app.pages.report import scored, shortened
 from app.words import size_of
 from pipelines.compare import ComparedRun
-from pipelines.runs.report import Difference
+from pipelines.runs.report import Comparison
 
 NAME_WIDTH, BACKBONE_WIDTH = 14, 17
 
@@ -79,16 +79,17 @@ def _differences(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
     for heading in (f"less {names[0]}", "accuracy, points", "log-loss"):
         table.add_column(Text(heading), no_wrap=True)
     for row, name in zip(rows[1:], names[1:], strict=True):
-        if row.accuracy_difference is None or row.log_loss_difference is None:
+        accuracy, log_loss = row.accuracy_difference, row.log_loss_difference
+        if accuracy is None or log_loss is None:
             table.add_row(Text(name), "judged by other images", "")
         else:
-            table.add_row(Text(name), _gap(row.accuracy_difference, 100, 1), _gap(row.log_loss_difference, 1, 3))
+            table.add_row(Text(name), _difference(accuracy, 100, 1), _difference(log_loss, 1, 3))
     return table
 
 
-def _gap(found: Difference, scale: float, digits: int) -> str:
-    value, low, high = (each * scale for each in (found.value, *found.interval))
-    return f"{value:+.{digits}f} ({low:+.{digits}f} .. {high:+.{digits}f}){' *' if found.clear else ''}"
+def _difference(comparison: Comparison, scale: float, digits: int) -> str:
+    value, low, high = (scale * number for number in (comparison.value, *comparison.interval))
+    return f"{value:+.{digits}f} ({low:+.{digits}f} .. {high:+.{digits}f}){' *' if comparison.is_clear else ''}"
 
 
 def _names(rows: Sequence[ComparedRun]) -> list[str]:

@@ -92,21 +92,22 @@ def disagreement_table(board: Leaderboard) -> Table:
 
 def verdict_lines(board: Leaderboard) -> list[str]:
     """Whether it was worth it, in lines of at most 80 columns."""
-    verdict = board.verdict
-    lines = textwrap.wrap(verdict.line, WIDTH, subsequent_indent="  ")
-    lines.append(f"  on {verdict.images:,} {verdict.part} images; best member on validation: {verdict.best}")
-    if verdict.part != "test":
+    gain = board.gain
+    part, images = gain.comparison.part, gain.comparison.images
+    lines = textwrap.wrap(gain.line, WIDTH, subsequent_indent="  ")
+    lines.append(f"  on {images:,} {part} images; best member on validation: {gain.best}")
+    if part != "test":
         lines.append("  these images also chose the weights: the ensemble looks better than it is")
-    if verdict.recommended:
-        high = verdict.difference.interval[1]
+    if gain.recommended:
+        high = gain.comparison.accuracy.interval[1]
         why = "the ensemble is clearly worse" if high < 0 else "the interval holds zero: the gain may be chance"
-        lines.append(f"  {why}; the single model to take is {verdict.recommended}")
-    for name, words in (("accuracy", "accuracy"), ("log_loss", "log-loss")):
-        if found := board.folds.get(name):
-            lines.append(
-                f"over folds: {words} {found['mean']:.3f} +- {found['deviation']:.3f} "
-                f"(95 % interval {found['interval'][0]:.3f} .. {found['interval'][1]:.3f})"
-            )
+        lines.append(f"  {why}; the single model to take is {gain.recommended}")
+    for score, fold in board.folds.items():
+        low, high = fold.interval
+        lines.append(
+            f"over folds: {score.replace('_', '-')} {fold.mean:.3f} +- {fold.deviation:.3f} "
+            f"(95 % interval {low:.3f} .. {high:.3f})"
+        )
     kept = f", temperature {board.temperature:.2f}" if board.temperature else ""
     lines.append(f"joined by {board.method}{kept}: {_short(board.ms)} ms an image, {_short(board.mb)} MB")
     return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]

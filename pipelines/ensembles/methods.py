@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 
 from models.errors import lookup
 from models.fusing import Columns
@@ -17,7 +18,7 @@ from models.pools import TIE_BREAK, Stack
 from pipelines.data.listing import natural_order
 from pipelines.ensembles.selection import convex, greedy
 from pipelines.ensembles.stacking import fit_stack, side_by_side
-from pipelines.evaluation.calibration import fit_temperature, logarithm, softmax
+from pipelines.evaluation.calibration import fit_temperature, logarithm
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -91,15 +92,15 @@ def pooled(answers: ArrayLike, joint: EnsembleWeights) -> Floats:
     if joint.pool == "mean":
         found = np.tensordot(weights, given, 1)
     elif joint.pool == "geometric":
-        found = softmax(np.tensordot(weights, logarithm(given), 1))
+        found = softmax(np.tensordot(weights, logarithm(given), 1), axis=-1)
     elif joint.pool == "vote":
         votes = np.eye(given.shape[2])[given.argmax(2)]
         found = np.tensordot(weights, (1 - TIE_BREAK) * votes + TIE_BREAK * given, 1)
     elif joint.stack is not None:
-        found = softmax(side_by_side(given) @ joint.stack.kernel + joint.stack.bias)
+        found = softmax(side_by_side(given) @ joint.stack.kernel + joint.stack.bias, axis=-1)
     else:
         raise ValueError(f"cannot pool by {joint.pool}")
-    return found if joint.temperature is None else softmax(logarithm(found) / joint.temperature)
+    return found if joint.temperature is None else softmax(logarithm(found) / joint.temperature, axis=-1)
 
 
 def disagreement(answers: ArrayLike) -> Floats:

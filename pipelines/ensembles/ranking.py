@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,12 @@ from pipelines.ensembles.costs import megabytes, milliseconds
 from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
 from pipelines.ensembles.methods import EnsembleWeights, disagreement
 from pipelines.ensembles.selection import Cost
-from pipelines.evaluation.intervals import over_folds, paired_bootstrap, wilson
+from pipelines.evaluation.comparison import compare_models
+from pipelines.evaluation.intervals import over_folds, wilson
 from pipelines.evaluation.metrics import losses
-from pipelines.runs.leaderboard import EnsembleVerdict, Leaderboard, MemberRow
+from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
 from pipelines.runs.manifest import MODEL_FILE
+from pipelines.runs.report import FoldScore, Score
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +35,7 @@ def rank_members(
     model: keras.Model,
     folder: Path,
 ) -> Leaderboard:
-    """The leaderboard and the verdict.
+    """The leaderboard, with the gain over the best member.
 
     Args:
         voters: all that could be taken.
@@ -60,14 +61,10 @@ def rank_members(
     mine, truth = judged[part]
     other = voters[best].test if part == "test" else voters[best].answers
     ms = milliseconds(model)
-    verdict = EnsembleVerdict(
-        part=part,
-        images=len(truth),
-        best=voters[best].name,
-        accuracy=(float((mine.argmax(1) == truth).mean()), float((other.argmax(1) == truth).mean())),
-        log_loss=(float(losses(mine, truth).mean()), float(losses(other, truth).mean())),
-        ms=(ms, costs[best].backbone_ms + costs[best].head_ms),
-        difference=paired_bootstrap(mine.argmax(1) == truth, other.argmax(1) == truth),
+    gain = EnsembleGain(
+        comparison=compare_models(mine, other, truth, names=("ensemble", voters[best].name), part=part),
+        ms=ms,
+        best_ms=costs[best].backbone_ms + costs[best].head_ms,
     )
     return Leaderboard(
         method=joint.method,
@@ -75,7 +72,7 @@ def rank_members(
         members=tuple(sorted(rows, key=lambda row: (-row.accuracy, row.log_loss))),
         names=tuple(each.name for each in voters),
         disagreement=tuple(tuple(row) for row in disagreement([each.answers for each in voters]).tolist()),
-        verdict=verdict,
+        gain=gain,
         folds=_over_folds(voters[0].folds, judged["validation"][0], labels),
         ms=ms,
         mb=(folder / MODEL_FILE).stat().st_size / 1e6,
@@ -111,12 +108,12 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _over_folds(
     folds: NDArray[np.int64] | None, answers: NDArray[np.float32], labels: NDArray[np.int32]
-) -> dict[str, Any]:
+) -> dict[Score, FoldScore]:
     if folds is None:
         return {}
     parts = [folds == number for number in np.unique(folds)]
     right, loss = answers.argmax(1) == labels, losses(answers, labels)
     return {
-        name: asdict(over_folds([float(each[part].mean()) for part in parts]))
-        for name, each in (("accuracy", right), ("log_loss", loss))
+        "accuracy": over_folds([float(right[part].mean()) for part in parts]),
+        "log_loss": over_folds([float(loss[part].mean()) for part in parts]),
     }

@@ -1,77 +1,90 @@
-"""Temperature scaling: probabilities that are as sure as they are right."""
+"""Temperature scaling (Guo et al. 2017): makes confidence match accuracy."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import softmax
+
+from models.arrays import Doubles, Indices
 from models.pools import FLOOR
 from pipelines.evaluation.metrics import losses
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+if TYPE_CHECKING:
+    from pipelines.evaluation.predictions import Predictions
+
 TEMPERATURES = (0.05, 20.0)
 FOLDS = 5
 
 
 def fit_temperature(probabilities: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> float | None:
-    """The temperature with the least log-loss (Guo et al. 2017), or None where it does not help.
+    """The temperature with the least log-loss (Guo et al. 2017, arXiv:1706.04599), or None where it does not help.
 
-    On the images it is fitted on a temperature always helps. Whether it does is therefore asked of folds that it was
-    not fitted on.
+    On the images that it is fitted on, a temperature always helps. Cross-validation decides whether it helps on
+    others.
 
     Args:
         probabilities: (images, classes), pooled.
-        labels: (images,) the right classes.
+        labels: (images,) true classes.
         seed: of the folds.
     """
-    logs, truth = logarithm(np.asarray(probabilities, np.float64)), np.asarray(labels, np.intp)
-    if len(truth) < 2 * FOLDS:
+    logs, classes = logarithm(np.asarray(probabilities, np.float64)), np.asarray(labels, np.intp)
+    if len(classes) < 2 * FOLDS:
         return None
-    folds = np.random.default_rng(seed).permutation(len(truth)) % FOLDS
+    folds = np.random.default_rng(seed).permutation(len(classes)) % FOLDS
     held_out = 0.0
     for fold in range(FOLDS):
         inside, outside = folds != fold, folds == fold
-        found = best_temperature(logs[inside], truth[inside])
-        held_out += losses(softmax(logs[outside] / found), truth[outside]).sum()
-    if held_out >= losses(softmax(logs), truth).sum():
+        temperature = best_temperature(logs[inside], classes[inside])
+        held_out += losses(softmax(logs[outside] / temperature, axis=-1), classes[outside]).sum()
+    if held_out >= losses(softmax(logs, axis=-1), classes).sum():
         return None
-    return best_temperature(logs, truth)
+    return best_temperature(logs, classes)
 
 
-def cooling(probabilities: ArrayLike, labels: ArrayLike) -> float:
+def fit_cooling(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """The temperature with the least log-loss on these images, never below 1.
 
-    Few images, all of them right, would ask for certainty.
+    Below 1, a few images that are all predicted correctly would drive the temperature to its bound.
+
+    Args:
+        probabilities: (images, classes).
+        labels: (images,) true classes.
     """
     logs = logarithm(np.asarray(probabilities, np.float64))
     return max(1.0, best_temperature(logs, np.asarray(labels, np.intp)))
 
 
-def cooled(probabilities: ArrayLike, temperature: float) -> Floats:
-    """Probabilities (images, classes) whose logits are divided by a temperature."""
-    return softmax(logarithm(np.asarray(probabilities, np.float64)) / temperature)
+def apply_temperature(probabilities: ArrayLike, temperature: float) -> Doubles:
+    """Probabilities (images, classes) after dividing their logits by a temperature."""
+    scaled: Doubles = softmax(logarithm(np.asarray(probabilities, np.float64)) / temperature, axis=-1)
+    return scaled
 
 
-def logarithm(probabilities: Floats) -> Floats:
-    """Log-probabilities that stay finite, as `models.pools.logarithm` has them."""
-    found: Floats = np.log(np.maximum(probabilities, FLOOR))
-    return found
+def calibrate(predictions: Mapping[str, Predictions]) -> dict[str, Predictions]:
+    """A model's predictions, by part, at the temperature of `fit_cooling` for its validation predictions."""
+    temperature = fit_cooling(*predictions["validation"])
+    return {
+        part: (apply_temperature(probabilities, temperature).astype(np.float32), labels)
+        for part, (probabilities, labels) in predictions.items()
+    }
 
 
-def softmax(logits: Floats) -> Floats:
-    """Probabilities of logits, along the last axis."""
-    raised = np.exp(logits - logits.max(-1, keepdims=True))
-    found: Floats = raised / raised.sum(-1, keepdims=True)
-    return found
+def logarithm(probabilities: Doubles) -> Doubles:
+    """Log-probabilities, finite: the same as `models.pools.logarithm`, for NumPy."""
+    logs: Doubles = np.log(np.maximum(probabilities, FLOOR))
+    return logs
 
 
-def best_temperature(logs: Floats, labels: Ints) -> float:
-    """The temperature with the least log-loss on these images, given log-probabilities (images, classes)."""
+def best_temperature(logs: Doubles, labels: Indices) -> float:
+    """The temperature with the least log-loss, given log-probabilities (images, classes) and labels (images,)."""
     from scipy.optimize import minimize_scalar
 
+    def mean_loss(log_temperature: float) -> float:
+        return float(losses(softmax(logs / np.exp(log_temperature), axis=-1), labels).mean())
+
     low, high = np.log(TEMPERATURES)
-    found = minimize_scalar(
-        lambda power: losses(softmax(logs / np.exp(power)), labels).mean(), bounds=(low, high), method="bounded"
-    )
-    return float(np.exp(found.x))
+    return float(np.exp(minimize_scalar(mean_loss, bounds=(low, high), method="bounded").x))

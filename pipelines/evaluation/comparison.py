@@ -1,63 +1,82 @@
-"""Which of two models is kept: the frozen one or the fine-tuned one, judged on the same validation images."""
+"""Compares two models on the same images: mean scores, paired differences and their intervals."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
-from pipelines.evaluation.calibration import cooled, cooling
+from models.arrays import Doubles, Labels, Probabilities
 from pipelines.evaluation.intervals import paired_bootstrap
 from pipelines.evaluation.metrics import losses
-from pipelines.runs.report import Difference
-
-if TYPE_CHECKING:
-    from pipelines.evaluation.predictions import Predictions
+from pipelines.runs.report import Comparison, ModelComparison, Score
 
 
-def at_its_best(answers: dict[str, Predictions]) -> dict[str, Predictions]:
-    """A model's answers, a part each, at the temperature that suits its validation answers best."""
-    temperature = cooling(*answers["validation"])
-    return {part: (cooled(found, temperature).astype(np.float32), labels) for part, (found, labels) in answers.items()}
+def compare_scores(
+    score: Score, first: ArrayLike, second: ArrayLike, *, names: tuple[str, str], part: str
+) -> Comparison:
+    """Compare one score of two models.
 
+    Args:
+        score: what is compared.
+        first: (images,) score of the first model on each image: 1 for a correct prediction and 0 for a wrong one, or
+            the loss in nats.
+        second: (images,) of the second model, in the same order.
+        names: of the two models.
+        part: of the images: `train`, `validation`, `test` or `all`.
 
-def compare_predictions(before: Predictions, after: Predictions) -> dict[str, Any]:
-    """Two models' answers on the same images: log-loss and accuracy of each, and their paired differences."""
-    labels = before[1]
-    loss = [losses(answers, labels) for answers, _ in (before, after)]
-    right = [(answers.argmax(1) == labels).astype(float) for answers, _ in (before, after)]
-    sides = [
-        {"log_loss": float(each.mean()), "accuracy": float(hits.mean())} for each, hits in zip(loss, right, strict=True)
-    ]
-    return {
-        "before": sides[0],
-        "after": sides[1],
-        "log_loss": asdict(paired_bootstrap(loss[1], loss[0])),
-        "accuracy": asdict(paired_bootstrap(right[1], right[0])),
-    }
-
-
-def better(verdict: dict[str, Any]) -> bool:
-    """Whether the later of two models is to be kept, given what `compare` says of them on validation.
-
-    The log-loss decides, except where it leaves the matter open and the accuracy does not: an interval that holds zero
-    against one that leaves it out.
+    Raises:
+        ValueError: the two differ in length, or are empty.
     """
-    loss, accuracy = (Difference(**verdict[name]) for name in ("log_loss", "accuracy"))
-    if accuracy.clear and not loss.clear:
-        return accuracy.value > 0
-    return loss.value < 0
+    scores = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    interval = paired_bootstrap(*scores)
+    return Comparison(
+        score=score,
+        first=names[0],
+        second=names[1],
+        part=part,
+        images=len(scores[0]),
+        means=(float(scores[0].mean()), float(scores[1].mean())),
+        value=float((scores[0] - scores[1]).mean()),
+        interval=interval,
+    )
 
 
-def verdict_line(verdict: dict[str, Any], kept: bool) -> str:
-    """What became of it: both figures, the paired interval, and which model is kept."""
-    before, after = verdict["before"], verdict["after"]
-    low, high = verdict["log_loss"]["interval"]
-    gain, least, most = (100 * each for each in (verdict["accuracy"]["value"], *verdict["accuracy"]["interval"]))
+def compare_models(
+    first: Probabilities | Doubles,
+    second: Probabilities | Doubles,
+    labels: Labels,
+    *,
+    names: tuple[str, str],
+    part: str,
+) -> ModelComparison:
+    """Compare the accuracy and the log-loss of two models.
+
+    Args:
+        first: (images, classes) of the first model.
+        second: (images, classes) of the second model, images and classes in the same order.
+        labels: (images,) true classes.
+        names: of the two models.
+        part: of the images: `train`, `validation`, `test` or `all`.
+
+    Raises:
+        ValueError: the two differ in length, or are empty.
+    """
+    correct, second_correct = (probabilities.argmax(1) == labels for probabilities in (first, second))
+    loss, second_loss = losses(first, labels), losses(second, labels)
+    return ModelComparison(
+        accuracy=compare_scores("accuracy", correct, second_correct, names=names, part=part),
+        log_loss=compare_scores("log_loss", loss, second_loss, names=names, part=part),
+    )
+
+
+def fine_tuning_line(comparison: ModelComparison, *, is_kept: bool) -> str:
+    """One line for people: both scores of the fine-tuned (first) and the frozen model, and which model is kept."""
+    loss, accuracy = comparison.log_loss, comparison.accuracy
+    low, high = loss.interval
+    gain, least, most = (100 * points for points in (accuracy.value, *accuracy.interval))
     return (
-        f"fine-tuning: calibrated validation loss {before['log_loss']:.4f} frozen, {after['log_loss']:.4f} fine-tuned "
-        f"({verdict['log_loss']['value']:+.4f}, 95% interval {low:+.4f} to {high:+.4f}); accuracy "
-        f"{100 * before['accuracy']:.1f}% and {100 * after['accuracy']:.1f}% ({gain:+.1f} points, {least:+.1f} to "
-        f"{most:+.1f}): the {'fine-tuned' if kept else 'frozen'} model is kept"
+        f"fine-tuning: calibrated validation loss {loss.means[1]:.4f} frozen, {loss.means[0]:.4f} fine-tuned "
+        f"({loss.value:+.4f}, 95% interval {low:+.4f} to {high:+.4f}); accuracy "
+        f"{100 * accuracy.means[1]:.1f}% and {100 * accuracy.means[0]:.1f}% ({gain:+.1f} points, {least:+.1f} to "
+        f"{most:+.1f}): the {'fine-tuned' if is_kept else 'frozen'} model is kept"
     )

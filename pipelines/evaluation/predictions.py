@@ -12,17 +12,22 @@ from models.arrays import Labels, Probabilities
 
 # Probabilities (images, classes) of a model on labelled images, and their labels (images,).
 Predictions: TypeAlias = tuple[Probabilities, Labels]
+Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
-def predict_batches(model: keras.Model, batches: Iterable[Any]) -> Predictions:
+def predict_batches(model: keras.Model, batches: Iterable[tuple[Tensor, ...]]) -> Predictions:
     """Probabilities (images, classes) and labels (images,) of batches of (pixels, labels, ...)."""
     return gather_predictions(model.predict_on_batch, batches)
 
 
-def gather_predictions(predict: Callable[[Any], Any], batches: Iterable[Any]) -> Predictions:
-    """The same of any function from pixels to probabilities."""
-    found, labels = [], []
-    for batch in batches:
-        found.append(np.asarray(predict(batch[0])))
-        labels.append(np.asarray(batch[1]))
-    return np.concatenate(found), np.concatenate(labels).astype(np.int32)
+def gather_predictions(predict: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, ...]]) -> Predictions:
+    """The same for any function from a batch of inputs to probabilities (batch, classes).
+
+    Raises:
+        ValueError: there are no batches.
+    """
+    probabilities, labels = [], []
+    for inputs, batch_labels, *_ in batches:
+        probabilities.append(np.asarray(predict(inputs)))
+        labels.append(np.asarray(batch_labels))
+    return np.concatenate(probabilities), np.concatenate(labels).astype(np.int32)

@@ -1,51 +1,55 @@
-"""What a run answered on the images that judge it, kept beside it so that runs can be compared image by image."""
+"""Stores a run's validation and test predictions, for paired comparison of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Labels, Probabilities
 from models.errors import UserError
 from pipelines.runs.examples import Example
 from pipelines.system.files import atomic
 
+if TYPE_CHECKING:
+    from pipelines.evaluation.predictions import Predictions
+
 FILE = "answers.npz"
-Floats = NDArray[np.float32]
+# (images,) content hashes, 64 hexadecimal digits each.
+Hashes: TypeAlias = NDArray[np.bytes_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedPredictions:
-    """A run's answers on one part.
+    """A run's predictions on one part.
 
     Attributes:
-        sha256: (images,) of each image's content, as bytes.
-        labels: (images,) right classes.
+        sha256: (images,) hash of each image's content.
+        labels: (images,) true classes.
         probabilities: (images, classes).
     """
 
-    sha256: NDArray[np.bytes_]
-    labels: NDArray[np.int32]
-    probabilities: Floats
+    sha256: Hashes
+    labels: Labels
+    probabilities: Probabilities
 
 
-def save_predictions(
-    folder: Path, parts: Mapping[str, tuple[Floats, NDArray[np.int32]]], examples: Mapping[str, Sequence[Example]]
-) -> None:
-    """Write `answers.npz`.
+def save_predictions(folder: Path, parts: Mapping[str, Predictions], examples: Mapping[str, Sequence[Example]]) -> None:
+    """Write `answers.npz`: `PART/sha256`, `PART/labels` and `PART/probabilities` for each part.
 
     Args:
         folder: of the run.
         parts: part -> probabilities (images, classes) and labels (images,).
         examples: part -> its images, in the same order.
     """
-    arrays = {}
+    arrays: dict[str, Hashes | Labels | Probabilities] = {}
     for part, (probabilities, labels) in parts.items():
-        arrays[f"{part}/sha256"] = np.array([each.sha256 for each in examples[part]], "S64")
+        arrays[f"{part}/sha256"] = np.array([example.sha256 for example in examples[part]], "S64")
         arrays[f"{part}/labels"] = labels.astype(np.int32)
         arrays[f"{part}/probabilities"] = probabilities.astype(np.float32)
     with atomic(folder / FILE) as temporary, open(temporary, "wb") as stream:
@@ -53,7 +57,7 @@ def save_predictions(
 
 
 def read_predictions(folder: str | Path, part: str) -> SavedPredictions | None:
-    """What a run answered on a part; None where it kept nothing of it.
+    """A run's predictions on a part; None where it has none.
 
     Raises:
         UserError: the file is damaged.

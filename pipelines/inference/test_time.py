@@ -1,152 +1,163 @@
-"""Averaging a model's answers over views of each image at prediction: what is gained costs as many passes."""
+"""Test-time augmentation: averages a model's predictions over several views of each image, for as many passes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from models.errors import UserError
-from pipelines.runs.report import Difference
+from pipelines.runs.report import ModelComparison
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
-    from numpy.typing import NDArray
 
+    from models.arrays import Probabilities
     from pipelines.runs.examples import Example
     from pipelines.system.progress import Reporter
 
 NAMED = ("flip", "crop5")
-MOST = 64
-CROP = 0.875  # side of a crop, of the image's
-POLICY = "light"  # of the views that are asked for by number
+MAX_VIEWS = 64
+CROP = 0.875  # side of a crop, as a share of the image's side
+POLICY = "light"  # augments the views when --tta is a number
 BATCH = 32
-Pixels = Any  # TensorFlow carries no types
-Make = Callable[[Pixels], list[Pixels]]
+Tensor: TypeAlias = Any  # TensorFlow ships no types
+# Pixels (batch, size, size, 3) in [0, 255] -> as many views of them, each of the same shape.
+MakeViews: TypeAlias = Callable[[Tensor], list[Tensor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gain:
-    """What averaging over views brought, on labelled images.
+class ViewsGain:
+    """Predictions averaged over views compared with predictions on the images as they are.
 
     Attributes:
-        tta: which views.
+        tta: which views, as for `build_views`.
         views: how many.
-        accuracy: with it and without.
-        difference: of the accuracies, by paired bootstrap.
-        log_loss: with it and without.
-        time: with it, as a multiple of without.
+        comparison: averaged predictions first, plain ones second.
+        time_ratio: prediction time with views as a multiple of the time without.
     """
 
     tta: str
     views: int
-    accuracy: tuple[float, float]
-    difference: Difference
-    log_loss: tuple[float, float]
-    time: float
+    comparison: ModelComparison
+    time_ratio: float
 
     @property
     def line(self) -> str:
         """One line for people."""
-        low, high = (100 * each for each in self.difference.interval)
+        accuracy, log_loss = self.comparison.accuracy, self.comparison.log_loss
+        low, high = (100 * bound for bound in accuracy.interval)
         return (
-            f"--tta {self.tta}: {100 * self.difference.value:+.1f} points (95 % interval {low:.1f} .. {high:.1f}), "
-            f"log-loss {self.log_loss[1]:.3f} -> {self.log_loss[0]:.3f}, {self.time:.1f}x the time an image"
+            f"--tta {self.tta}: {100 * accuracy.value:+.1f} points (95 % interval {low:.1f} .. {high:.1f}), "
+            f"log-loss {log_loss.means[1]:.3f} -> {log_loss.means[0]:.3f}, {self.time_ratio:.1f}x the time an image"
         )
 
+    def to_json(self) -> dict[str, Any]:  # JSON
+        """What `evaluate --json` prints; pairs are (with views, without)."""
+        accuracy, log_loss = self.comparison.accuracy, self.comparison.log_loss
+        return {
+            "tta": self.tta,
+            "views": self.views,
+            "accuracy": accuracy.means,
+            "difference": asdict(accuracy),
+            "log_loss": log_loss.means,
+            "log_loss_difference": asdict(log_loss),
+            "time": self.time_ratio,
+        }
 
-def require(tta: str) -> None:
-    """Refuse what is no choice of views; light.
+
+def require_views(tta: str) -> None:
+    """Check the value of `--tta`, without TensorFlow.
 
     Raises:
         UserError: it is neither a name nor a number of views.
     """
-    if tta in NAMED or (tta.isascii() and tta.isdecimal() and 2 <= int(tta) <= MOST):
+    if tta in NAMED or (tta.isascii() and tta.isdecimal() and 2 <= int(tta) <= MAX_VIEWS):
         return
-    raise UserError(f"unknown views: `{tta}`", f"--tta takes {', '.join(NAMED)}, or a number from 2 to {MOST}")
+    raise UserError(f"unknown views: `{tta}`", f"--tta takes {', '.join(NAMED)}, or a number from 2 to {MAX_VIEWS}")
 
 
-def build_views(tta: str, *, size: int) -> Make:
-    """What makes the views of a batch of pixels (batch, size, size, 3) in [0, 255]; TensorFlow operations.
+def build_views(tta: str, *, size: int) -> MakeViews:
+    """Build the function that makes the views of a batch, of TensorFlow operations.
 
     Args:
-        tta: `flip` (as it is, and mirrored), `crop5` (centre and corners), or a number: the image and as many light
-            augmentations less one, the same for every image.
-        size: side of the images.
+        tta: `flip` (the image and its mirror image), `crop5` (centre and corners), or a number N: the image and N - 1
+            light augmentations, the same ones for every image.
+        size: side of the images, pixels.
 
     Raises:
-        UserError: as `require`.
+        UserError: as `require_views`.
     """
-    require(tta)
+    require_views(tta)
     if tta == "flip":
         return lambda pixels: [pixels, pixels[:, :, ::-1]]
     if tta == "crop5":
         return lambda pixels: _crops(pixels, size)
-    return _augmented(int(tta), size)
+    return _augmentations(int(tta), size)
 
 
-def averaged(model: Callable[[Pixels], Any], make: Make) -> Callable[[Pixels], Any]:
-    """A function of pixels that gives the mean of a model's answers over the views; of each, where it gives several."""
+def average_over(predict: Callable[[Tensor], Tensor], make_views: MakeViews) -> Callable[[Tensor], Tensor]:
+    """A function from pixels to the mean of `predict` over the views; of several outputs the mean of each."""
     import tensorflow as tf
 
-    def call(pixels: Pixels) -> Any:
-        return tf.nest.map_structure(lambda *each: tf.add_n(each) / len(each), *[model(view) for view in make(pixels)])
+    def averaged(pixels: Tensor) -> Tensor:
+        outputs = [predict(view) for view in make_views(pixels)]
+        return tf.nest.map_structure(lambda *of_views: tf.add_n(of_views) / len(of_views), *outputs)
 
-    return call
+    return averaged
 
 
-def answers_with_gain(
-    model: keras.Model, examples: Sequence[Example], tta: str, *, reporter: Reporter
-) -> tuple[NDArray[np.float32], Gain]:
-    """Answers (images, classes) averaged over views, and what that brought and cost against none.
+def predict_with_gain(
+    model: keras.Model, examples: Sequence[Example], tta: str, *, part: str, reporter: Reporter
+) -> tuple[Probabilities, ViewsGain]:
+    """Probabilities (examples, classes) averaged over views, compared with those of the images as they are.
 
     Args:
         model: pixels -> probabilities.
         examples: labelled images.
         tta: as for `build_views`.
+        part: of the examples: `train`, `validation`, `test` or `all`.
         reporter: where progress goes.
     """
     import numpy as np
     import tensorflow as tf
 
-    from pipelines.evaluation.intervals import paired_bootstrap
-    from pipelines.evaluation.metrics import losses
+    from pipelines.evaluation.comparison import compare_models
     from pipelines.images.batches import pixel_batches
 
     size = int(model.input_shape[1])
-    make = build_views(tta, size=size)
+    make_views = build_views(tta, size=size)
     signature = [tf.TensorSpec((None, size, size, 3), tf.float32)]
     plain = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
-    calls = (tf.function(averaged(plain, make), input_signature=signature), plain)
-    found: tuple[list[Any], list[Any]] = ([], [])
+    functions = (tf.function(average_over(plain, make_views), input_signature=signature), plain)
+    black = tf.zeros((1, size, size, 3))
+    num_views = len(make_views(black))
+    for function in functions:
+        function(black)  # traced here, outside the measured time
+
+    batches: tuple[list[Probabilities], list[Probabilities]] = ([], [])
     seconds = [0.0, 0.0]
-    warm_up = tf.zeros((1, size, size, 3))
-    views = len(make(warm_up))
-    for call in calls:
-        call(warm_up)
     with reporter.task("evaluate", len(examples)) as task:
         for pixels, _ in pixel_batches(examples, size=size, batch=BATCH):
-            for place, call in enumerate(calls):
+            for number, function in enumerate(functions):
                 began = time.perf_counter()
-                found[place].append(np.asarray(call(pixels)))
-                seconds[place] += time.perf_counter() - began
+                batches[number].append(np.asarray(function(pixels)))
+                seconds[number] += time.perf_counter() - began
             task.advance(len(pixels))
-    mine, other = (np.concatenate(each) for each in found)
-    labels = np.asarray([each.label for each in examples], np.int32)
-    right = [each.argmax(1) == labels for each in (mine, other)]
-    return mine, Gain(
+
+    averaged, single = (np.concatenate(batch) for batch in batches)
+    labels = np.asarray([example.label for example in examples], np.int32)
+    return averaged, ViewsGain(
         tta=tta,
-        views=views,
-        accuracy=(float(right[0].mean()), float(right[1].mean())),
-        difference=paired_bootstrap(*right),
-        log_loss=(float(losses(mine, labels).mean()), float(losses(other, labels).mean())),
-        time=seconds[0] / seconds[1],
+        views=num_views,
+        comparison=compare_models(averaged, single, labels, names=(f"--tta {tta}", "no views"), part=part),
+        time_ratio=seconds[0] / seconds[1],
     )
 
 
-def _crops(pixels: Pixels, size: int) -> list[Pixels]:
+def _crops(pixels: Tensor, size: int) -> list[Tensor]:
+    """The centre and the four corners, each resized to the whole side."""
     import tensorflow as tf
 
     side = round(CROP * size)
@@ -158,7 +169,8 @@ def _crops(pixels: Pixels, size: int) -> list[Pixels]:
     ]
 
 
-def _augmented(count: int, size: int) -> Make:
+def _augmentations(count: int, size: int) -> MakeViews:
+    """The image and `count - 1` light augmentations of it."""
     import tensorflow as tf
 
     from pipelines.images.augment import build_augmenter
@@ -166,7 +178,7 @@ def _augmented(count: int, size: int) -> Make:
     augment = build_augmenter(POLICY, size=size)
     seed = tf.zeros(2, tf.int32)
 
-    def view(pixels: Pixels, number: int) -> Pixels:
+    def view(pixels: Tensor, number: int) -> Tensor:
         spec = tf.TensorSpec((size, size, 3), tf.float32)
         return tf.map_fn(lambda image: augment(image, seed, tf.constant(number)), pixels, fn_output_signature=spec)
 

@@ -1,32 +1,33 @@
-"""What the user reads of an ensemble, as plain records: its members, how they disagree, and whether it was worth it."""
+"""Ensemble results as plain dataclasses (no NumPy): its members, their disagreement, the gain over the best member."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from pipelines.runs.report import Difference, Interval
+from pipelines.runs.report import Comparison, FoldScore, Interval, ModelComparison, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberRow:
-    """One member.
+    """One member of an ensemble.
 
     Attributes:
-        name: of it.
+        name: of the member.
         path: of its run, relative to the ensemble's.
         backbone: name of its backbone.
         head: name of its head.
         seed: of its training; None where it is not known.
-        fold: that validated it; None without folds.
-        weight: in the ensemble, in [0, 1]; 0 where it was not taken.
+        fold: the cross-validation fold that it was validated on; None without folds.
+        weight: in the ensemble, in [0, 1]; 0 for a member that the ensemble does not contain.
         images: validation images.
         accuracy: on them.
-        accuracy_interval: of it.
-        log_loss: on them.
-        ms: milliseconds an image alone, measured on this machine.
-        mb: megabytes on disk alone.
+        accuracy_interval: of it, 95 %, Wilson's.
+        log_loss: on them, nats.
+        ms: prediction time of this member alone, milliseconds per image, measured on this machine.
+        mb: size of this member alone, megabytes on disk.
     """
 
     name: str
@@ -43,60 +44,99 @@ class MemberRow:
     ms: float
     mb: float
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> MemberRow:  # JSON: strings, numbers and lists
+        """The record that `dataclasses.asdict` turned into these values."""
+        return cls(**{**values, "accuracy_interval": tuple(values["accuracy_interval"])})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnsembleVerdict:
-    """The ensemble against its best member.
+class EnsembleGain:
+    """The ensemble compared with its best member.
 
     Attributes:
-        part: the images both are judged on; `test`, or `validation` where there is no test part.
-        images: how many.
-        best: name of the member that is best on validation.
-        accuracy: of the ensemble and of that member.
-        log_loss: likewise.
-        ms: milliseconds an image, likewise.
-        difference: of the accuracies, by paired bootstrap.
+        comparison: the ensemble first, then the member that is best on validation; on the test images, or on the
+            validation images where there is no test part.
+        ms: prediction time of the ensemble, milliseconds per image.
+        best_ms: of that member.
     """
 
-    part: str
-    images: int
-    best: str
-    accuracy: tuple[float, float]
-    log_loss: tuple[float, float]
-    ms: tuple[float, float]
-    difference: Difference
+    comparison: ModelComparison
+    ms: float
+    best_ms: float
+
+    @property
+    def best(self) -> str:
+        """Name of the best member."""
+        return self.comparison.accuracy.second
 
     @property
     def recommended(self) -> str:
-        """The single model to take instead; empty where the ensemble is clearly better."""
-        return "" if self.difference.interval[0] > 0 else self.best
+        """The single model to use instead; empty where the ensemble is clearly more accurate."""
+        accuracy = self.comparison.accuracy
+        return "" if accuracy.is_clear and accuracy.first_is_better else self.best
 
     @property
     def line(self) -> str:
         """`ensemble vs best member: +1.8 points (95 % interval 0.4 .. 3.1, paired bootstrap), ...`."""
-        low, high = (100 * each for each in self.difference.interval)
+        accuracy, log_loss = self.comparison.accuracy, self.comparison.log_loss
+        low, high = (100 * bound for bound in accuracy.interval)
         return (
-            f"ensemble vs best member: {100 * self.difference.value:+.1f} points "
+            f"ensemble vs best member: {100 * accuracy.value:+.1f} points "
             f"(95 % interval {low:.1f} .. {high:.1f}, paired bootstrap), "
-            f"log-loss {self.log_loss[1]:.2f} -> {self.log_loss[0]:.2f}, "
-            f"{self.ms[0] / self.ms[1]:.1f}x the time an image"
+            f"log-loss {log_loss.means[1]:.2f} -> {log_loss.means[0]:.2f}, "
+            f"{self.ms / self.best_ms:.1f}x the time an image"
         )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> EnsembleGain:  # as for `MemberRow.from_json`
+        """The record that `dataclasses.asdict` turned into these values."""
+        return cls(
+            comparison=ModelComparison.from_json(values["comparison"]), ms=values["ms"], best_ms=values["best_ms"]
+        )
+
+    @classmethod
+    def from_verdict(cls, values: Mapping[str, Any]) -> EnsembleGain:  # as for `MemberRow.from_json`
+        """Read the `verdict` that earlier versions of headstart wrote.
+
+        It has pairs (ensemble, best member) and an interval of the accuracy's difference alone: that of the log-loss
+        becomes unbounded.
+        """
+        first, second = values["accuracy"]
+        loss, best_loss = values["log_loss"]
+        common = {"first": "ensemble", "second": values["best"], "part": values["part"], "images": values["images"]}
+        accuracy = Comparison(
+            score="accuracy",
+            means=(first, second),
+            value=values["difference"]["value"],
+            interval=tuple(values["difference"]["interval"]),
+            **common,
+        )
+        log_loss = Comparison(
+            score="log_loss",
+            means=(loss, best_loss),
+            value=loss - best_loss,
+            interval=(-math.inf, math.inf),
+            **common,
+        )
+        ms, best_ms = values["ms"]
+        return cls(comparison=ModelComparison(accuracy=accuracy, log_loss=log_loss), ms=ms, best_ms=best_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
-    """All that is told of an ensemble.
+    """The results of an ensemble.
 
     Attributes:
-        method: how its members are joined.
-        temperature: of the pooled probabilities; None where none was kept.
-        members: best validation accuracy first.
-        names: of the rows and columns of `disagreement`; with folds one for all models of a group.
-        disagreement: share of the validation images that two call by different classes.
-        verdict: on the whole.
-        folds: mean and standard deviation over folds, and their interval, of accuracy and log-loss; empty without.
-        ms: milliseconds an image of the ensemble.
-        mb: megabytes on disk of the ensemble.
+        method: name of the ensemble method.
+        temperature: of the pooled probabilities; None where they are not scaled.
+        members: highest validation accuracy first.
+        names: of the rows and columns of `disagreement`; with folds one name for all models of a group.
+        disagreement: (names, names) share of the validation images that two predict differently, in [0, 1].
+        gain: over the best member.
+        folds: accuracy and log-loss over the folds; empty without folds.
+        ms: prediction time of the ensemble, milliseconds per image.
+        mb: size of the ensemble, megabytes on disk.
     """
 
     method: str
@@ -104,25 +144,27 @@ class Leaderboard:
     members: tuple[MemberRow, ...]
     names: tuple[str, ...]
     disagreement: tuple[tuple[float, ...], ...]
-    verdict: EnsembleVerdict
-    folds: dict[str, Any]
+    gain: EnsembleGain
+    folds: Mapping[Score, FoldScore]
     ms: float
     mb: float
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Leaderboard:
-        """The record that `dataclasses.asdict` gave these values."""
-        given = dict(values)
-        given["members"] = tuple(_record(MemberRow, each) for each in values["members"])
-        verdict = dict(values["verdict"])
-        verdict["difference"] = _record(Difference, verdict["difference"])
-        given["verdict"] = _record(EnsembleVerdict, verdict)
-        given["disagreement"] = tuple(tuple(row) for row in values["disagreement"])
-        found: Leaderboard = _record(cls, given)
-        return found
-
-
-def _record(kind: Any, values: Mapping[str, Any]) -> Any:
-    known = {each.name for each in fields(kind)}
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return kind(**{name: value for name, value in given.items() if name in known})
+    def from_json(cls, values: Mapping[str, Any]) -> Leaderboard:  # as for `MemberRow.from_json`
+        """The record that `dataclasses.asdict` turned into these values; also of earlier versions."""
+        folds: dict[Score, FoldScore] = {
+            score: FoldScore(**{**fold, "interval": tuple(fold["interval"])}) for score, fold in values["folds"].items()
+        }
+        return cls(
+            method=values["method"],
+            temperature=values["temperature"],
+            members=tuple(MemberRow.from_json(row) for row in values["members"]),
+            names=tuple(values["names"]),
+            disagreement=tuple(tuple(row) for row in values["disagreement"]),
+            gain=EnsembleGain.from_json(values["gain"])
+            if "gain" in values
+            else EnsembleGain.from_verdict(values["verdict"]),
+            folds=folds,
+            ms=values["ms"],
+            mb=values["mb"],
+        )

@@ -1,24 +1,26 @@
-"""What a judgement says, as plain records: no numpy, so that pages and manifests read it for free."""
+"""Evaluation results as plain dataclasses (no NumPy, so that the command line can read them cheaply)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-Interval = tuple[float, float]
+Interval: TypeAlias = tuple[float, float]
+Score: TypeAlias = Literal["accuracy", "log_loss"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScore:
-    """How one class fared.
+    """Scores of one class.
 
     Attributes:
         name: of the class.
-        precision: share of right ones among the images called so; 0 when no image was; None without images.
-        recall: share found among the images of the class; None without images.
-        f1: harmonic mean of the two; None without images.
-        support: images of the class.
+        precision: share of correct ones among the images predicted as this class, in [0, 1]; 0 when there are none;
+            None where the class has no images.
+        recall: share of correct ones among the images of this class, in [0, 1]; None where it has no images.
+        f1: harmonic mean of the two; None where the class has no images.
+        support: number of images of this class.
     """
 
     name: str
@@ -30,13 +32,13 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """One pair of classes that was confused.
+    """One off-diagonal cell of the confusion matrix.
 
     Attributes:
-        label: the right class.
-        predicted: what the model said.
+        label: the true class.
+        predicted: the predicted class.
         count: images.
-        share: of the images of the right class, in (0, 1].
+        share: of the images of the true class, in (0, 1].
     """
 
     label: str
@@ -46,34 +48,105 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """A mean difference of two models on the same images, with its 95 % interval.
+class Comparison:
+    """One score of two models on the same images: its mean for each, and their paired difference.
 
     Attributes:
-        value: mean of the first less mean of the second.
-        interval: percentile bootstrap over images.
+        score: `accuracy` (share in [0, 1], higher is better) or `log_loss` (nats, lower is better).
+        first: name of one model.
+        second: name of the other.
+        part: the images: `train`, `validation`, `test` or `all`.
+        images: how many.
+        means: mean score of the first, and of the second.
+        value: the first mean less the second.
+        interval: 95 %, of `value`, percentile bootstrap over images drawn in pairs.
     """
 
+    score: Score
+    first: str
+    second: str
+    part: str
+    images: int
+    means: tuple[float, float]
     value: float
     interval: Interval
 
     @property
-    def clear(self) -> bool:
-        """Whether the interval leaves zero out."""
+    def is_clear(self) -> bool:
+        """Whether the interval excludes zero."""
         return self.interval[0] > 0 or self.interval[1] < 0
+
+    @property
+    def first_is_better(self) -> bool:
+        """Whether the first model has the better mean, be it by chance."""
+        return self.value > 0 if self.score == "accuracy" else self.value < 0
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Comparison:  # JSON: strings, numbers and lists
+        """The record that `dataclasses.asdict` turned into these values."""
+        return cls(**{**values, "means": tuple(values["means"]), "interval": tuple(values["interval"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelComparison:
+    """Two models on the same images, by accuracy and by log-loss."""
+
+    accuracy: Comparison
+    log_loss: Comparison
+
+    @property
+    def part(self) -> str:
+        """The images: `train`, `validation`, `test` or `all`."""
+        return self.accuracy.part
+
+    @property
+    def images(self) -> int:
+        """How many images."""
+        return self.accuracy.images
+
+    @property
+    def first_is_better(self) -> bool:
+        """Whether to prefer the first model.
+
+        The log-loss decides, unless its interval includes zero and that of the accuracy excludes it.
+        """
+        if self.accuracy.is_clear and not self.log_loss.is_clear:
+            return self.accuracy.first_is_better
+        return self.log_loss.first_is_better
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ModelComparison:  # as for `Comparison.from_json`
+        """The record that `dataclasses.asdict` turned into these values."""
+        return cls(accuracy=Comparison.from_json(values["accuracy"]), log_loss=Comparison.from_json(values["log_loss"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldScore:
+    """A score over cross-validation folds.
+
+    Attributes:
+        mean: of the folds' scores.
+        deviation: standard deviation of the folds' scores (n - 1 degrees of freedom).
+        interval: 95 %, of the mean, by Student's t. Folds share training images, so it is somewhat too narrow
+            (Bengio and Grandvalet 2004: no unbiased estimate of that variance exists).
+    """
+
+    mean: float
+    deviation: float
+    interval: Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How good a model is on some images.
+    """Scores of a model on labelled images.
 
-    Every mean over classes ("macro", "balanced") goes over the classes that have images here; classes without
-    images have no scores. `*_interval` is a 95 % interval (low, high): Wilson's for shares of images (accuracy,
-    top-k), percentile bootstrap over images for balanced accuracy, macro F1 and log-loss.
+    Every mean over classes ("macro", "balanced") is over the classes that have images here; classes without images
+    have no scores. `*_interval` is a 95 % interval (low, high): Wilson's for shares of images (accuracy, top-k),
+    percentile bootstrap over images for balanced accuracy, macro F1 and log-loss.
 
     Attributes:
-        images: how many were judged.
-        accuracy: share of images whose most probable class is right.
+        images: number of images.
+        accuracy: share of images whose most probable class is correct.
         accuracy_interval: of it.
         balanced_accuracy: mean recall.
         balanced_accuracy_interval: of it.
@@ -87,12 +160,12 @@ class Report:
         top_k: the k of the next.
         top_k_accuracy: share of images whose class is among the k most probable.
         top_k_accuracy_interval: of it.
-        log_loss: mean of -log(probability of the right class), nats.
+        log_loss: mean of -log(probability of the true class), nats.
         log_loss_interval: of it.
         ece: expected calibration error in [0, 1], 15 equal-width bins.
-        classes: one score a class, in the run's order.
-        confusion_matrix: images by right class (rows) and predicted class (columns).
-        confused: the pairs confused most often, most first.
+        classes: one score per class, in the run's order.
+        confusion_matrix: images by true class (rows) and predicted class (columns).
+        confused: the most frequent confusions, most frequent first.
     """
 
     images: int
@@ -120,21 +193,21 @@ class Report:
     @property
     def class_names(self) -> tuple[str, ...]:
         """In the run's order."""
-        return tuple(each.name for each in self.classes)
+        return tuple(score.name for score in self.classes)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:  # JSON
         """What `--json` prints and `run.json` keeps: dicts, lists, strings, finite numbers and None."""
         values = asdict(self)
         lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
         return values | lists | {"confusion_matrix": [list(row) for row in self.confusion_matrix]}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Report:
-        """The report that `to_json` gave these values."""
+    def from_json(cls, values: Mapping[str, Any]) -> Report:  # JSON
+        """The report that `to_json` turned into these values."""
         lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list | tuple)}
         records = {
-            "classes": tuple(ClassScore(**each) for each in values["classes"]),
+            "classes": tuple(ClassScore(**score) for score in values["classes"]),
             "confusion_matrix": tuple(tuple(row) for row in values["confusion_matrix"]),
-            "confused": tuple(Confusion(**each) for each in values["confused"]),
+            "confused": tuple(Confusion(**confusion) for confusion in values["confused"]),
         }
         return cls(**{**values, **lists, **records})

@@ -17,7 +17,8 @@ from models.classifier import top_of
 from models.freezing import freeze, set_trainable
 from models.surgery import boundary_layer, split_at
 from models.updates import layer_factors
-from pipelines.evaluation.comparison import at_its_best, better, compare_predictions, verdict_line
+from pipelines.evaluation.calibration import calibrate
+from pipelines.evaluation.comparison import compare_models, fine_tuning_line
 from pipelines.features.boundary import Boundary, boundary_batches, epoch_of, flattened, limit, make_room
 from pipelines.features.cached import CLEAN
 from pipelines.features.extract import Extracted, extract
@@ -64,19 +65,21 @@ def fine_tune(work: TrainingPlan, before: TrainingResult) -> TrainingResult:
 
     # The better one is kept. Both are judged at the temperature that suits validation best, so that a gain is none of
     # calibration; the fine-tuned one keeps it.
-    rival = at_its_best(before.answers)
+    rival = calibrate(before.answers)
     cool(model.get_layer("head"), progress.temperature)
     size = int(model.input_shape[1])
     after = stages.answer_parts(work, model, size) if progress.best_epoch else rival
-    verdict = compare_predictions(rival["validation"], after["validation"])
-    kept = bool(progress.best_epoch) and better(verdict)
-    line = verdict_line(verdict, kept)
+    compared = {
+        part: compare_models(probabilities, rival[part][0], labels, names=("fine-tuned", "frozen"), part=part)
+        for part, (probabilities, labels) in after.items()
+    }
+    kept = bool(progress.best_epoch) and compared["validation"].first_is_better
+    line = fine_tuning_line(compared["validation"], is_kept=kept)
     work.reporter.note(line)
     before.notes.append(line)
     before.history += progress.history
-    parts = {part: compare_predictions(rival[part], after[part]) for part in after}
     record = stages.stage_record(stage, progress) | {"temperature": round(progress.temperature, 4)}
-    before.stages.append({**record, "trained": trained, "kept": kept, "compared": parts})
+    before.stages.append({**record, "trained": trained, "kept": kept, "compared": compared})
     if not kept:
         model.set_weights(frozen)
         freeze(backbone)
