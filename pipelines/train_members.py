@@ -144,7 +144,7 @@ def _train(
                 "dataset": str(dataset.absolute()),
             }
             try:
-                run_in_worker("pipelines.train_members.member_training", order, reporter=say, on_event=hear)
+                run_in_worker("pipelines.members.member_training", order, reporter=say, on_event=hear)
             except UserError as error:
                 say.warn(f"{backbone}: {error.message}")
                 lost = [each for each in todo if not is_run(folder / MEMBERS / each.name)]

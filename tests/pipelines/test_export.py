@@ -45,7 +45,7 @@ def test_both_formats_agree_with_the_model_where_headstart_is_not(tmp_path: Path
 
 
 def test_versions_count_up_and_the_keras_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(story, "ask_apart", _echo)
+    monkeypatch.setattr(story, "ask_in_fresh_process", _echo)
     (tmp_path / "7").mkdir()
     (tmp_path / "notes").mkdir()
     assert export_model(_model(), NAMES, CONTENTS, str(tmp_path))[0].path == tmp_path / "8"
@@ -77,7 +77,7 @@ def _misnamed(name: str, path: Path, contents: Any, pixels: np.ndarray) -> dict[
 
 @pytest.mark.parametrize("answer", [_stranger, _nothing, _misnamed])
 def test_a_disagreement_fails_and_leaves_nothing(answer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(story, "ask_apart", answer)
+    monkeypatch.setattr(story, "ask_in_fresh_process", answer)
     with pytest.raises(UserError, match="does not answer as its run does") as caught:
         export_model(_model(), NAMES, CONTENTS, str(tmp_path / "out"))
     assert caught.value.exit_code == 3
@@ -158,7 +158,7 @@ def test_a_run_is_exported_and_compared_on_its_own_images(tmp_path: Path, monkey
         seen.append(len(contents))
         return _echo(name, path, contents, pixels)
 
-    monkeypatch.setattr(story, "ask_apart", ask)
+    monkeypatch.setattr(story, "ask_in_fresh_process", ask)
     images = {f"{number}.jpg": saved(drawn(seed=number), "JPEG") for number in range(40)}
     run = _run(tmp_path, {"first.tif": saved(drawn(), "TIFF"), **images})
     found = story.export(str(run), str(tmp_path / "out"), formats=("keras",))
