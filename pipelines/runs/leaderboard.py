@@ -73,8 +73,7 @@ class EnsembleGain:
     @property
     def recommended(self) -> str:
         """The single model to use instead; empty where the ensemble is clearly more accurate."""
-        accuracy = self.comparison.accuracy
-        return "" if accuracy.is_clear and accuracy.first_is_better else self.best
+        return "" if self.comparison.accuracy.first_is_clearly_better else self.best
 
     @property
     def line(self) -> str:

@@ -81,6 +81,11 @@ class Comparison:
         """Whether the first model has the better mean, be it by chance."""
         return self.value > 0 if self.score == "accuracy" else self.value < 0
 
+    @property
+    def first_is_clearly_better(self) -> bool:
+        """Whether the whole interval is on the side where the first model is better."""
+        return self.interval[0] > 0 if self.score == "accuracy" else self.interval[1] < 0
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Comparison:  # JSON: strings, numbers and lists
         """The record that `dataclasses.asdict` turned into these values."""

@@ -26,7 +26,6 @@ from pipelines.data.scan import scan
 from pipelines.ensemble import EnsembleSpec, ensemble
 from pipelines.ensembles import join
 from pipelines.evaluate import evaluate
-from pipelines.evaluation.intervals import over_folds
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.fitting.heads import fit_heads
 from pipelines.members import member_training as member_fits
@@ -100,7 +99,7 @@ def test_the_joined_model_runs_each_backbone_once(trained: Path) -> None:
     assert manifest.extra["agreement"]["max_difference"] < 0.02
     board = Leaderboard.from_json(manifest.extra["leaderboard"])
     assert len(board.disagreement) == 4
-    assert board.verdict.part == "test"
+    assert board.gain.comparison.part == "test"
     assert (trained / "ensemble.png").stat().st_size > 10_000
 
 
@@ -232,14 +231,6 @@ def test_too_few_distinct_images_for_the_folds() -> None:
         divide_folds(data, 3, seed=0)
 
 
-def test_mean_and_interval_over_folds() -> None:
-    found = over_folds([0.8, 0.9, 1.0])
-    assert found.mean == pytest.approx(0.9)
-    assert found.deviation == pytest.approx(0.1)
-    # Student's t of two degrees of freedom: 4.303 standard errors.
-    assert found.interval == pytest.approx((0.9 - 4.3027 * 0.1 / 3**0.5, 0.9 + 4.3027 * 0.1 / 3**0.5), abs=1e-4)
-
-
 def workshop(spec: MembersSpec, drawn: Path, out: Path) -> tuple[member_fits.MemberTraining, io.StringIO]:
     """Trains in this process: no other TensorFlow has to be loaded."""
     dataset = check(scan(str(drawn / "data")))
@@ -309,10 +300,10 @@ def test_each_bag_is_a_bootstrap_sample_of_its_own(
 def test_one_bad_member_does_not_stop_the_next(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = fit_heads
 
-    def first_fails(head: Any, chosen: Any, **named: Any) -> Any:
-        if named["seed"] == 0:
+    def first_fails(search: Any, **named: Any) -> Any:
+        if search.seed == 0:
             raise MemoryError("too much")
-        return plain(head, chosen, **named)
+        return plain(search, **named)
 
     monkeypatch.setattr(member_fits, "fit_heads", first_fails)
     spec = spec_for(drawn, tmp_path / "run", "one", seeds=2)

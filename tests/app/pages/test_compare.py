@@ -10,7 +10,20 @@ from rich.console import Console
 
 from app.pages.compare import compare_page
 from pipelines.compare import ComparedRun
-from pipelines.runs.report import Difference
+from pipelines.runs.report import Comparison, Interval, Score
+
+
+def difference(score: Score, value: float, interval: Interval) -> Comparison:
+    return Comparison(
+        score=score,
+        first="b",
+        second="a",
+        part="test",
+        images=372,
+        means=(value + 0.5, 0.5),
+        value=value,
+        interval=interval,
+    )
 
 
 def row(run: str, **fields: Any) -> ComparedRun:
@@ -28,8 +41,8 @@ def row(run: str, **fields: Any) -> ComparedRun:
         "seconds": 12345.6,
         "images_per_second": 12345.0,
         "size": 1_234_567_890,
-        "accuracy_difference": Difference(value=0.0312, interval=(0.004, 0.0601)),
-        "log_loss_difference": Difference(value=-10.2, interval=(-11.5, 0.1)),
+        "accuracy_difference": difference("accuracy", 0.0312, (0.004, 0.0601)),
+        "log_loss_difference": difference("log_loss", -10.2, (-11.5, 0.1)),
     }
     return ComparedRun(**{**values, **fields})
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from app.options.ensemble import METHODS as NAMES
 from app.pages.ensemble import LISTED, MATRIX, ensemble_page, squeezed, verdict_lines
 from pipelines.ensembles.methods import METHODS
-from pipelines.runs.leaderboard import EnsembleVerdict, Leaderboard, MemberRow
-from pipelines.runs.report import Difference
+from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
+from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
 from tests.app.pages.test_report import judged
 
 REPORT = judged(["cat", "dog"], 40)
@@ -38,14 +38,22 @@ def member(number: int, **values: object) -> MemberRow:
 
 def board(count: int, interval: tuple[float, float] = (0.004, 0.031), part: str = "test") -> Leaderboard:
     rows = tuple(member(number) for number in range(count))
-    verdict = EnsembleVerdict(
-        part=part,
-        images=372,
-        best=rows[0].name,
-        accuracy=(0.911, 0.893),
-        log_loss=(0.33, 0.41),
-        ms=(24.0, 10.0),
-        difference=Difference(value=0.018, interval=interval),
+
+    def comparison(score: Score, means: tuple[float, float], value: float, bounds: tuple[float, float]) -> Comparison:
+        return Comparison(
+            score=score,
+            first="ensemble",
+            second=rows[0].name,
+            part=part,
+            images=372,
+            means=means,
+            value=value,
+            interval=bounds,
+        )
+
+    models = ModelComparison(
+        accuracy=comparison("accuracy", (0.911, 0.893), 0.018, interval),
+        log_loss=comparison("log_loss", (0.33, 0.41), -0.08, (-0.1, -0.06)),
     )
     return Leaderboard(
         method="greedy",
@@ -53,8 +61,8 @@ def board(count: int, interval: tuple[float, float] = (0.004, 0.031), part: str 
         members=rows,
         names=tuple(each.name for each in rows),
         disagreement=tuple(tuple(0.0 if one == other else 0.17 for other in range(count)) for one in range(count)),
-        verdict=verdict,
-        folds={"accuracy": {"mean": 0.9, "deviation": 0.01, "interval": (0.88, 0.92)}},
+        gain=EnsembleGain(comparison=models, ms=24.0, best_ms=10.0),
+        folds={"accuracy": FoldScore(mean=0.9, deviation=0.01, interval=(0.88, 0.92))},
         ms=24.0,
         mb=600.0,
     )

@@ -22,7 +22,6 @@ from pipelines.ensembles.methods import (
     rearranged,
 )
 from pipelines.ensembles.stacking import fit_stack
-from pipelines.evaluation.calibration import fit_temperature
 from pipelines.evaluation.metrics import losses
 
 
@@ -67,23 +66,6 @@ def test_the_joined_model_answers_what_was_foretold(method: str) -> None:
     joint = fit(answers, labels, method=method)
     joined = combine(members, joint.weights, method=joint.pool, stack=joint.stack, temperature=joint.temperature)
     assert np.abs(np.asarray(joined(pixels)) - pooled(answers, joint)).max() < 1e-5
-
-
-def test_temperature_softens_what_is_too_sure() -> None:
-    answers, labels = drawn(1, 4000, sharpness=2.5)
-    found = fit_temperature(answers[0], labels)
-    assert found == pytest.approx(2.5, rel=0.1)
-
-
-def test_a_temperature_that_does_not_help_is_not_kept() -> None:
-    kept = [fit_temperature(*_first(drawn(1, 60, seed=seed))) is not None for seed in range(40)]
-    # Calibrated answers: fitted and judged on the same 60 images, each of these 40 would have been kept.
-    assert sum(kept) < 20
-    assert fit_temperature(*_first(drawn(1, 8))) is None
-
-
-def _first(found: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    return found[0][0], found[1]
 
 
 def test_a_fitted_temperature_lowers_the_loss() -> None:

@@ -1,20 +1,16 @@
-"""Scores against scikit-learn and against cases worked out by hand; intervals against what they promise."""
+"""Scores agree with scikit-learn and with cases worked out by hand; intervals cover as often as they should."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
 from models.errors import UserError
-from pipelines.evaluation.intervals import paired_bootstrap, wilson
 from pipelines.evaluation.metrics import calibration_error, losses, ranks_of, report
-from pipelines.runs.report import Report
 
 
 def drawn(count: int, num_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,21 +28,21 @@ def names(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 20])
-def test_scores_are_those_of_scikit_learn(num_classes: int) -> None:
+def test_scores_equal_those_of_scikit_learn(num_classes: int) -> None:
     probabilities, labels = drawn(400, num_classes)
-    found = report(probabilities, labels, names(num_classes))
+    scores = report(probabilities, labels, names(num_classes))
     predicted = probabilities.argmax(1)
-    assert found.accuracy == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
-    assert found.balanced_accuracy == pytest.approx(sklearn_metrics.balanced_accuracy_score(labels, predicted))
-    assert found.macro_f1 == pytest.approx(sklearn_metrics.f1_score(labels, predicted, average="macro"))
-    assert found.weighted_f1 == pytest.approx(sklearn_metrics.f1_score(labels, predicted, average="weighted"))
-    assert found.weighted_recall == pytest.approx(found.accuracy)
-    assert found.log_loss == pytest.approx(sklearn_metrics.log_loss(labels, probabilities))
-    assert found.top_k == min(5, num_classes - 1)
+    assert scores.accuracy == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
+    assert scores.balanced_accuracy == pytest.approx(sklearn_metrics.balanced_accuracy_score(labels, predicted))
+    assert scores.macro_f1 == pytest.approx(sklearn_metrics.f1_score(labels, predicted, average="macro"))
+    assert scores.weighted_f1 == pytest.approx(sklearn_metrics.f1_score(labels, predicted, average="weighted"))
+    assert scores.weighted_recall == pytest.approx(scores.accuracy)
+    assert scores.log_loss == pytest.approx(sklearn_metrics.log_loss(labels, probabilities))
+    assert scores.top_k == min(5, num_classes - 1)
     if num_classes > 2:
-        expected = sklearn_metrics.top_k_accuracy_score(labels, probabilities, k=found.top_k)
-        assert found.top_k_accuracy == pytest.approx(expected)
-    assert np.array_equal(found.confusion_matrix, sklearn_metrics.confusion_matrix(labels, predicted))
+        expected = sklearn_metrics.top_k_accuracy_score(labels, probabilities, k=scores.top_k)
+        assert scores.top_k_accuracy == pytest.approx(expected)
+    assert np.array_equal(scores.confusion_matrix, sklearn_metrics.confusion_matrix(labels, predicted))
 
 
 def test_log_loss_of_single_precision_keeps_small_probabilities() -> None:
@@ -54,6 +50,14 @@ def test_log_loss_of_single_precision_keeps_small_probabilities() -> None:
     small = np.array([[1e-14, 1.0]], np.float32)
     assert report(small, [0], names(2)).log_loss == pytest.approx(-math.log(1e-14), rel=1e-4)
     assert math.isfinite(report([[0.0, 1.0]], [0], names(2)).log_loss)
+
+
+def test_losses_of_several_models_are_those_of_each() -> None:
+    stacked = np.stack([drawn(20, 3, seed=seed)[0] for seed in (0, 1)])
+    labels = np.arange(20) % 3
+    expected = [[-math.log(model[image, labels[image]]) for image in range(20)] for model in stacked]
+    np.testing.assert_allclose(losses(stacked, labels), expected, rtol=1e-12)
+    assert losses(stacked.astype(np.float32), labels).dtype == np.float64
 
 
 def test_calibration_error_by_hand() -> None:
@@ -64,72 +68,66 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(probabilities, labels) == pytest.approx((0.9 + 0.4 + 0.7) / 4)
 
 
-def test_perfect_and_sure_answers_are_calibrated() -> None:
+def test_correct_and_certain_predictions_are_calibrated() -> None:
     assert calibration_error(np.eye(3), np.arange(3)) == 0.0
 
 
 def test_ties_go_to_the_lower_index_as_in_argmax() -> None:
     probabilities = np.full((3, 3), 1 / 3)
     assert list(ranks_of(probabilities, np.arange(3))) == [0, 1, 2]
-    found = report(probabilities, [0, 1, 2], names(3), top_k=1)
-    assert found.top_k_accuracy == found.accuracy == pytest.approx(1 / 3)
+    scores = report(probabilities, [0, 1, 2], names(3), top_k=1)
+    assert scores.top_k_accuracy == scores.accuracy == pytest.approx(1 / 3)
 
 
 @pytest.mark.filterwarnings("error")
-def test_means_go_over_the_classes_that_have_images() -> None:
+def test_means_are_over_the_classes_that_have_images() -> None:
     # Class 2 has no image but is predicted once; class 3 is neither.
     probabilities = np.eye(4)[[0, 0, 1, 2]]
-    found = report(probabilities, [0, 0, 1, 1], names(4))
-    assert found.balanced_accuracy == pytest.approx((1.0 + 0.5) / 2)
-    assert found.macro_precision == pytest.approx(1.0)
-    assert found.macro_f1 == pytest.approx((1.0 + 2 / 3) / 2)
-    assert [each.support for each in found.classes] == [2, 2, 0, 0]
-    assert found.classes[2].precision is None
-    assert found.classes[3].f1 is None
-    low, high = found.macro_f1_interval
-    assert low <= found.macro_f1 <= high
+    scores = report(probabilities, [0, 0, 1, 1], names(4))
+    assert scores.balanced_accuracy == pytest.approx((1.0 + 0.5) / 2)
+    assert scores.macro_precision == pytest.approx(1.0)
+    assert scores.macro_f1 == pytest.approx((1.0 + 2 / 3) / 2)
+    assert [score.support for score in scores.classes] == [2, 2, 0, 0]
+    assert scores.classes[2].precision is None
+    assert scores.classes[3].f1 is None
+    low, high = scores.macro_f1_interval
+    assert low <= scores.macro_f1 <= high
 
 
 @pytest.mark.filterwarnings("error")
 def test_one_image_and_one_class() -> None:
-    found = report([[0.25, 0.75]], [1], names(2))
-    assert (found.accuracy, found.macro_f1, found.images) == (1.0, 1.0, 1)
-    assert found.accuracy_interval[0] < 0.25
+    scores = report([[0.25, 0.75]], [1], names(2))
+    assert (scores.accuracy, scores.macro_f1, scores.images) == (1.0, 1.0, 1)
+    assert scores.accuracy_interval[0] < 0.25
     assert report([[1.0]], [0], ["only"]).top_k == 1
 
 
 def test_a_class_never_predicted_counts_as_zero() -> None:
-    found = report(np.eye(2)[[0, 0, 0]], [0, 1, 1], names(2))
-    assert found.classes[1].precision == 0.0
-    assert found.macro_f1 == pytest.approx(0.25)
+    scores = report(np.eye(2)[[0, 0, 0]], [0, 1, 1], names(2))
+    assert scores.classes[1].precision == 0.0
+    assert scores.macro_f1 == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (1, 3), (884, 1000), (50_000, 100_000)])
-def test_wilson_is_scipys(hits: int, count: int) -> None:
-    expected = binomtest(hits, count).proportion_ci(method="wilson")
-    assert wilson(hits, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-
-def test_bootstrap_interval_of_a_mean_is_the_textbook_one() -> None:
+def test_bootstrap_interval_of_a_mean_equals_the_normal_approximation() -> None:
     probabilities, labels = drawn(2000, 4)
-    found = report(probabilities, labels, names(4))
-    each = losses(probabilities, labels)
-    half = 1.96 * each.std() / math.sqrt(len(each))
-    low, high = found.log_loss_interval
-    assert low == pytest.approx(found.log_loss - half, abs=0.25 * half)
-    assert high == pytest.approx(found.log_loss + half, abs=0.25 * half)
+    scores = report(probabilities, labels, names(4))
+    loss = losses(probabilities, labels)
+    half = 1.96 * loss.std() / math.sqrt(len(loss))
+    low, high = scores.log_loss_interval
+    assert low == pytest.approx(scores.log_loss - half, abs=0.25 * half)
+    assert high == pytest.approx(scores.log_loss + half, abs=0.25 * half)
 
 
-def test_macro_f1_interval_holds_the_truth_as_often_as_it_says() -> None:
+def test_macro_f1_interval_covers_the_population_value_as_often_as_it_should() -> None:
     population, population_labels = drawn(100_000, 3, seed=1)
-    truth = sklearn_metrics.f1_score(population_labels, population.argmax(1), average="macro")
-    held = 0
+    expected = sklearn_metrics.f1_score(population_labels, population.argmax(1), average="macro")
+    covered = 0
     for trial in range(60):
         probabilities, labels = drawn(150, 3, seed=100 + trial)
         low, high = report(probabilities, labels, names(3)).macro_f1_interval
-        held += low <= truth <= high
+        covered += low <= expected <= high
     # 95 % of 60 is 57; fewer than 50 would happen once in ten thousand.
-    assert held >= 50
+    assert covered >= 50
 
 
 def test_intervals_are_reproducible_and_seeded() -> None:
@@ -146,66 +144,34 @@ def test_ten_thousand_images_take_less_than_a_second() -> None:
     assert time.process_time() - began < 1.0
 
 
-def test_paired_bootstrap_sees_what_unpaired_intervals_do_not() -> None:
-    generator = np.random.default_rng(0)
-    worse = generator.random(500) < 0.8
-    better = worse.copy()
-    better[np.flatnonzero(~worse)[:15]] = True  # the same images right, and 15 more
-    found = paired_bootstrap(better, worse)
-    assert found.value == pytest.approx(15 / 500)
-    assert found.clear
-    assert 0 < found.interval[0] < found.value < found.interval[1]
-    one, other = (wilson(int(each.sum()), 500) for each in (worse, better))
-    assert other[0] < one[1]  # the two intervals overlap
-
-
-def test_paired_bootstrap_of_the_same_answers_is_zero() -> None:
-    found = paired_bootstrap([1, 0, 1], [1, 0, 1])
-    assert (found.value, found.interval, found.clear) == (0.0, (0.0, 0.0), False)
-
-
-def test_paired_bootstrap_refuses_other_images() -> None:
-    with pytest.raises(ValueError, match="same images"):
-        paired_bootstrap([1, 0], [1, 0, 1])
-
-
 def test_most_confused_pairs_come_first() -> None:
     labels = [0] * 5 + [1] * 3
     predicted = [0, 1, 1, 2, 0, 2, 1, 1]
-    found = report(np.eye(3)[predicted], labels, ["a", "b", "c"])
-    assert [(each.label, each.predicted, each.count) for each in found.confused] == [
+    scores = report(np.eye(3)[predicted], labels, ["a", "b", "c"])
+    assert [(confusion.label, confusion.predicted, confusion.count) for confusion in scores.confused] == [
         ("a", "b", 2),
         ("a", "c", 1),
         ("b", "c", 1),
     ]
-    assert found.confused[0].share == pytest.approx(0.4)
-
-
-def test_json_goes_there_and_back() -> None:
-    probabilities, labels = drawn(50, 3)
-    found = report(probabilities, np.minimum(labels, 1), names(3))
-    text = json.dumps(found.to_json(), allow_nan=False)
-    assert Report.from_json(json.loads(text)) == found
-    assert {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"} <= json.loads(text).keys()
-    assert len(json.loads(text)["accuracy_interval"]) == 2
+    assert scores.confused[0].share == pytest.approx(0.4)
 
 
 def test_no_images_is_an_error() -> None:
-    with pytest.raises(UserError, match="no image"):
+    with pytest.raises(UserError, match="no labelled images"):
         report(np.zeros((0, 3)), [], names(3))
 
 
-def test_a_diverged_model_is_named() -> None:
+def test_probabilities_that_are_not_finite_are_an_error() -> None:
     with pytest.raises(UserError, match="1 of 2 images"):
         report([[np.nan, 0.5], [0.5, 0.5]], [0, 1], names(2))
 
 
 @pytest.mark.parametrize("probabilities", [[[2.0, 3.0]], [[-0.5, 1.5]], [[0.5, 0.25]]])
-def test_logits_are_no_probabilities(probabilities: list[list[float]]) -> None:
+def test_logits_are_refused(probabilities: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="sum to 1"):
         report(probabilities, [0], names(2))
 
 
 def test_labels_outside_the_classes_are_refused() -> None:
-    with pytest.raises(ValueError, match="labels reach"):
+    with pytest.raises(ValueError, match="labels must lie"):
         report([[0.5, 0.5]], [2], names(2))

@@ -17,8 +17,7 @@ from models.errors import UserError
 from models.freezing import freeze
 from models.heads import HEADS, build_head
 from models.zoo import BACKBONES
-from pipelines.evaluation.calibration import cooled
-from pipelines.evaluation.comparison import better, compare_predictions
+from pipelines.evaluation.calibration import apply_temperature
 from pipelines.evaluation.metrics import losses
 from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.boundary import Boundary, limit, make_room
@@ -150,7 +149,7 @@ def test_cached_activations_give_the_loss_curve_of_the_whole_network(prepared: A
     for cache in (True, False):
         work, before = prepared(fine_tune="2", cache=cache, epochs=4, learning_rate=0.03)
         after = stage.fine_tune(work, before)
-        curves.append([(each["loss"], each["validation_loss"]) for each in after.history])
+        curves.append([(record.loss, record.validation_loss) for record in after.history])
         said = " ".join(work.reporter.lines)
         assert ("activations at `block1`" in said) is cache
     assert len(curves[0]) == 4
@@ -163,8 +162,8 @@ def test_the_joined_model_answers_as_the_best_epoch_did(prepared: Any) -> None:
     after = stage.fine_tune(work, before)
     record = after.stages[-1]
     assert record["kept"]
-    best = min(each["validation_loss"] for each in after.history)
-    assert record["compared"]["validation"]["after"]["log_loss"] == pytest.approx(best, rel=2e-3, abs=1e-5)
+    best = min(record.validation_loss for record in after.history)
+    assert record["compared"]["validation"].log_loss.means[0] == pytest.approx(best, rel=2e-3, abs=1e-5)
     again = stages.answer_parts(work, after.model, 32)
     np.testing.assert_array_equal(again["test"][0], after.answers["test"][0])
     assert "weights_sha256" not in after.backbone, "features cached for the published weights are not this network's"
@@ -291,51 +290,21 @@ def test_an_interrupted_stage_goes_on_to_the_weights_it_would_have_had(
         np.testing.assert_array_equal(resumed[path], value, err_msg=path)
 
 
-def test_a_comparison_is_paired() -> None:
-    labels = np.array([0, 1] * 50)
-    good, bad = np.full((100, 2), 0.1, np.float32), np.full((100, 2), 0.5, np.float32)
-    good[np.arange(100), labels] = 0.9
-    found = compare_predictions((bad, labels), (good, labels))
-    assert found["log_loss"]["value"] == pytest.approx(np.log(0.5) - np.log(0.9))
-    assert found["log_loss"]["interval"][1] < 0
-    assert found["after"]["accuracy"] == 1.0
-
-
 def test_a_gain_is_none_of_calibration(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     work, before = prepared()
     frozen = before.model.get_weights()
     # A frozen head that is much too sure of itself: cooler, it would be as good as what follows.
     hot, labels = before.answers["validation"]
-    sure = cooled(hot, 0.1).astype(np.float32)
-    before.answers = {part: (cooled(found, 0.1), truth) for part, (found, truth) in before.answers.items()}
+    sure = apply_temperature(hot, 0.1).astype(np.float32)
+    before.answers = {part: (apply_temperature(found, 0.1), truth) for part, (found, truth) in before.answers.items()}
     still = StageProgress(best_epoch=1, temperature=1.0)
     monkeypatch.setattr(stage, "_on_activations", lambda *_: still)
     after = stage.fine_tune(work, before)
     compared = after.stages[-1]["compared"]["validation"]
-    assert compared["before"]["log_loss"] < losses(sure, labels).mean() - 0.01
-    assert abs(compared["log_loss"]["value"]) < losses(sure, labels).mean() - losses(hot, labels).mean()
+    assert compared.log_loss.means[1] < losses(sure, labels).mean() - 0.01
+    assert abs(compared.log_loss.value) < losses(sure, labels).mean() - losses(hot, labels).mean()
     for weight, value in zip(after.model.get_weights(), frozen, strict=True):
         np.testing.assert_allclose(value, weight)
-
-
-@pytest.mark.parametrize(
-    ("loss", "accuracy", "kept"),
-    [
-        ((-0.1, (-0.2, -0.05)), (0.0, (-0.01, 0.01)), True),
-        ((0.1, (0.05, 0.2)), (0.03, (0.01, 0.05)), False),
-        ((0.02, (-0.07, 0.12)), (0.03, (0.01, 0.05)), True),
-        ((-0.02, (-0.12, 0.07)), (-0.03, (-0.05, -0.01)), False),
-        ((-0.02, (-0.12, 0.07)), (-0.03, (-0.07, 0.01)), True),
-        ((0.02, (-0.07, 0.12)), (0.03, (-0.01, 0.05)), False),
-    ],
-)
-def test_the_loss_decides_unless_it_leaves_open_what_the_accuracy_does_not(
-    loss: Any, accuracy: Any, kept: bool
-) -> None:
-    def difference(value: float, interval: tuple[float, float]) -> dict[str, Any]:
-        return {"value": value, "interval": interval}
-
-    assert better({"log_loss": difference(*loss), "accuracy": difference(*accuracy)}) is kept
 
 
 def test_a_temperature_lies_in_the_last_layer(prepared: Any) -> None:
