@@ -1,11 +1,12 @@
-"""Where a stage of training stands, put on disk after every epoch, and back: what is killed goes on."""
+"""Saves a checkpoint after every epoch and restores it when an interrupted training resumes."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -13,27 +14,40 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.updates import Updates
-from pipelines.runs.spec import Stage
+from pipelines.fitting.step import StepState
+from pipelines.runs.stages import Stage
+from pipelines.runs.training_records import EpochRecord
 from pipelines.system.files import atomic
 
-Floats = NDArray[np.float32]
+# The values of a model's weights, in their order; most are float32, the states of seed generators are whole numbers.
+WeightValues: TypeAlias = list[NDArray[Any]]
+# Field -> its key in the file, where the two differ: checkpoints of earlier versions must still load.
+FILE_KEYS = {
+    "epochs_since_best": "since",
+    "plateau_epochs": "plateau",
+    "plateau_factor": "rate",
+    "is_stopped": "stopped",
+    "step_state": "adapted",
+    "loss_scale": "scale",
+    "finite_steps": "calm",
+}
 
 
 @dataclass(slots=True, kw_only=True)
 class StageProgress:
-    """Where a stage stands after an epoch; together with the weights it is all that going on needs.
+    """How far a stage has come after an epoch; together with the weights, all that resuming it needs.
 
     Attributes:
         epoch: whole epochs done.
-        best_loss: least validation log-loss so far.
-        best_epoch: the epoch that reached it, counted from 1; 0 before the first.
-        temperature: its answers' best, 1 or more, where the recipe calibrates; else 1.
-        since: epochs since then.
-        plateau: epochs since the loss or the rate last changed for the better.
-        rate: factor on the first learning rate.
+        best_loss: least validation log-loss so far, nats.
+        best_epoch: the epoch that reached it, from 1; 0 before the first.
+        temperature: of that epoch's validation predictions, 1 or more, where the recipe calibrates; else 1.
+        epochs_since_best: epochs since `best_epoch`.
+        plateau_epochs: epochs since the loss improved or the rate was lowered.
+        plateau_factor: factor by which plateaus have lowered the learning rate.
         steps: steps done.
-        stopped: whether early stopping has ended the stage.
-        adapted: what was learnt about the machine.
+        is_stopped: whether early stopping has ended the stage.
+        step_state: what the training step has learnt about the machine.
         history: one record an epoch.
     """
 
@@ -41,60 +55,92 @@ class StageProgress:
     best_loss: float = float("inf")
     best_epoch: int = 0
     temperature: float = 1.0
-    since: int = 0
-    plateau: int = 0
-    rate: float = 1.0
+    epochs_since_best: int = 0
+    plateau_epochs: int = 0
+    plateau_factor: float = 1.0
     steps: int = 0
-    stopped: bool = False
-    adapted: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    is_stopped: bool = False
+    step_state: StepState = field(default_factory=StepState)
+    history: list[EpochRecord] = field(default_factory=list)
 
 
 class Checkpoint:
-    """Puts a stage's whole state on disk after an epoch, and back."""
+    """The whole state of a stage in one file, written after every epoch.
+
+    Attributes:
+        path: of the file, an `.npz` archive: `now0`, `now1` ... are the current variables, `best0`, `best1` ... the
+            weights of the best epoch, and `progress` is JSON.
+    """
 
     def __init__(
-        self, model: keras.Model, updates: Updates, average: list[tf.Variable], folder: Path, stage: Stage
+        self, model: keras.Model, updates: Updates, average: Sequence[tf.Variable], folder: Path, stage: Stage
     ) -> None:
-        self.model, self.updates, self.average = model, updates, average
-        self.path = folder / f"{stage.label.replace(' ', '-')}.npz"
-
-    def _variables(self) -> list[Any]:
-        # With the states of seed generators: dropout goes on where it was.
-        return [*self.model.variables, *self.updates.variables, *self.average]
-
-    def judged(self) -> list[Floats]:
-        """The weights that are judged and kept: the model's, or their moving average."""
-        averages = {
-            id(each): self.average[at] for at, each in enumerate(self.model.trainable_variables) if self.average
-        }
-        return [_array(averages.get(id(each), each)) for each in self.model.weights]
-
-    def save(self, progress: StageProgress, best: list[Floats]) -> None:
-        """Put the state after an epoch on disk, atomically.
+        """Name the state that is saved.
 
         Args:
-            progress: where the stage stands.
-            best: the weights of its best epoch; empty when there is none yet.
+            model: what is trained.
+            updates: the optimizers, which have variables too.
+            average: the moving average of `model.trainable_variables`, or nothing.
+            folder: of the file.
+            stage: its label names the file.
         """
-        values: dict[str, Any] = {f"now{number}": _array(each) for number, each in enumerate(self._variables())}
-        values |= {f"best{number}": each for number, each in enumerate(best)}
-        values["progress"] = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
+        self._model, self._updates, self._average = model, updates, average
+        self.path = folder / f"{stage.label.replace(' ', '-')}.npz"
+
+    def _variables(self) -> list[Any]:  # of Keras and of TensorFlow, which ship no types
+        # With the states of seed generators: dropout continues with the same draws.
+        return [*self._model.variables, *self._updates.variables, *self._average]
+
+    def evaluated_weights(self) -> WeightValues:
+        """The weights that validation sees: the model's, or their moving average."""
+        averaged = self._model.trainable_variables if self._average else []
+        averages = {id(weight): average for weight, average in zip(averaged, self._average, strict=True)}
+        return [_value(averages.get(id(weight), weight)) for weight in self._model.weights]
+
+    def save(self, progress: StageProgress, best_weights: WeightValues) -> None:
+        """Write the state after an epoch, atomically.
+
+        Args:
+            progress: of the stage.
+            best_weights: of its best epoch; empty before the first.
+        """
+        # Any: the stubs of numpy.savez reject a dictionary of arrays, for its keyword `allow_pickle` is a bool.
+        arrays: dict[str, Any] = {f"now{number}": _value(variable) for number, variable in enumerate(self._variables())}
+        arrays |= {f"best{number}": weight for number, weight in enumerate(best_weights)}
+        arrays["progress"] = np.frombuffer(_to_json(progress).encode(), np.uint8)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(self.path) as temporary, open(temporary, "wb") as stream:
-            np.savez(stream, **values)
+            np.savez(stream, **arrays)
 
-    def load(self) -> tuple[StageProgress, list[Floats]]:
-        """Put the model and its updates where an interrupted stage left them, and say where that was."""
+    def load(self) -> tuple[StageProgress, WeightValues]:
+        """Restore the variables of an interrupted stage; returns its progress and the weights of its best epoch."""
         if not self.path.is_file():
             return StageProgress(), []
-        with np.load(self.path) as values:
-            for number, each in enumerate(self._variables()):
-                each.assign(values[f"now{number}"])
-            best = [values[f"best{number}"] for number in range(sum(name.startswith("best") for name in values))]
-            return StageProgress(**json.loads(values["progress"].tobytes())), best
+        with np.load(self.path) as arrays:
+            for number, variable in enumerate(self._variables()):
+                variable.assign(arrays[f"now{number}"])
+            num_best = sum(name.startswith("best") for name in arrays)
+            best_weights = [arrays[f"best{number}"] for number in range(num_best)]
+            return _from_json(arrays["progress"].tobytes()), best_weights
 
 
-def _array(variable: Any) -> Floats:
+def _to_json(progress: StageProgress) -> str:
+    values = asdict(progress)
+    values["step_state"] = {FILE_KEYS.get(name, name): value for name, value in values["step_state"].items()}
+    values["history"] = [record.measured() for record in progress.history]
+    return json.dumps({FILE_KEYS.get(name, name): value for name, value in values.items()})
+
+
+def _from_json(text: bytes) -> StageProgress:
+    values = json.loads(text)
+    names = {key: name for name, key in FILE_KEYS.items()}
+    progress = StageProgress(**{names.get(key, key): value for key, value in values.items()})
+    state = values[FILE_KEYS["step_state"]]
+    progress.step_state = StepState(**{names.get(key, key): value for key, value in state.items()})
+    progress.history = [EpochRecord(**record) for record in values["history"]]
+    return progress
+
+
+def _value(variable: Any) -> NDArray[Any]:  # a variable of Keras or of TensorFlow, which ship no types
     """A copy of a variable's value."""
     return np.array((variable.value if isinstance(variable, keras.Variable) else variable).numpy())

@@ -1,247 +1,243 @@
-"""Fit a network stage by stage: a head over a frozen base with fresh views, the top blocks, or everything.
+"""Trains one stage of a network on batches: a head over a frozen base, the top blocks, or all layers.
 
-Every epoch ends with its state on disk: killed at any moment, the same command goes on after the last whole epoch
-and ends with the weights it would have had.
+Every epoch ends with a checkpoint: a training that is killed resumes after its last whole epoch and ends with the same
+weights as one that was not interrupted.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from models.precision import best_precision, computing_in
+from models.precision import Precision, best_precision, computing_in
 from models.updates import Updates
-from pipelines.evaluation.calibration import cooled, cooling
+from pipelines.evaluation.calibration import apply_temperature, fit_cooling
+from pipelines.evaluation.metrics import losses
 from pipelines.evaluation.predictions import gather_predictions
-from pipelines.fitting.checkpoint import Checkpoint, StageProgress
+from pipelines.fitting.checkpoint import Checkpoint, StageProgress, WeightValues
 from pipelines.fitting.devices import all_devices, copy_for
-from pipelines.fitting.step import Adapted, TrainingStep
-from pipelines.runs.spec import Recipe, Stage
+from pipelines.fitting.schedule import count_epoch, rate_factor
+from pipelines.fitting.step import StepOptions, TrainingStep
+from pipelines.runs.stages import Recipe, Stage
+from pipelines.runs.training_records import EpochRecord
 from pipelines.system.progress import Reporter, Task
 
-Floats = NDArray[np.float32]
-LEAST_GAIN = 1e-4
-LEAST_RATE = 1e-3  # of the first learning rate: under it a plateau stops the stage
-SHOWN_SECONDS = 0.2
-PASSING_SECONDS = 1.0  # an epoch that takes less is told by the bar alone, where there is one
-# An epoch's number -> its batches of (inputs, labels, weights) as a tf.data dataset, the same whenever it is asked
-# for the same epoch. Labels are (batch,) int, or (batch, classes) where images are mixed; weights (batch,) may be left
-# away.
-Batches = Callable[[int], Any]
+SHOWN_SECONDS = 0.2  # between two updates of the progress bar
+PASSING_SECONDS = 1.0  # an epoch that takes less has no line of its own where there is a progress bar
+# Batches of (inputs, labels, weights) as a tf.data dataset or another iterable of tensors, which have no types. Labels
+# are (batch,) int, or (batch, classes) shares where images are mixed; weights (batch,) may be missing.
+Batches: TypeAlias = Iterable[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitData:
+    """What a network is trained and validated on.
+
+    Attributes:
+        train: an epoch's number, from 0 -> its batches, the same whenever it is called for the same epoch.
+        validation: batches of (inputs, labels) that decide the learning rate, the stop and the best epoch.
+        num_images: training images an epoch.
+    """
+
+    train: Callable[[int], Batches]
+    validation: Batches
+    num_images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFit:
+    """One stage of training a network.
+
+    Attributes:
+        model: the inputs of the batches, or the outputs of `trunk` -> probabilities (batch, classes), or a list of
+            them, of which the first counts and the others are auxiliary classifiers; frozen layers have
+            `trainable=False`.
+        stage: how long and how fast.
+        recipe: how weights are stepped.
+        data: what it is trained on.
+        trunk: frozen layers below the model, which run as in inference; None for none.
+        factors: on the learning rate, one for each of `model.trainable_variables`; None for 1.
+    """
+
+    model: keras.Model
+    stage: Stage
+    recipe: Recipe
+    data: FitData
+    trunk: keras.Model | None = None
+    factors: Sequence[float] | None = None
 
 
 def fit_network(
-    model: keras.Model,
-    stage: Stage,
-    recipe: Recipe,
+    fit: NetworkFit,
     *,
-    train: Batches,
-    validation: Iterable[Any],
-    num_images: int,
     state: Path,
     reporter: Reporter,
-    trunk: keras.Model | None = None,
-    factors: Sequence[float] | None = None,
-    watch: Callable[[dict[str, Any]], None] | None = None,
+    watch: Callable[[EpochRecord], None] | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> StageProgress:
-    """Fit one stage and leave `model` with the weights of its best epoch.
+    """Train one stage, and leave the model with the weights of its best epoch.
 
     Args:
-        model: what the batches hold -> probabilities (batch, classes), or a list of them of which the first counts
-            and the others are auxiliary classifiers; layers that are to stay have `trainable=False`.
-        stage: for how long and how fast.
-        recipe: how.
-        train: gives each epoch's batches.
-        validation: batches of (inputs, labels) that decide rate, stop and best epoch.
-        num_images: training images an epoch.
-        state: folder that keeps what a killed stage needs to go on.
-        reporter: where progress goes.
-        trunk: what inputs pass before the model, as in inference; it stays as it is.
-        factors: on the learning rate, one for each of `model.trainable_variables`; None for 1.
-        watch: is given each epoch's record.
-        strategy: the devices; None for all GPUs there are, or the CPU.
+        fit: the stage.
+        state: folder of the checkpoint.
+        reporter: shows progress.
+        watch: called with each epoch's record.
+        strategy: the devices; None for all GPUs of this machine, or the CPU.
 
     Returns:
-        Where it ended.
+        The progress after the last epoch.
 
     Raises:
-        UserError: memory does not suffice for a single image.
+        UserError: not even one image fits into memory.
     """
     strategy = strategy or all_devices()
+    recipe, stage, num_images = fit.recipe, fit.stage, fit.data.num_images
     precision = best_precision() if recipe.precision == "auto" else recipe.precision
-    twin, below = copy_for(strategy, model, trunk)
-    with computing_in(precision, twin, *([below] if below is not None else [])), _scope(strategy):
-        weights = twin.trainable_variables
-        rates = list(factors) if factors is not None else [1.0] * len(weights)
-        updates = Updates(recipe.optimizer, weights, rates, weight_decay=recipe.weight_decay)
-        average = [tf.Variable(weight.value, trainable=False) for weight in weights] if recipe.ema else []
-        step = TrainingStep(
-            twin,
-            updates,
-            trunk=below,
-            clip=recipe.clip,
-            label_smoothing=recipe.label_smoothing,
-            ema=average,
-            precision=precision,
-            strategy=strategy,
-            on_halved=lambda pieces: reporter.warn(
-                f"memory ran out: each batch is computed in {pieces} pieces from here"
-            ),
-        )
-        keeper = Checkpoint(twin, updates, average, state, stage)
-        progress, best = keeper.load()
-        step.adapted = Adapted(**progress.adapted)
+    trunk = copy_for(strategy, fit.trunk) if fit.trunk is not None else None
+    copied = replace(fit, model=copy_for(strategy, fit.model), trunk=trunk)
+    models = [copied.model] if trunk is None else [copied.model, trunk]
+    with computing_in(precision, *models), _scope(strategy):
+        loop = _Loop(copied, precision=precision, state=state, reporter=reporter, strategy=strategy)
+        progress, best_weights = loop.resume()
         with reporter.task(stage.label, num_images * stage.epochs) as task:
             task.advance(num_images * progress.epoch)
-            while progress.epoch < stage.epochs and not progress.stopped:
+            while progress.epoch < stage.epochs and not progress.is_stopped:
                 began = time.monotonic()
-                loss, accuracy = _epoch(step, updates, train, progress, (stage, recipe), num_images, strategy, task)
-                judged = keeper.judged()
-                found, right, temperature = _judged(step, validation, judged, twin, calibrate=recipe.calibrate)
-                if _better(progress, found, recipe):
-                    best, progress.temperature = judged, temperature
-                record = {
-                    "stage": stage.label,
-                    "epoch": progress.epoch,
-                    "loss": loss,
-                    "accuracy": accuracy,
-                    "validation_loss": found,
-                    "validation_accuracy": right,
-                    "learning_rate": stage.learning_rate * _factor(progress, progress.epoch, stage, recipe),
-                    "seconds": round(time.monotonic() - began, 2),
-                }
+                loss, accuracy = loop.train_epoch(progress, task)
+                weights = loop.checkpoint.evaluated_weights()
+                validation = loop.validate(weights)
+                if count_epoch(progress, validation.loss, recipe):
+                    best_weights, progress.temperature = weights, validation.temperature
+                record = EpochRecord(
+                    stage=stage.label,
+                    epoch=progress.epoch,
+                    loss=loss,
+                    accuracy=accuracy,
+                    validation_loss=validation.loss,
+                    validation_accuracy=validation.accuracy,
+                    learning_rate=loop.learning_rate(progress, progress.epoch),
+                    seconds=round(time.monotonic() - began, 2),
+                )
                 progress.history.append(record)
-                progress.adapted = asdict(step.adapted)
-                keeper.save(progress, best)
-                _say(task, record, stage)
+                loop.checkpoint.save(progress, best_weights)
+                _show_epoch(task, record, stage.epochs)
                 if watch is not None:
                     watch(record)
-    if best:
-        model.set_weights(best)
+    if best_weights:
+        fit.model.set_weights(best_weights)
     return progress
 
 
-def log_loss(probabilities: NDArray[Any], labels: NDArray[np.int32]) -> float:
-    """Mean negative log of the probability of the right class."""
-    return float(-np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-15, None)).mean())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Validation:
+    """Scores of one epoch's weights on the validation images: log-loss in nats, accuracy in [0, 1]."""
+
+    loss: float
+    accuracy: float
+    temperature: float = 1.0
 
 
-def _epoch(
-    step: TrainingStep,
-    updates: Updates,
-    train: Batches,
-    progress: StageProgress,
-    plan: tuple[Stage, Recipe],
-    num_images: int,
-    strategy: tf.distribute.Strategy | None,
-    task: Task,
-) -> tuple[float, float]:
-    """Fit one epoch; its mean loss and the share of images that were right."""
-    (stage, recipe), began = plan, time.monotonic()
-    batches = _weighted(train(progress.epoch))
-    total, hits, seen, shown = 0.0, 0.0, 0, 0
-    last = began
-    for batch in strategy.experimental_distribute_dataset(batches) if strategy else batches:
-        moment = progress.epoch + min(1.0, seen / num_images)
-        updates.set_rate(stage.learning_rate * _factor(progress, moment, stage, recipe))
-        # At first a long average would remember the start for too long.
-        momentum = min(recipe.ema, (1 + progress.steps) / (10 + progress.steps))
-        loss, right, count = step.train(batch, momentum)
-        progress.steps += 1
-        total, hits, seen = total + loss, hits + right, seen + int(count)
-        if (now := time.monotonic()) - last > SHOWN_SECONDS:
-            task.advance(seen - shown, loss=f"{total / seen:.3f}", rate=f"{seen / (now - began):,.0f} images/s")
-            last, shown = now, seen
-    task.advance(num_images - shown)
-    return total / max(seen, 1), hits / max(seen, 1)
+class _Loop:
+    """The parts of one stage's training loop."""
+
+    def __init__(
+        self,
+        fit: NetworkFit,
+        *,
+        precision: Precision,
+        state: Path,
+        reporter: Reporter,
+        strategy: tf.distribute.Strategy | None,
+    ) -> None:
+        self._fit, self._strategy, recipe = fit, strategy, fit.recipe
+        weights = fit.model.trainable_variables
+        factors = [1.0] * len(weights) if fit.factors is None else fit.factors
+        self._updates = Updates(recipe.optimizer, weights, factors, weight_decay=recipe.weight_decay)
+        average = [tf.Variable(weight.value, trainable=False) for weight in weights] if recipe.ema else []
+        self._step = TrainingStep(
+            fit.model,
+            self._updates,
+            StepOptions(clip=recipe.clip, label_smoothing=recipe.label_smoothing, precision=precision),
+            trunk=fit.trunk,
+            average=average,
+            on_halved=lambda pieces: reporter.warn(
+                f"memory ran out: each batch is now computed in {pieces} pieces",
+            ),
+        )
+        self.checkpoint = Checkpoint(fit.model, self._updates, average, state, fit.stage)
+
+    def resume(self) -> tuple[StageProgress, WeightValues]:
+        """Continue from the checkpoint, if there is one; returns the progress and the weights of the best epoch."""
+        progress, best_weights = self.checkpoint.load()
+        self._step.state = progress.step_state
+        return progress, best_weights
+
+    def learning_rate(self, progress: StageProgress, epochs_done: float) -> float:
+        """The learning rate at one moment of the stage."""
+        stage = self._fit.stage
+        factor = rate_factor(self._fit.recipe, epochs_done, stage.epochs, progress.plateau_factor)
+        return stage.learning_rate * factor
+
+    def train_epoch(self, progress: StageProgress, task: Task) -> tuple[float, float]:
+        """Train for one epoch; returns its mean loss and the share of images that were predicted correctly."""
+        data, began = self._fit.data, time.monotonic()
+        batches = _with_weights(data.train(progress.epoch))
+        total_loss, num_correct, seen = 0.0, 0.0, 0
+        shown, last_shown = 0, began
+        for batch in self._strategy.experimental_distribute_dataset(batches) if self._strategy else batches:
+            self._updates.set_rate(self.learning_rate(progress, progress.epoch + min(1.0, seen / data.num_images)))
+            # A long average would keep the first weights for too long.
+            momentum = min(self._fit.recipe.ema, (1 + progress.steps) / (10 + progress.steps))
+            loss, correct, count = self._step.train(batch, momentum)
+            progress.steps += 1
+            total_loss, num_correct, seen = total_loss + loss, num_correct + correct, seen + int(count)
+            if (now := time.monotonic()) - last_shown > SHOWN_SECONDS:
+                speed = f"{seen / (now - began):,.0f} images/s"
+                task.advance(seen - shown, loss=f"{total_loss / seen:.3f}", rate=speed)
+                last_shown, shown = now, seen
+        task.advance(data.num_images - shown)
+        return total_loss / max(seen, 1), num_correct / max(seen, 1)
+
+    def validate(self, weights: WeightValues) -> _Validation:
+        """Score weights on the validation images; the model keeps its own."""
+        model = self._fit.model
+        trained_weights = model.get_weights()
+        model.set_weights(weights)
+        probabilities, labels = gather_predictions(self._step.predict, self._fit.data.validation)
+        model.set_weights(trained_weights)
+        accuracy = float((probabilities.argmax(1) == labels).mean())
+        if not self._fit.recipe.calibrate or not np.isfinite(probabilities).all():
+            return _Validation(loss=float(losses(probabilities, labels).mean()), accuracy=accuracy)
+        temperature = fit_cooling(probabilities, labels)
+        calibrated = apply_temperature(probabilities, temperature)
+        loss = float(losses(calibrated, labels).mean())
+        return _Validation(loss=loss, accuracy=accuracy, temperature=temperature)
 
 
-def _judged(
-    step: TrainingStep, validation: Iterable[Any], weights: list[Floats], twin: keras.Model, *, calibrate: bool
-) -> tuple[float, float, float]:
-    """Validation log-loss, accuracy and temperature with these weights; the model keeps its own."""
-    own = twin.get_weights()
-    twin.set_weights(weights)
-    probabilities, labels = gather_predictions(step.predict, validation)
-    twin.set_weights(own)
-    accuracy = float((probabilities.argmax(1) == labels).mean())
-    if not calibrate or not np.isfinite(probabilities).all():
-        return log_loss(probabilities, labels), accuracy, 1.0
-    temperature = cooling(probabilities, labels)
-    return log_loss(cooled(probabilities, temperature), labels), accuracy, temperature
-
-
-def _factor(progress: StageProgress, moment: float, stage: Stage, recipe: Recipe) -> float:
-    return rate_factor(recipe, moment, stage.epochs, progress.rate)
-
-
-def _better(progress: StageProgress, found: float, recipe: Recipe) -> bool:
-    """Count one epoch; lower the rate or stop when it is time; say whether it was the best so far."""
-    progress.epoch += 1
-    if found < progress.best_loss - LEAST_GAIN:
-        progress.best_loss, progress.best_epoch = found, progress.epoch
-        progress.since = progress.plateau = 0
-        return True
-    progress.since += 1
-    progress.plateau += 1
-    if recipe.schedule == "plateau" and progress.plateau >= max(2, recipe.patience // 2):
-        progress.plateau = 0
-        progress.rate /= 10
-    progress.stopped = progress.since >= recipe.patience or progress.rate < LEAST_RATE
-    return False
-
-
-def _say(task: Task, record: dict[str, Any], stage: Stage) -> None:
-    task.advance(0, loss=f"{record['loss']:.3f}", accuracy=f"{record['validation_accuracy']:.3f}")
-    # As long as a terminal is wide: the bar says how fast it goes.
+def _show_epoch(task: Task, record: EpochRecord, epochs: int) -> None:
+    task.advance(0, loss=f"{record.loss:.3f}", accuracy=f"{record.validation_accuracy:.3f}")
+    # No longer than a terminal is wide: the speed is beside the progress bar.
     task.line(
-        f"{stage.label} epoch {record['epoch']}/{stage.epochs}: loss {record['loss']:.4f}, "
-        f"validation loss {record['validation_loss']:.4f}, accuracy {record['validation_accuracy']:.4f}",
-        passing=record["seconds"] < PASSING_SECONDS,
+        f"{record.stage} epoch {record.epoch}/{epochs}: loss {record.loss:.4f}, "
+        f"validation loss {record.validation_loss:.4f}, accuracy {record.validation_accuracy:.4f}",
+        passing=(record.seconds or 0.0) < PASSING_SECONDS,
     )
 
 
-def _weighted(batches: Any) -> Any:
-    """Batches of (inputs, labels, weights), whether or not they came with weights."""
+def _with_weights(batches: Batches) -> Batches:
+    """Batches of (inputs, labels, weights): weights of 1 where a tf.data dataset has none."""
     if not isinstance(batches, tf.data.Dataset) or len(batches.element_spec) == 3:
         return batches
     return batches.map(lambda inputs, labels: (inputs, labels, tf.ones(tf.shape(labels)[:1])))
 
 
-def _scope(strategy: tf.distribute.Strategy | None) -> Any:
+def _scope(strategy: tf.distribute.Strategy | None) -> AbstractContextManager[Any]:
     return (strategy or tf.distribute.get_strategy()).scope()
-
-
-FLOOR = 0.01  # of the rate, at the end of a cosine: the last steps still do something
-
-
-def rate_factor(recipe: Recipe, moment: float, epochs: int, plateau: float = 1.0) -> float:
-    """How much of the stage's learning rate holds at a moment.
-
-    Args:
-        recipe: with `schedule` and `warm_up`.
-        moment: epochs done, with the part of the current one, in [0, epochs].
-        epochs: of the whole stage.
-        plateau: factor by which plateaus have lowered the rate so far; a cosine does not heed them.
-
-    Returns:
-        A factor in (0, 1]: rising in a straight line through the warm-up, then following half a cosine down, or what
-        plateaus left.
-    """
-    warm = min(recipe.warm_up, epochs / 2)
-    if moment < warm:
-        return max(FLOOR, moment / warm)
-    if recipe.schedule == "plateau":
-        return plateau
-    through = min(1.0, (moment - warm) / max(epochs - warm, 1e-9))
-    return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * through))

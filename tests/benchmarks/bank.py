@@ -13,7 +13,7 @@ from models.bank import Candidate
 from models.heads import HEADS
 from pipelines.features.cached import Features
 from pipelines.features.shards import ShardStore, key
-from pipelines.fitting.heads import fit_heads
+from pipelines.fitting.heads import HeadSearch, fit_heads
 from pipelines.runs.examples import Example
 from pipelines.system.progress import Silent
 
@@ -59,17 +59,9 @@ def _fit(count: int, train: Features, validation: Features) -> float:
     chosen = tuple(
         Candidate(l2=10.0 ** -(number % 8), learning_rate=1e-4, dropout=0.0, seed=number) for number in range(count)
     )
-    fitted = fit_heads(
-        HEADS["linear"],
-        chosen,
-        train=train,
-        validation=validation,
-        num_classes=NUM_CLASSES,
-        optimizer="adam",
-        epochs=EPOCHS,
-        class_weights=None,
-        seed=0,
-        reporter=Silent(),
+    search = HeadSearch(
+        head=HEADS["linear"], candidates=chosen, num_classes=NUM_CLASSES, optimizer="adam", epochs=EPOCHS, seed=0
     )
+    fitted = fit_heads(search, train=train, validation=validation, reporter=Silent())
     assert len(fitted.history) == EPOCHS
     return fitted.seconds

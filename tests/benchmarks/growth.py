@@ -74,7 +74,7 @@ def _fit(folder: Path, size: int) -> dict[str, object]:
     from models.heads import HEADS
     from pipelines.features.cached import Features
     from pipelines.features.shards import ShardStore
-    from pipelines.fitting.heads import fit_heads
+    from pipelines.fitting.heads import HeadSearch, fit_heads
     from pipelines.system.progress import Silent
 
     stores = ShardStore(folder / "clean"), ShardStore(folder / "augmented")
@@ -82,18 +82,10 @@ def _fit(folder: Path, size: int) -> dict[str, object]:
     validation = Features(stores, _examples(500), 1)  # type: ignore[arg-type]
     chosen = tuple(Candidate(l2=10.0**-number, learning_rate=1e-4, dropout=0.0, seed=0) for number in range(8))
     began = time.monotonic()
-    fit_heads(
-        HEADS["linear"],
-        chosen,
-        train=train,
-        validation=validation,
-        num_classes=NUM_CLASSES,
-        optimizer="adam",
-        epochs=EPOCHS,
-        class_weights=None,
-        seed=0,
-        reporter=Silent(),
+    search = HeadSearch(
+        head=HEADS["linear"], candidates=chosen, num_classes=NUM_CLASSES, optimizer="adam", epochs=EPOCHS, seed=0
     )
+    fit_heads(search, train=train, validation=validation, reporter=Silent())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     return {"images": size, "seconds": time.monotonic() - began, "peak MB": peak}
 

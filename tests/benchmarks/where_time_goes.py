@@ -53,8 +53,8 @@ def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     from models.zoo import BACKBONES
     from pipelines.features.cached import Features
     from pipelines.features.shards import ShardStore, key
-    from pipelines.fitting.candidates import candidates
-    from pipelines.fitting.heads import fit_heads
+    from pipelines.fitting.candidates import HeadGrid, list_candidates
+    from pipelines.fitting.heads import HeadSearch, fit_heads
     from pipelines.images.augment import build_augmenter
     from pipelines.images.batches import view_batches
     from pipelines.system.progress import Silent
@@ -87,31 +87,18 @@ def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
         Features((store, store), [each for place, each in enumerate(examples) if (place % 8 == 0) is held], 1)
         for held in (False, True)
     )
-    bank = candidates(
-        HEADS["linear"],
-        count=16,
-        num_features=rows.shape[1],
+    grid = HeadGrid(head=HEADS["linear"], num_features=rows.shape[1], num_classes=classes, optimizer="adam")
+    search = HeadSearch(
+        head=grid.head,
+        candidates=list_candidates(grid, count=16, seed=0),
         num_classes=classes,
-        seed=0,
-        l2=None,
-        learning_rate=None,
-        dropout=None,
         optimizer="adam",
+        epochs=60,
+        seed=0,
     )
 
     def heads() -> None:
-        fit_heads(
-            HEADS["linear"],
-            bank,
-            train=train,
-            validation=validation,
-            num_classes=classes,
-            optimizer="adam",
-            epochs=60,
-            class_weights=None,
-            seed=0,
-            reporter=Silent(),
-        )
+        fit_heads(search, train=train, validation=validation, reporter=Silent())
 
     def together() -> None:
         for batch in read(None):

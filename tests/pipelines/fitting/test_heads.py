@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from models.heads import HEADS
 from pipelines.features.cached import Features
 from pipelines.features.shards import ShardStore, key
-from pipelines.fitting.candidates import candidates
-from pipelines.fitting.heads import FittedHeads, fit_heads
+from pipelines.fitting.candidates import HeadGrid, list_candidates
+from pipelines.fitting.heads import FittedHeads, HeadSearch, fit_heads
 from pipelines.runs.examples import Example
 from pipelines.system.progress import Silent
 
@@ -45,30 +45,19 @@ def _features(folder: Path, count: int, seed: int, views: int = 1, noise: float 
     return Features(stores, examples, views)
 
 
-def _fit(
-    train: Features, validation: Features, *, head: str = "linear", count: int = 16, **values: object
-) -> FittedHeads:
-    options = {"l2": None, "learning_rate": None, "dropout": None} | values
-    chosen = candidates(
-        HEADS[head],
-        count=count,
-        num_features=NUM_FEATURES,
-        num_classes=NUM_CLASSES,
-        seed=0,
-        optimizer="adam",
-        **options,  # type: ignore[arg-type]
-    )
-    return fit_heads(
-        HEADS[head],
-        chosen,
-        train=train,
-        validation=validation,
+def _fit(train: Features, validation: Features, *, head: str = "linear", count: int = 16) -> FittedHeads:
+    return fit_heads(_search(head, count=count), train=train, validation=validation, reporter=Silent())
+
+
+def _search(head: str, *, count: int, seed: int = 0, epochs: int = 60) -> HeadSearch:
+    grid = HeadGrid(head=HEADS[head], num_features=NUM_FEATURES, num_classes=NUM_CLASSES, optimizer="adam")
+    return HeadSearch(
+        head=grid.head,
+        candidates=list_candidates(grid, count=count, seed=seed),
         num_classes=NUM_CLASSES,
         optimizer="adam",
-        epochs=60,
-        class_weights=None,
-        seed=0,
-        reporter=Silent(),
+        epochs=epochs,
+        seed=seed,
     )
 
 
@@ -96,44 +85,24 @@ def test_the_best_head_is_as_good_as_the_best_of_a_grid_of_logistic_regressions(
 def test_what_is_reported_of_a_head_is_what_the_head_gives(tmp_path: Path) -> None:
     train, validation = _features(tmp_path, 200, 0), _features(tmp_path, 100, 1)
     fitted = _fit(train, validation, head="mlp", count=4)
-    assert fitted.rows[0]["number"] == fitted.best
-    assert [row["validation_loss"] for row in fitted.rows] == sorted(row["validation_loss"] for row in fitted.rows)
-    for row in fitted.rows:
-        answers = fitted.heads[row["number"]].predict_on_batch(_rows(validation))
-        np.testing.assert_allclose(answers, fitted.validation[row["number"]], atol=2e-4)
-        assert log_loss(validation.labels, answers) == pytest.approx(row["validation_loss"], abs=2e-3)
-        assert (answers.argmax(1) == validation.labels).mean() == pytest.approx(row["validation_accuracy"], abs=0.011)
-    best = fitted.history[fitted.rows[0]["best_epoch"] - 1]
-    assert best["validation_loss"] == pytest.approx(fitted.rows[0]["validation_loss"], abs=1e-4)
+    assert fitted.trials[0].number == fitted.best
+    validation_losses = [trial.validation_loss for trial in fitted.trials]
+    assert validation_losses == sorted(loss for loss in validation_losses if loss is not None)
+    for trial in fitted.trials:
+        answers = fitted.heads[trial.number].predict_on_batch(_rows(validation))
+        np.testing.assert_allclose(answers, fitted.validation[trial.number], atol=2e-4)
+        assert log_loss(validation.labels, answers) == pytest.approx(trial.validation_loss, abs=2e-3)
+        assert (answers.argmax(1) == validation.labels).mean() == pytest.approx(trial.validation_accuracy, abs=0.011)
+    best = fitted.history[fitted.trials[0].best_epoch - 1]
+    assert best.validation_loss == pytest.approx(fitted.trials[0].validation_loss, abs=1e-4)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Path) -> None:
     train, validation = _features(tmp_path, 150, 0, views=3), _features(tmp_path, 60, 1)
 
     def weights(seed: int) -> list[np.ndarray]:
-        chosen = candidates(
-            HEADS["mlp"],
-            count=3,
-            num_features=NUM_FEATURES,
-            num_classes=NUM_CLASSES,
-            seed=seed,
-            l2=None,
-            learning_rate=None,
-            dropout=None,
-            optimizer="adam",
-        )
-        fitted = fit_heads(
-            HEADS["mlp"],
-            chosen,
-            train=train,
-            validation=validation,
-            num_classes=NUM_CLASSES,
-            optimizer="adam",
-            epochs=3,
-            class_weights=None,
-            seed=seed,
-            reporter=Silent(),
-        )
+        search = _search("mlp", count=3, seed=seed, epochs=3)
+        fitted = fit_heads(search, train=train, validation=validation, reporter=Silent())
         return [weight for head in fitted.heads for weight in head.get_weights()]
 
     first, again, other = weights(5), weights(5), weights(6)
@@ -159,7 +128,7 @@ def test_a_constant_feature_does_no_harm(tmp_path: Path) -> None:
     store.add([key(each.sha256, 0) for each in examples], rows)
     part = Features((store, store), examples, 1)
     fitted = _fit(part, part)
-    assert fitted.rows[0]["validation_accuracy"] == 1.0
+    assert fitted.trials[0].validation_accuracy == 1.0
     shifted = _rows(part).copy()
     shifted[:, 2] = 1e-3  # a feature that never moved in training
     np.testing.assert_allclose(
@@ -181,31 +150,14 @@ def test_a_constant_feature_does_no_harm(tmp_path: Path) -> None:
     ],
 )
 def test_a_bank_holds_as_many_heads_as_differ(head: str, count: int, values: dict[str, float], expected: int) -> None:
-    options = {"l2": None, "learning_rate": None, "dropout": None} | values
-    chosen = candidates(
-        HEADS[head],
-        count=count,
-        num_features=8,
-        num_classes=3,
-        seed=1,
-        optimizer="adam",
-        **options,
-    )
+    grid = HeadGrid(head=HEADS[head], num_features=8, num_classes=3, optimizer="adam", **values)
+    chosen = list_candidates(grid, count=count, seed=1)
     assert len(chosen) == expected == len(set(chosen))
     for name, value in values.items():
         assert {getattr(each, name) for each in chosen} == {value}
 
 
 def test_thousands_of_classes_make_a_bank_smaller() -> None:
-    chosen = candidates(
-        HEADS["linear"],
-        count=16,
-        num_features=2048,
-        num_classes=10_000,
-        seed=0,
-        l2=None,
-        learning_rate=None,
-        dropout=None,
-        optimizer="adam",
-    )
+    grid = HeadGrid(head=HEADS["linear"], num_features=2048, num_classes=10_000, optimizer="adam")
+    chosen = list_candidates(grid, count=16, seed=0)
     assert len(chosen) == 1

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from models.precision import computing_in
 from models.updates import Updates, layer_factors
 from pipelines.evaluation.predictions import predict_batches
 from pipelines.fitting.checkpoint import StageProgress
-from pipelines.fitting.network import _better, fit_network, log_loss, rate_factor
-from pipelines.fitting.step import TrainingStep
-from pipelines.runs.spec import Recipe, Stage
+from pipelines.fitting.network import FitData, NetworkFit, fit_network
+from pipelines.fitting.schedule import count_epoch, rate_factor
+from pipelines.fitting.step import StepOptions, TrainingStep
+from pipelines.runs.stages import Recipe, Stage
 from pipelines.system.progress import Silent
 
 STAGE = Stage(name="fine-tune", unfreeze="all", epochs=4, learning_rate=3e-3)
@@ -72,17 +74,14 @@ def fit(
     train: Callable[[int], Any] = batches,
     **options: Any,
 ) -> StageProgress:
-    return fit_network(
-        model,
-        stage,
-        recipe,
-        train=train,
-        validation=validation(),
-        num_images=NUM_IMAGES,
-        state=state,
-        reporter=Silent(),
-        **options,
-    )
+    data = FitData(train=train, validation=validation(), num_images=NUM_IMAGES)
+    network = NetworkFit(model=model, stage=stage, recipe=recipe, data=data)
+    return fit_network(network, state=state, reporter=Silent(), **options)
+
+
+def log_loss(probabilities: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> float:
+    chosen = probabilities.astype(np.float64)[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(chosen, np.finfo(np.float64).eps)).mean())
 
 
 def _values(variable: Any) -> Any:
@@ -119,8 +118,8 @@ def test_a_broken_training_ends_with_the_weights_it_would_have_had(tmp_path: Pat
     resumed = fit(again, tmp_path / "broken", recipe=recipe)
     for one, other in zip(whole.variables, again.variables, strict=True):
         np.testing.assert_array_equal(_values(one), _values(other), err_msg=one.path)
-    unlike = {"seconds": 0.0}
-    assert [{**each, **unlike} for each in straight.history] == [{**each, **unlike} for each in resumed.history]
+    untimed = [[replace(record, seconds=None) for record in each.history] for each in (straight, resumed)]
+    assert untimed[0] == untimed[1]
     assert resumed.best_epoch == straight.best_epoch
 
 
@@ -159,7 +158,7 @@ def test_the_best_epoch_is_restored_and_a_finished_stage_is_not_fitted_again(tmp
     found = log_loss(*predict_batches(model, validation()))
     assert progress.best_epoch < 5, "the rate is meant to be too high for the last epoch to be the best"
     assert found == pytest.approx(progress.best_loss, rel=1e-5)
-    assert found == pytest.approx(min(each["validation_loss"] for each in progress.history), abs=2e-4)
+    assert found == pytest.approx(min(each.validation_loss for each in progress.history), abs=2e-4)
     again = small()
     fit(again, tmp_path, stage=stage, train=killing(0))
     np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
@@ -167,18 +166,18 @@ def test_the_best_epoch_is_restored_and_a_finished_stage_is_not_fitted_again(tmp
 
 def test_plateaus_lower_the_rate_and_patience_ends_the_stage() -> None:
     progress, recipe = StageProgress(), Recipe(patience=6)
-    assert _better(progress, 1.0, recipe)
+    assert count_epoch(progress, 1.0, recipe)
     rates = []
-    while not progress.stopped:
-        assert not _better(progress, 1.0, recipe)
-        rates.append(progress.rate)
+    while not progress.is_stopped:
+        assert not count_epoch(progress, 1.0, recipe)
+        rates.append(progress.plateau_factor)
     assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.01])
     assert progress.epoch == 7
 
 
 def test_a_loss_that_is_no_number_is_never_the_best() -> None:
     progress = StageProgress()
-    assert not _better(progress, float("nan"), Recipe())
+    assert not count_epoch(progress, float("nan"), Recipe())
     assert progress.best_epoch == 0
 
 
@@ -188,7 +187,7 @@ def test_a_cosine_rises_through_the_warm_up_and_falls_to_almost_nothing() -> Non
     assert factors == pytest.approx([0.01, 0.5, 1.0, 0.505, 0.01])
     # A warm-up never takes more than half of a stage.
     assert rate_factor(recipe, 0.5, 1) == pytest.approx(1.0)
-    assert rate_factor(Recipe(), 3.0, 10, plateau=0.1) == pytest.approx(0.1)
+    assert rate_factor(Recipe(), 3.0, 10, plateau_factor=0.1) == pytest.approx(0.1)
 
 
 def test_the_rate_falls_from_block_to_block_and_decay_spares_biases_and_norms() -> None:
@@ -244,11 +243,11 @@ def test_an_epoch_that_is_right_more_often_but_too_sure_counts_as_better_when_ca
     assert log_loss(*predict_batches(again, validation())) == pytest.approx(cooled.best_loss, rel=1e-3)
 
 
-def step_of(model: keras.Model, rule: str = "sgd", **options: Any) -> TrainingStep:
+def step_of(model: keras.Model, rule: str = "sgd", options: StepOptions | None = None, **named: Any) -> TrainingStep:
     variables = model.trainable_variables
     updates = Updates(rule, variables, [1.0] * len(variables))
     updates.set_rate(0.1)
-    return TrainingStep(model, updates, **options)
+    return TrainingStep(model, updates, options, **named)
 
 
 def batch_of(count: int) -> tuple[Any, Any, Any]:
@@ -267,7 +266,7 @@ def test_when_memory_runs_out_the_batch_is_split_and_the_update_stays_the_same()
     expected = step_of(whole).train(batch_of(10))
     told: list[int] = []
     step = step_of(split, on_halved=told.append)
-    real, room = step._gradients, 3
+    real, room = step._batch_gradients, 3
 
     def gradients(inputs: Any, *rest: Any) -> Any:
         if len(inputs) > room:
@@ -277,7 +276,7 @@ def test_when_memory_runs_out_the_batch_is_split_and_the_update_stays_the_same()
     def piece(inputs: Any, labels: Any, weights: Any, scale: Any, at: Any, pieces: Any) -> Any:
         return gradients(inputs[at::pieces], labels[at::pieces], weights[at::pieces], scale)
 
-    step._gradients, step._piece = gradients, piece
+    step._batch_gradients, step._piece_gradients = gradients, piece
     found = step.train(batch_of(10))
     assert told == [2, 4], "10 images in pieces of 3 at most: 2 pieces of 5 are too large, 4 are not"
     assert found == pytest.approx(expected, rel=1e-5)
@@ -291,7 +290,7 @@ def test_memory_for_no_image_at_all_is_an_error_that_says_what_to_do() -> None:
     def gradients(*_: Any) -> Any:
         raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
 
-    step._gradients = step._piece = gradients
+    step._batch_gradients = step._piece_gradients = gradients
     before = step.model.get_weights()
     with pytest.raises(UserError, match="one image"):
         step.train(batch_of(6))
@@ -301,15 +300,15 @@ def test_memory_for_no_image_at_all_is_an_error_that_says_what_to_do() -> None:
 def test_float16_overflow_skips_the_update_and_halves_the_scale() -> None:
     model = frozen_norm()
     with computing_in("float16", model):
-        step = step_of(model, precision="float16")
-        step.adapted.scale = 2.0**30
+        step = step_of(model, options=StepOptions(precision="float16"))
+        step.state.loss_scale = 2.0**30
         before = model.get_weights()
         step.train(batch_of(8))
-        assert step.adapted.scale == 2.0**29
+        assert step.state.loss_scale == 2.0**29
         assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
-        while step.adapted.scale > 2.0**10 and step.adapted.calm == 0:
+        while step.state.loss_scale > 2.0**10 and step.state.finite_steps == 0:
             step.train(batch_of(8))
-        assert step.adapted.calm > 0
+        assert step.state.finite_steps > 0
     exact = frozen_norm()
     step_of(exact).train(batch_of(8))
     assert model.compute_dtype == "float32"
@@ -338,8 +337,8 @@ def test_half_precision_computes_in_it_and_leaves_a_float32_model(precision: Any
 def test_soft_labels_are_what_hard_labels_are_when_they_say_the_same() -> None:
     one, other = frozen_norm(), frozen_norm()
     pixels, labels, weights = batch_of(9)
-    first = step_of(one, label_smoothing=0.1).train((pixels, labels, weights))
-    second = step_of(other, label_smoothing=0.1).train((pixels, tf.one_hot(labels, 3), weights))
+    first = step_of(one, options=StepOptions(label_smoothing=0.1)).train((pixels, labels, weights))
+    second = step_of(other, options=StepOptions(label_smoothing=0.1)).train((pixels, tf.one_hot(labels, 3), weights))
     assert first == pytest.approx(second)
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-7)
@@ -371,7 +370,7 @@ def test_a_wrong_answer_given_with_certainty_still_has_a_gradient() -> None:
 def test_the_gradients_norm_is_bounded_over_all_weights() -> None:
     model = frozen_norm()
     before = model.get_weights()
-    step_of(model, clip=1e-3).train(batch_of(8))
+    step_of(model, options=StepOptions(clip=1e-3)).train(batch_of(8))
     moved = [a - b for a, b in zip(before, model.get_weights(), strict=True)]
     assert np.sqrt(sum((each**2).sum() for each in moved)) == pytest.approx(0.1 * 1e-3, rel=1e-3)
 
@@ -427,7 +426,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from pathlib import Path
 import tempfile
 from tests.pipelines.fitting import test_network as t
-from pipelines.runs.spec import Recipe
+from pipelines.runs.stages import Recipe
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 recipe = Recipe(optimizer="adamw", schedule="cosine", clip=0.5, ema=0.5, label_smoothing=0.1)
 one, other = t.frozen_norm(), t.frozen_norm()
@@ -436,8 +435,8 @@ b = t.fit(other, Path(tempfile.mkdtemp()), recipe=recipe, strategy=strategy)
 for x, y in zip(one.get_weights(), other.get_weights()):
     np.testing.assert_allclose(x, y, atol=2e-5)
 for x, y in zip(a.history, b.history):
-    assert abs(x["loss"] - y["loss"]) < 1e-4, (x, y)
-    assert x["accuracy"] == y["accuracy"], (x, y)
+    assert abs(x.loss - y.loss) < 1e-4, (x, y)
+    assert x.accuracy == y.accuracy, (x, y)
 print("the same")
 """
     root = Path(__file__).resolve().parents[3]

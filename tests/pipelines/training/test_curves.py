@@ -9,24 +9,25 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.core.util import event_pb2
 
-from pipelines.training.curves import EVENTS, MARK, Record, draw_curves, watcher
+from pipelines.runs.training_records import EpochRecord
+from pipelines.training.curves import EVENTS, MARK, draw_curves, watcher
 
 
-def history() -> list[Record]:
+def history() -> list[EpochRecord]:
     head = [
-        {"stage": "head", "epoch": n, "loss": 2 / n, "validation_loss": 2.2 / n, "validation_accuracy": 1 - 0.6 / n}
+        EpochRecord(stage="head", epoch=n, loss=2 / n, validation_loss=2.2 / n, validation_accuracy=1 - 0.6 / n)
         for n in range(1, 7)
     ]
     tuned = [
-        {
-            "stage": "fine-tune",
-            "epoch": n,
-            "loss": 0.3 / n,
-            "accuracy": 1 - 0.1 / n,
-            "validation_loss": 0.3 / n + 0.02 * n,
-            "validation_accuracy": 0.95,
-            "learning_rate": 1e-4,
-        }
+        EpochRecord(
+            stage="fine-tune",
+            epoch=n,
+            loss=0.3 / n,
+            accuracy=1 - 0.1 / n,
+            validation_loss=0.3 / n + 0.02 * n,
+            validation_accuracy=0.95,
+            learning_rate=1e-4,
+        )
         for n in range(1, 9)
     ]
     return head + tuned
@@ -47,7 +48,7 @@ def test_both_stages_and_both_curves_are_in_the_picture(tmp_path: Path) -> None:
 
 
 def test_a_training_of_one_epoch_without_accuracy_can_be_drawn(tmp_path: Path) -> None:
-    record = {"stage": "head", "epoch": 1, "loss": 1.0, "validation_loss": 1.0, "validation_accuracy": 0.5}
+    record = EpochRecord(stage="head", epoch=1, loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
     draw_curves([record], [{"name": "head", "epochs": 1, "best_epoch": 1}], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
 

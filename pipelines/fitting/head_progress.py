@@ -1,0 +1,88 @@
+"""Tracks the best epoch of each head of a bank, lowers its learning rate on plateaus, and stops it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+
+from models.arrays import Doubles, Probabilities
+from models.bank import Bank
+from pipelines.runs.training_records import HeadTrial
+
+PLATEAU_EPOCHS = 3  # epochs without a better validation loss before a head's learning rate is divided by 10
+NUM_DIVISIONS = 2  # divisions before a head stops
+LEAST_GAIN = 1e-4  # of the validation loss, nats, to count as better
+
+
+class HeadProgress:
+    """The best epoch so far of each head of a bank.
+
+    Attributes:
+        loss: (heads,) least validation log-loss, nats; infinite before the first finite one.
+        accuracy: (heads,) validation accuracy of that epoch, in [0, 1].
+        best_epoch: (heads,) that epoch, from 0; -1 before the first.
+        state: weights of that epoch, as `Bank.state` returns them.
+        probabilities: (heads, images, classes) on the validation images at that epoch.
+    """
+
+    def __init__(self, bank: Bank) -> None:
+        count = len(bank.candidates)
+        self._bank = bank
+        self.loss = np.full(count, np.inf)
+        self.accuracy = np.zeros(count)
+        self.best_epoch = np.full(count, -1)
+        self.state = bank.state()
+        self.probabilities: Probabilities = np.zeros((count, 0, 0), np.float32)
+        self._epochs_since_best = np.zeros(count, int)
+        self._divisions = np.zeros(count, int)
+
+    @property
+    def num_learning(self) -> int:
+        """How many heads have not stopped."""
+        return int((self._bank.rates > 0).sum())
+
+    @property
+    def best(self) -> int:
+        """The head with the least validation loss so far."""
+        return int(np.argmin(self.loss))
+
+    def record(self, epoch: int, loss: Doubles, accuracy: Doubles, probabilities: Probabilities) -> None:
+        """Record an epoch, and lower the learning rates of the heads that have not improved for a while.
+
+        Args:
+            epoch: from 0.
+            loss: (heads,) validation log-loss, nats.
+            accuracy: (heads,) validation accuracy, in [0, 1].
+            probabilities: (heads, images, classes) on the validation images.
+        """
+        # A loss that is not finite never compares as less: such a head keeps its last finite epoch.
+        is_better = (loss < self.loss - LEAST_GAIN) & (self._bank.rates > 0)
+        if epoch == 0:
+            self.probabilities = probabilities.copy()
+        if is_better.any():
+            for best, now in zip(self.state, self._bank.state(), strict=True):
+                best[is_better] = now[is_better]
+            self.probabilities[is_better] = probabilities[is_better]
+            self.loss[is_better], self.accuracy[is_better] = loss[is_better], accuracy[is_better]
+            self.best_epoch[is_better] = epoch
+        self._epochs_since_best = np.where(is_better, 0, self._epochs_since_best + 1)
+        is_plateau = self._epochs_since_best >= PLATEAU_EPOCHS
+        self._epochs_since_best[is_plateau] = 0
+        self._divisions[is_plateau] += 1
+        self._bank.rates[is_plateau] /= 10
+        self._bank.rates[self._divisions > NUM_DIVISIONS] = 0.0
+
+    def trials(self) -> tuple[HeadTrial, ...]:
+        """One record a head, the least validation loss first."""
+        return tuple(self._trial(int(number)) for number in np.argsort(self.loss, kind="stable"))
+
+    def _trial(self, number: int) -> HeadTrial:
+        loss = float(self.loss[number])
+        return HeadTrial(
+            number=number,
+            **asdict(self._bank.candidates[number]),
+            best_epoch=int(self.best_epoch[number]) + 1,
+            validation_loss=round(loss, 5) if np.isfinite(loss) else None,
+            validation_accuracy=round(float(self.accuracy[number]), 5),
+        )

@@ -1,0 +1,60 @@
+"""Records of a training for run.json, history.csv and the learning curves (no NumPy: the command line reads them)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadTrial:
+    """One head of a bank: its hyperparameters, and how well it did.
+
+    Attributes:
+        number: its index in the bank, from 0.
+        l2: strength of the L2 penalty on standardised features.
+        learning_rate: the first.
+        dropout: rate in [0, 1).
+        seed: of its initial weights.
+        best_epoch: the epoch with the least validation loss, from 1; 0 where no epoch had a finite loss.
+        validation_loss: log-loss of that epoch, nats; None where no epoch had a finite loss.
+        validation_accuracy: of that epoch, in [0, 1].
+    """
+
+    number: int
+    l2: float
+    learning_rate: float
+    dropout: float
+    seed: int
+    best_epoch: int
+    validation_loss: float | None
+    validation_accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRecord:
+    """One epoch of a stage; the fields are the columns of history.csv, None where the stage does not measure them.
+
+    Attributes:
+        stage: label of the stage (see `pipelines.runs.spec.Stage`).
+        epoch: from 1 in each stage.
+        loss: mean training loss, nats.
+        accuracy: share of the training images that were predicted correctly, in [0, 1].
+        validation_loss: log-loss, nats.
+        validation_accuracy: in [0, 1].
+        learning_rate: at the end of the epoch.
+        seconds: of the epoch.
+    """
+
+    stage: str
+    epoch: int
+    loss: float
+    accuracy: float | None = None
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float | None = None
+    seconds: float | None = None
+
+    def measured(self) -> dict[str, str | int | float]:
+        """The fields that are not None, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
