@@ -10,10 +10,11 @@ import enum
 import os
 import sys
 import time
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TextIO
+
+from pipelines.system.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 Colour = Literal["auto", "always", "never"]
 STYLES = {"error": "31;1", "hint": "36", "warning": "33;1", "interrupted": "33;1"}
-BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Verbosity(enum.Enum):
@@ -32,27 +32,6 @@ class Verbosity(enum.Enum):
     QUIET = "errors and warnings"
     NORMAL = "what happens"
     VERBOSE = "also timings, where settings come from, TensorFlow's own lines, tracebacks of errors"
-
-
-def one_line(text: object) -> str:
-    r"""`text` so that it prints on one line of any terminal.
-
-    Control characters, line breaks and marks that turn the writing direction become backslash escapes; bytes of a file
-    name that are not UTF-8 (surrogates in Python) become `\xNN`.
-    """
-
-    def visible(character: str) -> str:
-        if "\udc80" <= character <= "\udcff":
-            return f"\\x{ord(character) - 0xDC00:02x}"
-        return character.encode("unicode_escape").decode("ascii")
-
-    written = str(text)
-    if written.isprintable():
-        return written
-    hidden = ("Cc", "Cs", "Zl", "Zp")
-    return "".join(
-        visible(each) if unicodedata.category(each) in hidden or each in BIDIRECTIONAL else each for each in written
-    )
 
 
 def wants_colour(choice: Colour, stream: TextIO) -> bool:

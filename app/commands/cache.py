@@ -24,13 +24,13 @@ def cache(
     headstart cache
     headstart cache clear
     """
-    from pipelines.system.cache import cache_folder, clear, contents, limit
+    from pipelines.system.cache import cache_folder, cache_limit, cache_usage, clear_cache
 
     terminal = terminal_of(context)
     if action == "clear":
-        terminal.note(f"cleared `{cache_folder()}`: {size_of(clear())}")
+        terminal.note(f"cleared `{cache_folder()}`: {size_of(clear_cache())}")
         return
-    held, most = contents(), limit()
+    held, most = cache_usage(), cache_limit()
     if as_json:
         import json
         from dataclasses import asdict

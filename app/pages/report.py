@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.runs.report import ClassScore, Confusion, Interval, Report
-from pipelines.system.text import visible
+from pipelines.system.text import one_line
 
 WIDTH = 80
 NAME_WIDTH = 32
@@ -171,7 +171,7 @@ def abbreviated(names: Sequence[str], width: int) -> list[str]:
 
 def shortened(name: str, width: int, mark: str = "..") -> str:
     """A name in at most `width` terminal cells, its middle or end replaced by `mark` where it is longer."""
-    text = visible(name)
+    text = one_line(name)
     if cell_len(text) <= width:
         return text
     return chop_cells(text, width - len(mark))[0] + mark

@@ -20,9 +20,9 @@ from pipelines.data.listing import ListedFile, Listing
 from pipelines.data.split import divide
 from pipelines.images.readable import DECODE_VERSION, MAX_PIXELS, UnreadableImage, read_file, readable_content
 from pipelines.runs.examples import SPLITS, Dataset, Example, Skipped, Split
-from pipelines.system.cache import transcoded_file, write_whole
+from pipelines.system.cache import transcoded_file, write_cache_file
 from pipelines.system.progress import Reporter, Silent
-from pipelines.system.text import printable
+from pipelines.system.text import one_line
 from pipelines.system.versions import versions
 
 # Files a round: large enough to keep every thread busy, small enough that Ctrl-C and the bar answer at once.
@@ -137,7 +137,7 @@ def _find(path: str, ledger: KnownImages, max_pixels: int) -> _Finding:
     else:
         transcoded = readable is not content
         if transcoded:
-            write_whole(png, readable)
+            write_cache_file(png, readable)
     new = DecodeResult(sha256=sha256, reason=reason, transcoded=transcoded)
     return _Finding(sha256, str(png) if transcoded else path, reason, new)
 
@@ -150,9 +150,9 @@ def _require_images(listing: Listing, readable: Iterable[ListedFile], skipped: S
         if label in held:
             continue
         lost = next((entry for entry in listing.entries if entry.label == label), None)
-        example = f", such as `{printable(lost.path)}`: {reasons[lost.path]}" if lost else ""
+        example = f", such as `{one_line(lost.path)}`: {reasons[lost.path]}" if lost else ""
         count = sum(entry.label == label for entry in listing.entries)
-        which = f"class `{printable(name)}`" if held else f"`{printable(listing.root)}`"
+        which = f"class `{one_line(name)}`" if held else f"`{one_line(listing.root)}`"
         raise UserError(
             f"{which} has no readable image among {count if held else len(listing.entries):,} files{example}",
             "put images into it, or take the class out" if held else "JPEG, PNG, GIF, BMP, WebP and TIFF are read",
@@ -160,10 +160,10 @@ def _require_images(listing: Listing, readable: Iterable[ListedFile], skipped: S
 
 
 def _strict_error(listing: Listing, skipped: Sequence[Skipped]) -> UserError:
-    first = "; ".join(f"`{printable(each.path)}`: {each.reason}" for each in skipped[:3])
+    first = "; ".join(f"`{one_line(each.path)}`: {each.reason}" for each in skipped[:3])
     rest = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
     return UserError(
-        f"{len(skipped):,} of {len(listing.entries):,} files of `{printable(listing.root)}` are no readable images: "
+        f"{len(skipped):,} of {len(listing.entries):,} files of `{one_line(listing.root)}` are no readable images: "
         f"{first}{rest}",
         "mend or remove them, or go on without --strict to leave them out",
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.errors import UserError
-from pipelines.system.text import printable
+from pipelines.system.text import one_line
 
 LISTED = 20
 
@@ -64,9 +64,7 @@ def _both(found: Sequence[str], known: Sequence[str], unknown: Sequence[str], mi
     pairs = [(name, alike[_loosely(name)]) for name in unknown if _loosely(name) in alike]
     told = f"the run has {_names(known)}; the data has {_names(found)}"
     if pairs:
-        told += "; rename " + ", ".join(
-            f"`{printable(name)}` to `{printable(other)}`" for name, other in pairs[:LISTED]
-        )
+        told += "; rename " + ", ".join(f"`{one_line(name)}` to `{one_line(other)}`" for name, other in pairs[:LISTED])
     return told
 
 
@@ -80,6 +78,6 @@ def _classes(count: int) -> str:
 
 
 def _names(names: Sequence[str], sign: str = "") -> str:
-    shown = [f"{sign}`{printable(name)}`" for name in names[:LISTED]]
+    shown = [f"{sign}`{one_line(name)}`" for name in names[:LISTED]]
     rest = len(names) - LISTED
     return ", ".join(shown) + (f" and {rest:,} more" if rest > 0 else "")

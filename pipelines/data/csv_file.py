@@ -11,7 +11,7 @@ from models.errors import UserError
 from pipelines.data.folders import compare_classes
 from pipelines.data.listing import PART_NAMES, ListedFile, Listing, natural_order
 from pipelines.runs.examples import SPLITS, Split
-from pipelines.system.text import printable
+from pipelines.system.text import one_line
 
 COLUMNS = "the first line names the columns: `path,label` or `path,label,split`"
 
@@ -46,13 +46,13 @@ def read_csv(data: str, *, for_training: bool) -> Listing:
             _refuse_contradiction(data, first, row)
             repeated += 1
     if not rows:
-        raise UserError(f"`{printable(data)}` names no image", COLUMNS)
+        raise UserError(f"`{one_line(data)}` names no image", COLUMNS)
     _require_files(data, rows)
     _require_whole_split(data, list(rows.values()), for_training=for_training)
     names = natural_order(row.label for row in rows.values())
     labels = {name: label for label, name in enumerate(names)}
     entries = tuple(ListedFile(path=path, label=labels[row.label], split=row.split) for path, row in rows.items())
-    remarks = (f"{repeated:,} lines of `{printable(data)}` repeat an earlier one",) if repeated else ()
+    remarks = (f"{repeated:,} lines of `{one_line(data)}` repeat an earlier one",) if repeated else ()
     return Listing(root=data, origin="csv", class_names=tuple(names), entries=entries, remarks=remarks)
 
 
@@ -66,16 +66,16 @@ def _rows(data: str) -> Iterator[_Row]:
                 if any(fields):
                     yield _row(data, reader.line_num, fields, places)
     except csv.Error as error:
-        raise UserError(f"line {reader.line_num} of `{printable(data)}` is no CSV: {error}", COLUMNS) from error
+        raise UserError(f"line {reader.line_num} of `{one_line(data)}` is no CSV: {error}", COLUMNS) from error
     except OSError as error:
-        raise UserError(f"`{printable(data)}` cannot be read: {error.strerror or error}") from error
+        raise UserError(f"`{one_line(data)}` cannot be read: {error.strerror or error}") from error
 
 
 def _columns(data: str, header: list[str]) -> dict[str, int]:
     names = [name.strip().casefold() for name in header]
     if "path" not in names or "label" not in names:
         raise UserError(
-            f"`{printable(data)}` is no list of images: its first line has no columns `path` and `label`", COLUMNS
+            f"`{one_line(data)}` is no list of images: its first line has no columns `path` and `label`", COLUMNS
         )
     return {name: names.index(name) for name in ("path", "label", "split") if name in names}
 
@@ -83,14 +83,14 @@ def _columns(data: str, header: list[str]) -> dict[str, int]:
 def _row(data: str, line: int, fields: list[str], places: dict[str, int]) -> _Row:
     values = {name: fields[place] if place < len(fields) else "" for name, place in places.items()}
     path, label, split = values["path"], values["label"].strip(), values.get("split", "").strip()
-    where = f"line {line} of `{printable(data)}`"
+    where = f"line {line} of `{one_line(data)}`"
     if not path or not label:
         raise UserError(f"{where} has no {'label' if path else 'path'}", "every line names a file and its class")
     if "\0" in path:
         raise UserError(f"{where} has a zero byte in its path", "save the file as UTF-8")
     if split and split.casefold() not in PART_NAMES:
         raise UserError(
-            f"{where} has the split `{printable(split)}`",
+            f"{where} has the split `{one_line(split)}`",
             "a split is `train`, `validation` (or `val`, `valid`) or `test`",
         )
     return _Row(line, path, label, PART_NAMES[split.casefold()] if split else None)
@@ -100,8 +100,8 @@ def _refuse_contradiction(data: str, first: _Row, row: _Row) -> None:
     for what, one, other in (("label", first.label, row.label), ("split", first.split, row.split)):
         if one != other:
             raise UserError(
-                f"lines {first.line} and {row.line} of `{printable(data)}` give `{printable(row.path)}` two {what}s: "
-                f"`{printable(str(one))}` and `{printable(str(other))}`",
+                f"lines {first.line} and {row.line} of `{one_line(data)}` give `{one_line(row.path)}` two {what}s: "
+                f"`{one_line(str(one))}` and `{one_line(str(other))}`",
                 "keep one of the two lines",
             )
 
@@ -111,7 +111,7 @@ def _require_files(data: str, rows: dict[str, _Row]) -> None:
     if missing:
         first, more = missing[0], len(missing) - 1
         raise UserError(
-            f"line {first.line} of `{printable(data)}` names `{printable(first.path)}`, which is not there"
+            f"line {first.line} of `{one_line(data)}` names `{one_line(first.path)}`, which is not there"
             + (f" (and {more:,} lines more)" if more else ""),
             "paths are relative to the folder of the CSV",
         )
@@ -124,14 +124,14 @@ def _require_whole_split(data: str, rows: list[_Row], *, for_training: bool) -> 
         return
     if bare := next((row for row in rows if row.split is None), None):
         raise UserError(
-            f"line {bare.line} of `{printable(data)}` has no split, and other lines have one",
+            f"line {bare.line} of `{one_line(data)}` has no split, and other lines have one",
             "give every line a split, or leave the column out to have the images divided",
         )
     if not for_training:
         return
     if "train" not in given or len(given) == 1:
         raise UserError(
-            f"`{printable(data)}` has only {' and '.join(sorted(given))} lines in its column `split`",
+            f"`{one_line(data)}` has only {' and '.join(sorted(given))} lines in its column `split`",
             "give `train` and `validation` lines, or leave the column out to have the images divided",
         )
     compare_classes(data, {part: {row.label for row in rows if row.split == part} for part in SPLITS if part in given})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from models.errors import UserError
 from pipelines.data.listing import PART_NAMES, ListedFile, Listing, natural_order, visible, walk
 from pipelines.runs.examples import SPLITS, Split
-from pipelines.system.text import printable, some
+from pipelines.system.text import name_list, one_line
 
 LAYOUT = "DATA holds one subfolder a class; or `train/`, `validation/` and `test/` of such folders; or is a CSV"
 
@@ -51,7 +51,7 @@ def _read_parts(
     remarks = list(_loose(data, files, "part"))
     beside = [name for name in natural_order(folders) if name not in parts.values()]
     if beside:
-        remarks.append(f"beside the parts, not used: {some(beside)} in `{printable(data)}`")
+        remarks.append(f"beside the parts, not used: {name_list(beside)} in `{one_line(data)}`")
     classes: dict[Split, list[str]] = {}
     for split, folder in parts.items():
         inside, loose = _list(os.path.join(root, folder))
@@ -61,7 +61,8 @@ def _read_parts(
         remarks.extend(_loose(os.path.join(data, folder), loose, "class"))
     if for_training and "train" not in parts:
         raise UserError(
-            f"`{printable(data)}` has {some(parts.values())} and no `train`", "there is nothing to train on without it"
+            f"`{one_line(data)}` has {name_list(parts.values())} and no `train`",
+            "there is nothing to train on without it",
         )
     if for_training:
         compare_classes(data, {parts[split]: set(names) for split, names in classes.items()})
@@ -91,11 +92,11 @@ def compare_classes(data: str, classes: dict[str, set[str]]) -> None:
         if found == expected:
             continue
         missing, extra = natural_order(expected - found), natural_order(found - expected)
-        told = [f"it has no {some(missing)}"] if missing else []
-        told += [f"only it has {some(extra)}"] if extra else []
+        told = [f"it has no {name_list(missing)}"] if missing else []
+        told += [f"only it has {name_list(extra)}"] if extra else []
         raise UserError(
-            f"the classes of `{part}` in `{printable(data)}` are not those of `{train}`: {'; '.join(told)}",
-            f"`{train}` has {some(natural_order(expected))}; `{part}` has {some(natural_order(found))}",
+            f"the classes of `{part}` in `{one_line(data)}` are not those of `{train}`: {'; '.join(told)}",
+            f"`{train}` has {name_list(natural_order(expected))}; `{part}` has {name_list(natural_order(found))}",
         )
 
 
@@ -106,7 +107,7 @@ def _parts(data: str, folders: list[str]) -> dict[Split, str] | None:
         split = PART_NAMES.get(name.casefold())
         if split in found:
             raise UserError(
-                f"`{printable(data)}` has two folders for {split}: `{found[split]}` and `{name}`",
+                f"`{one_line(data)}` has two folders for {split}: `{found[split]}` and `{name}`",
                 "keep one of them, or rename one so that it begins with a dot",
             )
         if split is not None:
@@ -127,7 +128,7 @@ def _images(folder: str, name: str, *, required: bool) -> Iterator[str]:
             yield path
     if required and not seen:
         raise UserError(
-            f"class `{printable(name)}` has no image: there is no file in `{printable(folder)}`",
+            f"class `{one_line(name)}` has no image: there is no file in `{one_line(folder)}`",
             "add images of it, or remove the folder",
         )
 
@@ -142,7 +143,7 @@ def _list(folder: str) -> tuple[list[str], list[str]]:
 
 def _unlistable(path: str, error: OSError) -> None:
     raise UserError(
-        f"the folder `{printable(path)}` cannot be read: {error.strerror or error}",
+        f"the folder `{one_line(path)}` cannot be read: {error.strerror or error}",
         "give yourself the right to read it, or leave it out by a name that begins with a dot",
     ) from error
 
@@ -150,13 +151,13 @@ def _unlistable(path: str, error: OSError) -> None:
 def _loose(data: str, files: list[str], what: str) -> tuple[str, ...]:
     if not files:
         return ()
-    return (f"beside the {what} folders, not used: {some(sorted(files), 3)} in `{printable(data)}`",)
+    return (f"beside the {what} folders, not used: {name_list(sorted(files), 3)} in `{one_line(data)}`",)
 
 
 def _refuse_without_classes(data: str, files: list[str]) -> None:
     if files:
         raise UserError(
-            f"`{printable(data)}` has no class folders: {len(files):,} files lie directly in it",
+            f"`{one_line(data)}` has no class folders: {len(files):,} files lie directly in it",
             "put the images of each class into a subfolder named like the class, or write a CSV with `path,label`",
         )
-    raise UserError(f"`{printable(data)}` is empty: there is no class folder in it", LAYOUT)
+    raise UserError(f"`{one_line(data)}` is empty: there is no class folder in it", LAYOUT)

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.errors import UserError
 from pipelines.runs.examples import Dataset, Example
-from pipelines.system.text import printable
+from pipelines.system.text import one_line
 
 
 def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, ...]:
@@ -33,7 +33,7 @@ def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, .
         distinct = len(set(contents[labels == label]))
         if distinct < count:
             raise UserError(
-                f"class `{printable(name)}` has {distinct} distinct images outside the test part, too few for {count} "
+                f"class `{one_line(name)}` has {distinct} distinct images outside the test part, too few for {count} "
                 "folds",
                 f"give --folds {distinct} or fewer" if distinct > 1 else "add images of it, or leave --folds away",
             )
@@ -47,7 +47,7 @@ def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, .
         missing = set(range(len(dataset.class_names))) - {each.label for each in divided if each.split == "train"}
         if missing:
             raise UserError(
-                f"class `{printable(dataset.class_names[min(missing)])}` falls into one fold as a whole: "
+                f"class `{one_line(dataset.class_names[min(missing)])}` falls into one fold as a whole: "
                 "its images are copies of few",
                 "add distinct images of it, or leave --folds away",
             )

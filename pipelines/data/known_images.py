@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.system.cache import _unusable, cache_folder, writing_to_cache
+from pipelines.system.cache import cache_error, cache_folder, writing_to_cache
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -61,7 +61,7 @@ class KnownImages:
     def _mend(self, error: sqlite3.DatabaseError) -> None:
         """Begin a new file if the error is damage: everything in it can be computed again."""
         if not _is_damage(error):
-            raise _unusable(self._path, error) from error
+            raise cache_error(self._path, error) from error
         self._database.close()
         with writing_to_cache():
             for stray in (self._path, self._path.with_name(self._path.name + "-journal")):
@@ -69,7 +69,7 @@ class KnownImages:
         try:
             self._open()
         except sqlite3.DatabaseError as again:
-            raise _unusable(self._path, again) from again
+            raise cache_error(self._path, again) from again
 
     def known(self, sha256: str) -> DecodeResult | None:
         """The verdict there is on a content, if any."""

@@ -9,7 +9,7 @@ from pipelines.data.csv_file import read_csv
 from pipelines.data.folders import LAYOUT, read_folder
 from pipelines.data.listing import Listing, visible
 from pipelines.system.progress import Reporter, Silent
-from pipelines.system.text import printable, some
+from pipelines.system.text import name_list, one_line
 
 TFDS = "tfds:"
 
@@ -41,12 +41,12 @@ def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = No
     elif os.path.isfile(data):
         listing = _read_file(data, for_training=for_training)
     elif os.path.lexists(data):
-        raise UserError(f"`{printable(data)}` is neither a folder nor a file", LAYOUT)
+        raise UserError(f"`{one_line(data)}` is neither a folder nor a file", LAYOUT)
     else:
-        raise UserError(f"there is no `{printable(data)}`", f"{LAYOUT}; or `tfds:NAME` for a TensorFlow dataset")
+        raise UserError(f"there is no `{one_line(data)}`", f"{LAYOUT}; or `tfds:NAME` for a TensorFlow dataset")
     if for_training and len(listing.class_names) < 2:
         raise UserError(
-            f"`{printable(data)}` has one class, {some(listing.class_names)}: there is nothing to tell apart",
+            f"`{one_line(data)}` has one class, {name_list(listing.class_names)}: there is nothing to tell apart",
             _nearer_folder(data, listing),
         )
     return listing
@@ -57,7 +57,7 @@ def _read_file(data: str, *, for_training: bool) -> Listing:
         start = file.read(512)
     if b"\0" in start:
         raise UserError(
-            f"`{printable(data)}` is neither a folder nor a CSV",
+            f"`{one_line(data)}` is neither a folder nor a CSV",
             f"{LAYOUT}; unpack an archive, save a CSV as UTF-8",
         )
     return read_csv(data, for_training=for_training)
@@ -68,5 +68,5 @@ def _nearer_folder(data: str, listing: Listing) -> str:
     if listing.origin == "folders":
         inner = os.path.join(data, listing.class_names[0])
         if len(visible(inner)[0]) > 1:
-            return f"did you mean `{printable(inner)}`?"
+            return f"did you mean `{one_line(inner)}`?"
     return LAYOUT

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from models.errors import UserError
 from pipelines.data.listing import ListedFile
 from pipelines.runs.examples import SPLITS, Split
-from pipelines.system.text import printable, some
+from pipelines.system.text import name_list, one_line
 
 Ranges = dict[Split, tuple[tuple[float, float], ...]]
 THREE_WAY: Ranges = {"train": ((0.0, 0.8),), "validation": ((0.8, 0.9),), "test": ((0.9, 1.0),)}
@@ -117,7 +117,7 @@ def _by_content(
             spare = [sha256 for sha256 in division.contents[label] if division.spare(sha256)]
             if not spare:
                 raise UserError(
-                    f"class `{printable(name)}` cannot have an image in each part: too many of its images stand in "
+                    f"class `{one_line(name)}` cannot have an image in each part: too many of its images stand in "
                     "other classes as well",
                     "remove the copies, or add images of the class",
                 )
@@ -125,7 +125,7 @@ def _by_content(
             moved.append(name)
     if moved:
         remarks.append(
-            f"{len(moved):,} images of small classes were moved so that each part has every class: {some(set(moved))}"
+            f"{len(moved):,} images of small classes were moved so that each part has every class: {name_list(set(moved))}"
         )
     return [division.part[sha256] for _, sha256 in readable]
 
@@ -136,7 +136,7 @@ def _require_distinct(division: _Division, class_names: Sequence[str]) -> None:
     if few:
         count = len(division.contents[list(class_names).index(few[0])])
         raise UserError(
-            f"class `{printable(few[0])}` has {count} distinct {'image' if count == 1 else 'images'}, and {needed} are "
+            f"class `{one_line(few[0])}` has {count} distinct {'image' if count == 1 else 'images'}, and {needed} are "
             f"needed, one for each of {', '.join(division.ranges)}" + _others(few),
             "add images of it, or take the class out",
         )
@@ -150,7 +150,7 @@ def _require_every_class(
         bare = [name for label, name in enumerate(class_names) if (label, part) not in held]
         if bare:
             raise UserError(
-                f"class `{printable(bare[0])}` has no readable image in the part `{part}`{_others(bare)}",
+                f"class `{one_line(bare[0])}` has no readable image in the part `{part}`{_others(bare)}",
                 "add images of it there, or take the class out of every part",
             )
 
@@ -167,8 +167,8 @@ def _contradictions(readable: Sequence[tuple[ListedFile, str]], class_names: Seq
         return []
     one, other = min(torn.values(), key=lambda pair: pair[0].path)
     return [
-        f"{len(torn):,} images stand in two classes with identical content, such as `{printable(one.path)}` "
-        f"({printable(class_names[one.label])}) and `{printable(other.path)}` ({printable(class_names[other.label])})"
+        f"{len(torn):,} images stand in two classes with identical content, such as `{one_line(one.path)}` "
+        f"({one_line(class_names[one.label])}) and `{one_line(other.path)}` ({one_line(class_names[other.label])})"
     ]
 
 
@@ -180,7 +180,7 @@ def _leaks(readable: Sequence[tuple[ListedFile, str]], parts: Sequence[Split]) -
         earlier, earlier_part = first.setdefault(sha256, (entry, part))
         if earlier_part != part:
             leaked.setdefault(
-                sha256, f"`{printable(earlier.path)}` ({earlier_part}) and `{printable(entry.path)}` ({part})"
+                sha256, f"`{one_line(earlier.path)}` ({earlier_part}) and `{one_line(entry.path)}` ({part})"
             )
     if not leaked:
         return []

@@ -14,9 +14,9 @@ from typing import Any
 from models.errors import UserError
 from pipelines.data.listing import PART_NAMES, ListedFile, Listing, natural_key, natural_order
 from pipelines.runs.examples import Split
-from pipelines.system.cache import cache_folder, write_whole, writing_to_cache
+from pipelines.system.cache import cache_folder, write_cache_file, writing_to_cache
 from pipelines.system.progress import Reporter
-from pipelines.system.text import some
+from pipelines.system.text import name_list
 
 # Written last: a copy is complete when it is there.
 DONE = "complete.json"
@@ -61,7 +61,7 @@ def _listing(data: str, copy: Path) -> Listing:
     divided = len(given) < 2 or "train" not in given
     remarks = list(facts["remarks"])
     if beside := [part for part in facts["parts"] if part not in given]:
-        remarks.append(f"not used: the parts {some(beside)} of `{data}`")
+        remarks.append(f"not used: the parts {name_list(beside)} of `{data}`")
     entries = tuple(
         ListedFile(path=path, label=labels[label], split=None if divided else split)
         for part, split in given.items()
@@ -87,7 +87,7 @@ def _copy_out(data: str, name: str, version: str | None, reporter: Reporter) -> 
     parts = {part: found.num_examples for part, found in builder.info.splits.items()}
     used = [part for part in parts if part in PART_NAMES]
     if not used:
-        raise UserError(f"`{data}` has no part that is train, validation or test", f"it has {some(parts)}")
+        raise UserError(f"`{data}` has no part that is train, validation or test", f"it has {name_list(parts)}")
     for part in used:
         unlabelled = _copy_part(builder, part, folder / part, parts[part], reporter)
         if unlabelled:
@@ -99,7 +99,7 @@ def _copy_out(data: str, name: str, version: str | None, reporter: Reporter) -> 
         "remarks": remarks,
         "prepared": str(builder.data_dir),
     }
-    write_whole(folder / DONE, json.dumps(facts, indent=1).encode())
+    write_cache_file(folder / DONE, json.dumps(facts, indent=1).encode())
     return folder
 
 
@@ -160,7 +160,7 @@ def _class_names(data: str, features: Any) -> list[str]:
     if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
         raise UserError(
             f"`{data}` is no set of labelled images: it has no image `image` with a class `label`",
-            f"it has {some(found) or type(features).__name__}",
+            f"it has {name_list(found) or type(features).__name__}",
         )
     return list(label.names)
 
@@ -184,7 +184,7 @@ def _copy_part(builder: Any, part: str, folder: Path, total: int, reporter: Repo
                 unlabelled += 1
             elif number not in there:
                 place = folder / f"{number // IMAGES_A_FOLDER:04d}" / f"{number:08d}-{label}.img"
-                write_whole(place, example["image"])
+                write_cache_file(place, example["image"])
     with writing_to_cache():
         folder.mkdir(parents=True, exist_ok=True)
     return unlabelled

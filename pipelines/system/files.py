@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writes files atomically: a reader sees the whole new file or the old one, never a part."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically."""
+def write_json(path: Path, value: object) -> None:
+    """Write JSON atomically, in ASCII, so that stray bytes of file names (surrogates in Python) are kept.
+
+    Raises:
+        ValueError: a number is not finite; what was there before stays.
+    """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
-    """Write a CSV file atomically; bytes of names that are no UTF-8 are kept."""
+    """Write a CSV file atomically in UTF-8; stray bytes of names (surrogates in Python) stay as they are."""
     with (
         atomic(path) as temporary,
         open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
@@ -31,7 +34,12 @@ def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, 
 
 @contextmanager
 def atomic(path: Path, suffix: str = "") -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends well, and is gone when it does not."""
+    """A temporary file beside `path` that replaces it when the block succeeds, and is deleted when it raises.
+
+    Args:
+        path: the file to write; its folder exists.
+        suffix: of the temporary file's name, for libraries that choose a format by it.
+    """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -39,7 +47,7 @@ def atomic(path: Path, suffix: str = "") -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
-        # mkstemp makes files for their owner alone; a run is as readable as what else the user writes.
+        # mkstemp gives the owner alone access; this file gets the access that open() would give it.
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)

@@ -1,40 +1,38 @@
-"""How a verb tells a person what it is doing, without knowing the terminal."""
+"""Defines how a verb reports what it does (Reporter, Task), and times its phases."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    pass
+from typing import Protocol
 
 
 class Task(Protocol):
-    """One thing that takes a while: a bar on a terminal, lines elsewhere."""
+    """A part of a verb that takes a while: a bar on a terminal, lines elsewhere."""
 
     def advance(self, count: int = 1, **fields: str) -> None:
-        """Move on by `count` units; `fields` are shown beside the bar (loss, accuracy, images/s)."""
+        """Advance by `count` units; `fields` are shown beside the bar (loss, accuracy, images/s)."""
 
     def line(self, text: str, *, passing: bool = False) -> None:
-        """Say one line that stays (one an epoch); shown above the bar, or alone where there is no terminal.
+        """Print a line that stays (one per epoch), above the bar or, without a terminal, alone.
 
-        A passing one is said only where no bar shows the same: epochs of a fraction of a second would chase each other.
+        A passing line is printed only where no bar shows the same: epochs that take a fraction of a second would
+        flood a terminal.
         """
 
 
 class Reporter(Protocol):
-    """Where a verb's words go: stderr on the command line, nowhere in most tests."""
+    """Where the messages of a verb go: stderr on the command line, nowhere in most tests."""
 
     def note(self, text: str) -> None:
-        """One line of information."""
+        """Print a line of information."""
 
     def warn(self, text: str) -> None:
-        """One line about something the user should look at."""
+        """Print a line that the user should look at."""
 
     def task(self, name: str, total: int | None) -> AbstractContextManager[Task]:
-        """A context manager around a piece of work of `total` units (None: unknown)."""
+        """A context that shows the progress of a task of `total` units; None where the total is unknown."""
 
 
 class _SilentTask:
@@ -46,13 +44,13 @@ class _SilentTask:
 
 
 class Silent:
-    """A Reporter that says nothing; what library callers get by default."""
+    """A Reporter that prints nothing; the default of library calls."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def warn(self, text: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     @contextmanager
     def task(self, name: str, total: int | None) -> Iterator[Task]:
@@ -61,14 +59,19 @@ class Silent:
 
 
 class PhaseTimer:
-    """Wall time from lap to lap, in seconds."""
+    """Measures the wall time of the phases of a verb, one after the other.
+
+    Attributes:
+        seconds: phase -> its wall time, rounded to hundredths.
+    """
 
     def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.monotonic()
+        """Begin the first phase."""
+        self.seconds: dict[str, float] = {}
+        self._phase_start = time.monotonic()
 
-    def lap(self, name: str) -> None:
-        """End a phase."""
+    def end_phase(self, name: str) -> None:
+        """End the current phase under `name`, and begin the next."""
         now = time.monotonic()
-        self.laps[name] = round(now - self._last, 2)
-        self._last = now
+        self.seconds[name] = round(now - self._phase_start, 2)
+        self._phase_start = now

@@ -1,47 +1,53 @@
-"""Turns any text into text that a terminal can show: paths, names, widths."""
+"""Turns paths and names into text that any terminal shows on one line."""
 
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections.abc import Iterable
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f]")
+# Control characters, surrogates, line separators, paragraph separators.
+_ESCAPED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
+_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def printable(path: str) -> str:
-    r"""A path on one line that any terminal takes: stray bytes as `\xNN`, control characters escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return _UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+def one_line(text: object) -> str:
+    r"""`text` so that it prints on one line of any terminal.
+
+    Control characters, line breaks and marks that turn the writing direction become backslash escapes; bytes of a file
+    name that are not UTF-8 (surrogates in Python) become `\xNN`.
+    """
+    line = str(text)
+    if line.isprintable():
+        return line
+    return "".join(_escaped(character) if _is_escaped(character) else character for character in line)
 
 
-def some(names: Iterable[str], limit: int = 5) -> str:
-    """A few names as text, and how many more there are."""
-    listed = [f"`{printable(name)}`" for name in names]
-    rest = len(listed) - limit
-    return ", ".join(listed[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
+def name_list(names: Iterable[str], limit: int = 5, *, sign: str = "") -> str:
+    """The first `limit` names on one line, each in backticks after `sign`, and how many more there are."""
+    shown = [f"{sign}`{one_line(name)}`" for name in names]
+    rest = len(shown) - limit
+    return ", ".join(shown[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def as_utf8(text: str) -> str:
-    r"""`text` with bytes that are no UTF-8 shown as `\xNN`."""
+    r"""`text` with the bytes that are not UTF-8 (surrogates in Python) as `\xNN`; control characters stay."""
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
-def visible(text: str) -> str:
-    r"""`text` on one line that any terminal takes: stray bytes as `\xNN`, everything unprintable escaped."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in as_utf8(text))
-
-
-def cells(text: str) -> int:
-    """How many terminal cells a printable text takes."""
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text
-    )
-
-
 def padded(text: str, width: int) -> str:
-    """`text` filled up with blanks to `width` cells; a longer one stays whole."""
-    return text + " " * (width - cells(text))
+    """`text` followed by spaces up to `width` terminal cells; a longer text stays whole."""
+    # Inside: rich.cells takes 10 ms to import, and most commands print no table.
+    from rich.cells import cell_len
+
+    return text + " " * (width - cell_len(text))
+
+
+def _is_escaped(character: str) -> bool:
+    return unicodedata.category(character) in _ESCAPED_CATEGORIES or character in _BIDIRECTIONAL
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""Which versions made a run: read from what is installed, not imported."""
+"""Reads the installed versions of the packages that results depend on, without importing them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PACKAGES = ("headstart", "keras", "tensorflow", "numpy", "pillow")
 
 
 def versions() -> dict[str, str]:
-    """Package -> version, with Python's own."""
+    """`python` and each of `PACKAGES` -> its version, or `not installed`."""
     return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import sqlite3
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 
 from models.errors import UserError
 from pipelines.data.known_images import DecodeResult, KnownImages, open_known_images
-from pipelines.system.cache import write_whole
 
 
 def verdict(number: int, reason: str | None = None) -> DecodeResult:
@@ -103,19 +101,3 @@ def test_a_full_disk_keeps_what_was_there(path: Path) -> None:
         assert "HEADSTART_CACHE" in caught.value.hint
         assert ledger.known(verdict(1).sha256) == verdict(1)
         assert ledger.known(verdict(2).sha256) is None
-
-
-def test_a_file_is_whole_or_not_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = path.parent / "deep" / "file"
-    write_whole(target, b"first")
-    real = Path.write_bytes
-
-    def full(half: Path, content: bytes) -> int:
-        real(half, content[:2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(UserError, match="No space left on device"):
-        write_whole(target, b"second")
-    assert [each.name for each in target.parent.iterdir()] == ["file"]
-    assert target.read_bytes() == b"first"

@@ -16,7 +16,7 @@ from models.errors import UserError
 from pipelines.data import tfds as tfds_source
 from pipelines.data.check import check
 from pipelines.data.scan import scan
-from pipelines.system.cache import write_whole
+from pipelines.system.cache import write_cache_file
 from tests.pipelines.pictures import drawn, saved
 
 with warnings.catch_warnings():
@@ -122,9 +122,9 @@ def test_an_interrupted_copy_is_taken_up(cache: Path, monkeypatch: pytest.Monkey
         if len(written) == 7:
             raise KeyboardInterrupt
         written.append(path)
-        write_whole(path, content)
+        write_cache_file(path, content)
 
-    monkeypatch.setattr(tfds_source, "write_whole", stop)
+    monkeypatch.setattr(tfds_source, "write_cache_file", stop)
     with pytest.raises(KeyboardInterrupt):
         scan("tfds:headstart_pictures")
     assert len(contents(cache, "train")) == 7
@@ -133,9 +133,9 @@ def test_an_interrupted_copy_is_taken_up(cache: Path, monkeypatch: pytest.Monkey
 
     def count(path: Path, content: bytes) -> None:
         again.append(path)
-        write_whole(path, content)
+        write_cache_file(path, content)
 
-    monkeypatch.setattr(tfds_source, "write_whole", count)
+    monkeypatch.setattr(tfds_source, "write_cache_file", count)
     scan("tfds:headstart_pictures")
     assert contents(cache, "train") == hashes("train", 12)
     assert not set(again) & set(written)

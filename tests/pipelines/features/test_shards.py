@@ -1,4 +1,4 @@
-"""Shards are whole or not there, damaged ones are computed again, and what was used last stays."""
+"""Shards are whole or not there, damaged ones are computed again, and two writers lose nothing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import UserError
 from pipelines.features.shards import ShardStore, key, write_shard
-from pipelines.system import cache
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -119,37 +117,3 @@ def test_what_killed_writers_left_is_swept_when_it_is_old(tmp_path: Path) -> Non
     os.utime(old, (1, 1))
     ShardStore(tmp_path)
     assert (old.exists(), young.exists()) == (False, True)
-
-
-def test_the_least_recently_used_shards_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
-    folder = tmp_path / "features" / "base" / "clean-float32"
-    paths = [write_shard(folder, _keys(name), _rows(1, length=1000)) for name in "abc"]
-    for age, path in enumerate(paths):
-        os.utime(path, (1000 + age, 1000 + age))
-    store = ShardStore(folder)
-    store.touch(_keys("a"))  # the oldest is used now
-    size = paths[0].stat().st_size
-    monkeypatch.setenv("HEADSTART_CACHE_LIMIT", str(2 * size / 1e9))
-    assert cache.evict() == size
-    assert [path.exists() for path in paths] == [True, False, True]
-
-
-@pytest.mark.parametrize("text", ["", "0", "-3", "lots", "nan"])
-def test_a_limit_that_is_no_size_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADSTART_CACHE_LIMIT", text)
-    if not text:
-        assert cache.limit() == 20e9
-        return
-    with pytest.raises(UserError, match="HEADSTART_CACHE_LIMIT"):
-        cache.limit()
-
-
-def test_clearing_removes_what_was_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
-    path = write_shard(tmp_path / "features" / "base" / "clean-float32", _keys("a"), _rows(1))
-    size = path.stat().st_size
-    held = cache.contents()
-    assert [(each.name, each.files, each.size) for each in held] == [("features base: clean-float32", 1, size)]
-    assert cache.clear() == size
-    assert cache.contents() == []

@@ -17,7 +17,6 @@ import pytest
 from models.errors import UserError
 from pipelines.inference import prediction_rows as rows_module
 from pipelines.inference.prediction_rows import FORMATS, Prediction, require, write
-from pipelines.system.text import visible
 
 ODD_PATHS = [
     "plain.jpg",
@@ -243,7 +242,3 @@ def test_the_formats_are_listed_without_numpy() -> None:
         "assert not {'numpy', 'pyarrow', 'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_visible_is_one_line() -> None:
-    assert visible("a\tb\u202ec\x7f\udcff") == "a\\tb\\u202ec\\x7f\\xff"
