@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
-from pipelines.runs.manifest import Manifest, model_files, read_manifest
+from pipelines.runs.examples import Split
+from pipelines.runs.manifest import Manifest
 from pipelines.runs.models import load_run
+from pipelines.runs.read_manifest import model_files, read_manifest
 from pipelines.runs.report import Comparison, Interval, ModelComparison
 from pipelines.system.progress import Reporter, Silent
 
@@ -85,7 +87,7 @@ def compare(folders: Sequence[str], *, speed: bool = True, reporter: Reporter | 
     reporter = reporter or Silent()
     # All manifests first: a wrong name is reported before a model is loaded.
     manifests = [read_manifest(folder) for folder in folders]
-    part = "test" if all("test" in manifest.metrics for manifest in manifests) else "validation"
+    part: Split = "test" if all("test" in manifest.metrics for manifest in manifests) else "validation"
     for folder, manifest in zip(folders, manifests, strict=True):
         if part not in manifest.metrics:
             raise UserError(f"the run `{folder}` has no scores on {part} images", "train it again with --force")
@@ -103,7 +105,7 @@ def compare(folders: Sequence[str], *, speed: bool = True, reporter: Reporter | 
                     names=(folder, folders[0]),
                     part=part,
                 )
-            parameters, rate = measure_speed(folder) if speed else (manifest.backbone.get("parameters"), None)
+            parameters, rate = measure_speed(folder) if speed else (manifest.backbone.parameters, None)
             rows.append(_row(folder, manifest, part, difference, parameters, rate))
             task.advance()
     return tuple(rows)
@@ -113,13 +115,13 @@ def trained_layers(manifest: Manifest) -> str:
     """The layers of a run that were trained: `head`, `head + 3 blocks`, `all`, or `members` of an ensemble."""
     if manifest.members:
         return "members"
-    blocks: list[str] = []
+    blocks: tuple[str, ...] = ()
     for stage in manifest.stages:
-        if stage.get("unfreeze") == "all" or stage.get("name") == "from scratch":
-            if stage.get("kept", True):
+        if stage.unfreeze == "all" or stage.name == "from scratch":
+            if stage.kept is not False:
                 return "all"
-        elif stage.get("kept"):
-            blocks = list(stage.get("trained", ()))
+        elif stage.kept:
+            blocks = stage.trained
     if not blocks:
         return "head"
     return f"head + {len(blocks)} block{'s' if len(blocks) > 1 else ''}"
@@ -180,24 +182,24 @@ def _batch_seconds(model: keras.Model, pixels: Pixels) -> list[float]:
 def _row(
     folder: str,
     manifest: Manifest,
-    part: str,
+    part: Split,
     difference: ModelComparison | None,
     parameters: int | None,
     rate: float | None,
 ) -> ComparedRun:
-    metrics = manifest.metrics[part]
+    scores = manifest.metrics[part]
     num_members = len(manifest.members)
     return ComparedRun(
         run=folder,
-        backbone=f"{num_members} members" if num_members else str(manifest.backbone.get("name", "?")),
+        backbone=f"{num_members} members" if num_members else manifest.backbone.name,
         trained=trained_layers(manifest),
         parameters=parameters,
-        images=int(metrics["images"]),
+        images=scores.images,
         part=part,
-        accuracy=metrics["accuracy"],
-        accuracy_interval=tuple(metrics["accuracy_interval"]),
-        log_loss=metrics["log_loss"],
-        log_loss_interval=tuple(metrics["log_loss_interval"]),
+        accuracy=scores.accuracy,
+        accuracy_interval=scores.accuracy_interval,
+        log_loss=scores.log_loss,
+        log_loss_interval=scores.log_loss_interval,
         seconds=round(sum(manifest.seconds.values()), 2),
         images_per_second=rate,
         size=sum(path.stat().st_size for path in model_files(Path(folder), manifest)),

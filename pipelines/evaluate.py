@@ -5,7 +5,7 @@ headstart evaluate runs/photos photos/ --split test
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,8 +15,8 @@ from pipelines.data.scan import scan
 from pipelines.inference.test_time import ViewsGain, predict_with_gain, require_views
 from pipelines.runs.examples import Dataset, Example, Split
 from pipelines.runs.folder import read_split
-from pipelines.runs.manifest import read_manifest
 from pipelines.runs.models import load_run
+from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.report import Report
 from pipelines.system.progress import Reporter, Silent
 
@@ -140,7 +140,7 @@ def evaluate(
     )
 
 
-def select_examples(dataset: Dataset, run_parts: dict[str, str], *, is_divided: bool, split: Part) -> Selection:
+def select_examples(dataset: Dataset, run_parts: Mapping[str, Split], *, is_divided: bool, split: Part) -> Selection:
     """Select the images to evaluate on.
 
     Args:
@@ -150,29 +150,40 @@ def select_examples(dataset: Dataset, run_parts: dict[str, str], *, is_divided: 
         is_divided: whether the data has parts of its own.
         split: as for `evaluate`.
     """
-    examples, part = dataset.examples, "all"
-    if is_divided and split == "auto":
-        # Data with neither of the two parts is evaluated whole.
-        for held_out in HELD_OUT:
-            if dataset.part(held_out):
-                examples, part = dataset.part(held_out), held_out
-                break
-    elif is_divided and split != "all":
+    part: str
+    if split == "all":
+        examples, part = dataset.examples, "all"
+    elif split == "auto":
+        examples, part = _held_out(dataset) if is_divided else _unseen(dataset, run_parts)
+    elif is_divided:
         examples, part = dataset.part(split), split
-    elif split != "all":
-        # Undivided data: an image belongs to its part of the run, and to the test part where the run never saw it.
-        wanted = "test" if split == "auto" else split
-        examples = tuple(example for example in dataset.examples if run_parts.get(example.sha256, "test") == wanted)
-        part = "all" if split == "auto" and len(examples) == len(dataset.examples) else wanted
-    return Selection(
-        examples=examples,
-        part=part,
-        remarks=tuple(_remarks(dataset, examples, run_parts, is_left_out=split == "auto" and not is_divided)),
-    )
+    else:
+        examples, part = _part_of_run(dataset, run_parts, split), split
+    remarks = _remarks(dataset, examples, run_parts, is_left_out=split == "auto" and not is_divided)
+    return Selection(examples=examples, part=part, remarks=tuple(remarks))
+
+
+def _held_out(dataset: Dataset) -> tuple[tuple[Example, ...], str]:
+    """The test part of divided data; else the validation part; else all, where it has neither."""
+    for part in HELD_OUT:
+        if examples := dataset.part(part):
+            return examples, part
+    return dataset.examples, "all"
+
+
+def _unseen(dataset: Dataset, run_parts: Mapping[str, Split]) -> tuple[tuple[Example, ...], str]:
+    """The images of undivided data that the run was not trained or chosen on."""
+    examples = _part_of_run(dataset, run_parts, "test")
+    return examples, "all" if len(examples) == len(dataset.examples) else "test"
+
+
+def _part_of_run(dataset: Dataset, run_parts: Mapping[str, Split], part: Split) -> tuple[Example, ...]:
+    """The images of undivided data that belong to a part of the run; images that it never saw belong to `test`."""
+    return tuple(example for example in dataset.examples if run_parts.get(example.sha256, "test") == part)
 
 
 def _remarks(
-    dataset: Dataset, examples: Sequence[Example], run_parts: dict[str, str], *, is_left_out: bool
+    dataset: Dataset, examples: Sequence[Example], run_parts: Mapping[str, Split], *, is_left_out: bool
 ) -> list[str]:
     """Lines about images of the run's training and validation parts: left out, or evaluated on."""
     remarks = []

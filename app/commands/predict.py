@@ -40,22 +40,22 @@ def predict(
     """
     terminal = terminal_of(context)
     terminal.bars = out is not None or not sys.stdout.isatty()
-    from pipelines.inference import prediction_rows as rows
+    from pipelines.inference.write_rows import require_format, write
 
-    rows.require(format_name, out, terminal=sys.stdout.isatty())
-    from pipelines.runs.manifest import read_manifest
+    row_format = require_format(format_name, out, is_terminal=sys.stdout.isatty())
+    from pipelines.runs.read_manifest import read_manifest
 
     read_manifest(run)
     if tta is not None:
         from pipelines.inference.test_time import require_views
 
         require_views(tta)
-    from pipelines.predict import predict as answer
+    from pipelines.predict import predict as predict_paths
 
-    class_names, answers = answer(
+    class_names, rows = predict_paths(
         run, paths, top_k=top_k, tta=tta, members=members, stdin=sys.stdin.buffer, reporter=terminal
     )
-    tally = rows.write(answers, format_name=format_name, class_names=class_names, out=out, stdout=sys.stdout.buffer)
+    tally = write(rows, row_format, class_names=class_names, out=out, stdout=sys.stdout.buffer)
     if tally.unreadable:
         terminal.warn(f"{tally.unreadable:,} of {tally.rows:,} inputs are unreadable: their rows say why")
         raise typer.Exit(1)

@@ -1,19 +1,19 @@
-"""What a run answers on examples: from cached features where its backbone is a frozen base, else from its pixels."""
+"""Predicts labelled images: from cached features where the backbones are frozen, otherwise from their pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Probabilities
 from pipelines.evaluation.predictions import predict_batches
-from pipelines.features.cached import CLEAN
+from pipelines.features.cached import CLEAN, Features
 from pipelines.features.extract import extract
-from pipelines.images.batches import pixel_batches
-from pipelines.inference.frozen_bases import CachedBase, bases_of
+from pipelines.images.batches import Batches, pixel_batches
+from pipelines.inference.frozen_bases import CachedBase, frozen_bases
 from pipelines.runs.examples import Example
 from pipelines.runs.manifest import Manifest
 from pipelines.runs.models import load_run
@@ -22,53 +22,75 @@ from pipelines.system.progress import Reporter
 if TYPE_CHECKING:
     import keras
 
-Floats = NDArray[np.float32]
 BATCH = 32
+FEATURE_ROWS = 1024  # rows of cached features that pass the head at once
+Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 def predict_examples(
     run: str, manifest: Manifest, examples: Sequence[Example], *, cache: bool, reporter: Reporter
-) -> tuple[Floats, str]:
-    """Probabilities (examples, classes) of a run, in the order of the examples, and how they were got.
+) -> tuple[Probabilities, str]:
+    """Probabilities (examples, classes) of a run, and how they were computed, in words.
 
     Args:
         run: the run's folder.
-        manifest: of it.
+        manifest: of the run.
         examples: the images.
         cache: whether cached features may be used.
         reporter: where progress goes.
+
+    Raises:
+        UserError: the model cannot be loaded, or an image changed since it was checked.
     """
     model, _ = load_run(run)
-    bases = bases_of(manifest)
-    if not cache or not bases:
-        batches = pixel_batches(examples, size=int(model.input_shape[1]), batch=BATCH)
-        with reporter.task("evaluate", len(examples)) as task:
-            found, _ = predict_batches(model, _counted(batches, task.advance))
-        return found, "the saved model, float32"
+    bases = frozen_bases(manifest) if cache else []
+    if not bases:
+        return _predict_pixels(model, examples, reporter), "the saved model, float32"
     features, engines = [], []
     for base in bases:
-        collected = extract(
-            {"images": examples},
-            base.key,
-            build=partial(_trunk, model, base),
-            views={"images": CLEAN},
-            engine=base.engine,
-            augmenter=None,
-            reporter=reporter,
-        )
-        reporter.note(f"{base.key.backbone}: {collected.line}" if len(bases) > 1 else collected.line)
-        features.append(collected.parts["images"])
-        engines.append(f"{collected.engine['engine']}, {collected.engine['precision']}")
-    top = _top(model, bases)
-    pieces = [
-        np.asarray(top.predict_on_batch([rows, *(each.rows(numbers) for each in features[1:])]))
-        for numbers, rows in features[0].pieces(1024)
-    ]
-    return np.concatenate(pieces), f"cached features ({'; '.join(dict.fromkeys(engines))})"
+        of_base, engine = _extract(model, base, examples, reporter, is_named=len(bases) > 1)
+        features.append(of_base)
+        engines.append(engine)
+    return _predict_features(_top(model, bases), features), f"cached features ({'; '.join(dict.fromkeys(engines))})"
+
+
+def _predict_pixels(model: keras.Model, examples: Sequence[Example], reporter: Reporter) -> Probabilities:
+    batches = pixel_batches(examples, size=int(model.input_shape[1]), batch=BATCH)
+    with reporter.task("evaluate", len(examples)) as task:
+        probabilities, _ = predict_batches(model, _counted(batches, task.advance))
+    return probabilities
+
+
+def _predict_features(top: keras.Model, features: Sequence[Features]) -> Probabilities:
+    """Probabilities of the features of each base, of the same images in the same order."""
+    first, *others = features
+    return np.concatenate(
+        [
+            np.asarray(top.predict_on_batch([rows, *(of_base.rows(numbers) for of_base in others)]))
+            for numbers, rows in first.pieces(FEATURE_ROWS)
+        ]
+    )
+
+
+def _extract(
+    model: keras.Model, base: CachedBase, examples: Sequence[Example], reporter: Reporter, *, is_named: bool
+) -> tuple[Features, str]:
+    """The features of one base, and the engine that computed them, in words."""
+    extracted = extract(
+        {"images": examples},
+        base.key,
+        build=partial(_trunk, model, base),
+        views={"images": CLEAN},
+        engine=base.engine,
+        augmenter=None,
+        reporter=reporter,
+    )
+    reporter.note(f"{base.key.backbone}: {extracted.line}" if is_named else extracted.line)
+    return extracted.parts["images"], f"{extracted.engine.engine}, {extracted.engine.precision}"
 
 
 def _trunk(model: keras.Model, base: CachedBase) -> keras.Model:
-    """What computes the features of a base: pixels of its own size -> (batch, features)."""
+    """The part of the model that computes the features of a base: pixels of its size -> (batch, features)."""
     import keras
 
     backbone = model.get_layer(base.backbone_layer)
@@ -81,11 +103,11 @@ def _top(model: keras.Model, bases: Sequence[CachedBase]) -> keras.Model:
     """The rest of the model: features of each base -> probabilities."""
     import keras
 
-    features = [model.get_layer(each.pooling_layer).output for each in bases]
+    features = [model.get_layer(base.pooling_layer).output for base in bases]
     return keras.Model(features, model.outputs[0], name="top")
 
 
-def _counted(batches, advance):  # type: ignore[no-untyped-def]
+def _counted(batches: Batches, advance: Callable[[int], None]) -> Iterator[tuple[Tensor, ...]]:
     for batch in batches:
         yield batch
         advance(len(batch[1]))

@@ -1,4 +1,4 @@
-"""The frozen bases that a run's model stands on, so that cached features can stand in for its pixels."""
+"""Lists the frozen bases of a run's model, whose cached features can replace passes over the pixels."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from dataclasses import dataclass
 
 from pipelines.features.cached import Base
 from pipelines.images.readable import DECODE_VERSION
-from pipelines.runs.manifest import Manifest
+from pipelines.runs.manifest import BaseRecord, Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedBase:
-    """A frozen base of a run's model: what its features are cached under, and the layers that compute them."""
+    """A frozen base of a run's model.
+
+    Attributes:
+        key: of its features in the cache.
+        backbone_layer: name of its layer in the run's model.
+        pooling_layer: name of the layer that gives its features.
+        engine: that computes features which are not cached.
+    """
 
     key: Base
     backbone_layer: str
@@ -19,26 +26,36 @@ class CachedBase:
     engine: str
 
 
-def bases_of(manifest: Manifest) -> list[CachedBase]:
-    """The frozen bases that a run's model stands on; empty where it does not stand on such alone."""
-    found = manifest.extra.get("bases", [])
-    if not manifest.members and manifest.backbone.get("weights_sha256") is not None:
-        single = {"backbone": manifest.backbone["name"], "weights_sha256": manifest.backbone["weights_sha256"]}
-        single |= {"image_size": manifest.image_size, "pooling": manifest.head["pooling"]}
-        layers = {"backbone_layer": "backbone", "pooling_layer": "pooling"}
-        found = [{**single, **layers, "engine": manifest.spec.get("engine", "auto")}]
+def frozen_bases(manifest: Manifest) -> list[CachedBase]:
+    """The frozen bases of a run's model; empty where a part of the model sees the pixels otherwise."""
+    records = manifest.bases
+    if not manifest.members and manifest.backbone.weights_sha256 is not None:
+        records = (_only_base(manifest, manifest.backbone.weights_sha256),)
     return [
         CachedBase(
             key=Base(
-                backbone=str(each["backbone"]),
-                weights_sha256=str(each["weights_sha256"]),
-                image_size=int(each["image_size"]),
-                pooling=str(each["pooling"]),
+                backbone=record.backbone,
+                weights_sha256=record.weights_sha256,
+                image_size=record.image_size,
+                pooling=record.pooling,
                 decode_version=DECODE_VERSION,
             ),
-            backbone_layer=each["backbone_layer"],
-            pooling_layer=each["pooling_layer"],
-            engine=str(each["engine"]),
+            backbone_layer=record.backbone_layer,
+            pooling_layer=record.pooling_layer,
+            engine=record.engine,
         )
-        for each in found
+        for record in records
     ]
+
+
+def _only_base(manifest: Manifest, weights_sha256: str) -> BaseRecord:
+    """The base of a single model."""
+    return BaseRecord(
+        backbone_layer="backbone",
+        pooling_layer="pooling",
+        backbone=manifest.backbone.name,
+        weights_sha256=weights_sha256,
+        image_size=manifest.image_size,
+        pooling=manifest.head.pooling,
+        engine=manifest.engine_asked,
+    )

@@ -1,4 +1,4 @@
-"""What `predict` is given: files, folders, lists of paths; one input after the other, however many there are."""
+"""Expands files, folders and lists of paths into inputs of `predict`, one by one, and decodes them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from pipelines.data.listing import walk
 from pipelines.images.readable import MAX_PIXELS, UnreadableImage, read_file, readable_content
+from pipelines.inference.prediction_rows import Status
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Status = Literal["ok", "unreadable"]
 STDIN = "-"
 LIST_ENDINGS = (".txt", ".lst")
-_BLOCK = 1 << 16
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BLOCK = 1 << 16  # bytes of a list that are read at once
+Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ class Input:
     """One thing to predict.
 
     Attributes:
-        path: as the user typed it, or below the folder that the user typed; non-UTF-8 bytes as surrogates.
-        reason: why there is nothing to open (a missing file, a folder that cannot be listed); None otherwise.
+        path: as typed, or below the folder that was typed; bytes that are not UTF-8 as surrogates.
+        reason: why it cannot be opened (a missing file, a folder that cannot be listed); None otherwise.
     """
 
     path: str
@@ -41,7 +43,7 @@ class Loaded:
     Attributes:
         path: of the input.
         status: `ok`, or `unreadable`.
-        reason: why it is unreadable, a phrase; empty when it is not.
+        reason: why it is unreadable, a phrase; empty when it is readable.
         pixels: (size, size, 3) float32 in [0, 255], upright RGB; None when unreadable.
     """
 
@@ -52,52 +54,52 @@ class Loaded:
 
 
 def expand(paths: Iterable[str], stdin: BinaryIO | None = None) -> Iterator[Input]:
-    """Yield the inputs that the given paths stand for, in their order, without holding them all.
+    """Yield the inputs that the paths stand for, in order, without holding them all.
 
-    A file is itself, whatever its ending. A folder is every visible file below it, at any depth, in natural order; an
-    empty one is one unreadable input, so that no argument goes without an answer. A file that ends in `.txt` or
-    `.lst` lists paths, and `-` is such a list on stdin: one path a line, or separated by zero bytes (as from `find
-    -print0`), relative to the current folder, as if they had been typed. Lists do not nest.
+    A file is one input, whatever its ending. A folder is every visible file below it, at any depth, in natural order;
+    an empty one is one unreadable input, so that every argument has a row. A file that ends in `.txt` or `.lst` lists
+    paths, and `-` is such a list on stdin: one path per line, or separated by zero bytes (as from `find -print0`),
+    relative to the current folder, as if they had been typed. Lists do not nest.
 
     Args:
-        paths: what the user typed.
-        stdin: where `-` reads; binary.
+        paths: as typed.
+        stdin: the stream of `-`; binary.
     """
     for path in paths:
         if path == STDIN and stdin is not None:
-            yield from _listed(stdin)
+            yield from _expand_list(stdin)
         elif path.casefold().endswith(LIST_ENDINGS) and os.path.isfile(path):
             try:
                 with open(path, "rb") as file:
-                    yield from _listed(file)
+                    yield from _expand_list(file)
             except OSError as error:
                 yield Input(path, f"cannot be read: {error.strerror or type(error).__name__}")
         else:
-            yield from _one(path)
+            yield from _expand_path(path)
 
 
-def load(given: Input, size: int, max_pixels: int = MAX_PIXELS) -> Loaded:
-    """Turn an input into pixels by the decode that training used; nothing is raised for a bad file.
+def load(source: Input, size: int, max_pixels: int = MAX_PIXELS) -> Loaded:
+    """Decode an input to pixels, as in training; a bad file raises nothing.
 
     Args:
-        given: from `expand`.
+        source: from `expand`.
         size: side of the square, pixels.
         max_pixels: a file whose header announces more is refused before it is decoded.
     """
-    if given.reason is not None:
-        return Loaded(given.path, "unreadable", given.reason, None)
+    if source.reason is not None:
+        return Loaded(source.path, "unreadable", source.reason, None)
     try:
-        content = readable_content(read_file(given.path), max_pixels)
+        content = readable_content(read_file(source.path), max_pixels)
     except UnreadableImage as unreadable:
-        return Loaded(given.path, "unreadable", unreadable.reason, None)
+        return Loaded(source.path, "unreadable", unreadable.reason, None)
     import tensorflow as tf
 
-    return Loaded(given.path, "ok", "", _decoder(size)(tf.constant(content)).numpy())
+    return Loaded(source.path, "ok", "", _decoder(size)(tf.constant(content)).numpy())
 
 
 @cache
-def _decoder(size: int) -> Callable[[Any], Any]:
-    """The decode of training for one size, as a graph: operation by operation it takes many times as long."""
+def _decoder(size: int) -> Callable[[Tensor], Tensor]:
+    """The decoding of training for one size, as a graph: operation by operation it takes many times as long."""
     import tensorflow as tf
 
     from pipelines.images.decode import decode_resized
@@ -105,64 +107,64 @@ def _decoder(size: int) -> Callable[[Any], Any]:
     return tf.function(lambda content: decode_resized(content, size), input_signature=[tf.TensorSpec([], tf.string)])
 
 
-def _one(path: str) -> Iterator[Input]:
+def _expand_path(path: str) -> Iterator[Input]:
     if "\0" in path:
-        yield Input(path, "a zero byte is in the path")
+        yield Input(path, "the path contains a zero byte")
     elif os.path.isdir(path):
-        yield from _below(path)
+        yield from _expand_folder(path)
     elif os.path.lexists(path):
         yield Input(path)
     else:
-        yield Input(path, "there is no such file")
+        yield Input(path, "no such file")
 
 
-def _below(folder: str) -> Iterator[Input]:
-    failed: list[Input] = []
+def _expand_folder(folder: str) -> Iterator[Input]:
+    unlistable: list[Input] = []
 
-    def remember(path: str, error: OSError) -> None:
-        failed.append(Input(path, f"the folder cannot be read: {error.strerror or type(error).__name__}"))
+    def add_unlistable(path: str, error: OSError) -> None:
+        unlistable.append(Input(path, f"the folder cannot be read: {error.strerror or type(error).__name__}"))
 
-    empty = True
-    for path, _ in walk(folder, ordered=True, unlistable=remember):
+    is_empty = True
+    for path, _ in walk(folder, ordered=True, unlistable=add_unlistable):
         # Folders that failed on the way to this file come before it.
-        yield from failed
-        failed.clear()
+        yield from unlistable
+        unlistable.clear()
         yield Input(path)
-        empty = False
-    if empty and not failed:
-        yield Input(folder, "there is no file in this folder")
-    yield from failed
+        is_empty = False
+    if is_empty and not unlistable:
+        yield Input(folder, "no file in this folder")
+    yield from unlistable
 
 
-def _listed(stream: BinaryIO) -> Iterator[Input]:
+def _expand_list(stream: BinaryIO) -> Iterator[Input]:
     for name in _names(stream):
-        yield from _one(os.fsdecode(name))
+        yield from _expand_path(os.fsdecode(name))
 
 
 def _names(stream: BinaryIO) -> Iterator[bytes]:
-    """The paths of a list; the first block tells by a zero byte what separates them."""
-    read = getattr(stream, "read1", stream.read)  # what a pipe has so far, without waiting for a whole block
-    waiting: bytes = read(_BLOCK)
-    while waiting and not (b"\0" in waiting or b"\n" in waiting):
-        more = read(_BLOCK)
-        if not more:
-            break
-        waiting += more
-    separator = b"\0" if b"\0" in waiting else b"\n"
-    waiting = waiting.removeprefix(b"\xef\xbb\xbf")  # a byte order mark is no part of the first name
-    while True:
-        *whole, waiting = waiting.split(separator)
-        for name in whole:
-            yield from _cleaned(name, separator)
-        block = read(_BLOCK)
+    """The paths of a list: separated by zero bytes if its first block has one, otherwise by line breaks."""
+    read = getattr(stream, "read1", stream.read)  # returns what a pipe has so far, without waiting for a whole block
+    buffer: bytes = read(BLOCK)
+    while buffer and not (b"\0" in buffer or b"\n" in buffer):
+        block = read(BLOCK)
         if not block:
             break
-        waiting += block
-    yield from _cleaned(waiting, separator)
+        buffer += block
+    separator = b"\0" if b"\0" in buffer else b"\n"
+    buffer = buffer.removeprefix(BYTE_ORDER_MARK)
+    while True:
+        *names, buffer = buffer.split(separator)
+        for name in names:
+            yield from _cleaned(name, separator)
+        block = read(BLOCK)
+        if not block:
+            break
+        buffer += block
+    yield from _cleaned(buffer, separator)
 
 
 def _cleaned(name: bytes, separator: bytes) -> Iterator[bytes]:
-    """A name without the carriage return that Windows puts before a newline; nothing for an empty line."""
+    """A name without the carriage return before a line break of Windows; nothing for an empty line."""
     name = name.removesuffix(b"\r") if separator == b"\n" else name
     if name:
         yield name

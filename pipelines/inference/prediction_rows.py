@@ -1,48 +1,47 @@
-r"""Prediction rows and the formats they are written in; light, so that the command line can list the formats.
+r"""Writes prediction rows in several formats (light, so that the command line can list the formats).
 
-Any path survives any format. csv: text fields quoted, so that line breaks stay inside one; bytes that are no UTF-8
-are written as they are. jsonl: ASCII with JSON escapes, a stray byte 0xNN as the lone surrogate `\udcNN`, which
-Python's `os.fsencode` turns back. parquet: `path` is text with such bytes shown as `\xNN`, and `path_bytes` has the
-exact path where that was needed. table: for people, everything unprintable is escaped.
+Any path survives any format. csv: text fields are quoted, so that a line break stays inside its field; bytes that are
+not UTF-8 are written as they are. jsonl: ASCII with JSON escapes, a stray byte 0xNN as the lone surrogate `\udcNN`,
+which Python's `os.fsencode` turns back. parquet: `path` is text with such bytes shown as `\xNN`, and `path_bytes` has
+the exact path where it differs. table: for people, control characters are escaped.
 """
 
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeAlias
 
-from models.errors import UserError, lookup
-from pipelines.system.text import as_utf8, cells, padded, visible
+from pipelines.system.text import as_utf8, one_line, padded
 
 Status = Literal["ok", "unreadable"]
 FIELDS = ("path", "status", "label", "probability", "top_k", "reason", "agreement", "entropy", "members")
-ROW_GROUP = 10_000
-WIDEST = 30  # cells of a class name in the table
+ROW_GROUP = 10_000  # rows of a Parquet file that are written at once
+MAX_LABEL_WIDTH = 30  # terminal cells of a class name in the table
+SMALLEST_SHOWN = 0.0005  # probability of a further class in the table: smaller ones would show as 0.000
+Values: TypeAlias = dict[str, Any]  # a row as JSON has it: text, numbers, None, lists of such dicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What is said about one input.
+    """The prediction for one input.
 
     Attributes:
-        path: as given; non-UTF-8 bytes as surrogates.
+        path: as given; bytes that are not UTF-8 as surrogates.
         status: `ok`, or `unreadable`.
         label: the most probable class; None when unreadable.
         probability: of it, in [0, 1]; None when unreadable.
         top_k: the most probable classes and their probabilities, most probable first; empty when unreadable.
-        reason: why it is unreadable, a phrase; empty when it is not.
-        agreement: share of an ensemble's members that say the same, in [0, 1]; None for a single model.
+        reason: why it is unreadable, a phrase; empty when it is readable.
+        agreement: share of an ensemble's members that predict the same class, in [0, 1]; None for a single model.
         entropy: of the probabilities of all classes, nats; None when unreadable.
-        members: what each member of an ensemble says, with its probability; empty unless asked for.
+        members: (member, its most probable class, probability of that) for each member of an ensemble; empty unless
+            asked for.
     """
 
     path: str
@@ -56,109 +55,47 @@ class Prediction:
     members: tuple[tuple[str, str, float], ...] = ()
 
 
-@dataclass(slots=True)
-class Tally:
-    """How many rows were written, and how many of them are unreadable."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFormat:
+    """One format of prediction rows.
 
-    rows: int = 0
-    unreadable: int = 0
-
-
-Writer = Callable[[Iterable[Prediction], BinaryIO, Sequence[str]], None]
-
-
-def require(format_name: str, out: str | None, *, terminal: bool) -> None:
-    """Refuse, before any work is done, what could not be written after it.
-
-    Args:
-        format_name: a key of `FORMATS`.
-        out: a file, or None for stdout.
-        terminal: whether stdout is a terminal.
-
-    Raises:
-        UserError: an unknown format, a library that is missing, a place that cannot be written.
+    Attributes:
+        write: writes rows to a binary stream; the class names are for the width of columns.
+        library: the package that it imports; empty for the standard library.
+        extra: the extra of headstart that installs it.
+        is_text: whether a terminal can show it.
     """
-    lookup(FORMATS, format_name, "format")
-    if format_name == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise UserError("the format `parquet` needs pyarrow, which is not installed", "install `headstart[parquet]`")
-    if format_name == "parquet" and out is None and terminal:
-        raise UserError("`parquet` is not for terminals", "name a file with --out, or redirect stdout")
-    if out is None:
-        return
-    if os.path.isdir(out):
-        raise UserError(f"--out `{visible(out)}` is a folder", "name a file")
-    folder = os.path.dirname(os.path.realpath(out))
-    if not os.path.isdir(folder):
-        raise UserError(f"the folder `{visible(folder)}` of --out does not exist", "make it, or name another file")
-    if not os.access(folder, os.W_OK) and not _is_device(out):
-        raise UserError(f"the folder `{visible(folder)}` of --out cannot be written", "name another file")
+
+    write: Callable[[Iterable[Prediction], BinaryIO, Sequence[str]], None]
+    library: str = ""
+    extra: str = ""
+    is_text: bool = True
 
 
-def write(
-    rows: Iterable[Prediction], *, format_name: str, class_names: Sequence[str], out: str | None, stdout: BinaryIO
-) -> Tally:
-    """Write rows as they come; a file takes its place only when it is whole.
+def _write_table(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
+    from rich.cells import cell_len
 
-    Args:
-        rows: from `pipelines.predict.predictions`.
-        format_name: a key of `FORMATS`.
-        class_names: all classes, for the width of the table's columns.
-        out: a file, or None for `stdout`.
-        stdout: binary; flushed after each row, so that a reader sees rows as they come.
-
-    Raises:
-        UserError: as `require`; what `rows` raises passes through, and leaves no file behind.
-    """
-    require(format_name, out, terminal=False)
-    tally = Tally()
-    with _sink(out, stdout) as stream:
-        FORMATS[format_name](_counted(rows, tally, stream), stream, class_names)
-        stream.flush()
-    return tally
-
-
-@contextmanager
-def _sink(out: str | None, stdout: BinaryIO) -> Iterator[BinaryIO]:
-    if out is None:
-        yield stdout
-    elif _is_device(out):
-        with open(out, "wb") as device:  # a pipe, /dev/null: nothing may take its place
-            yield device
-    else:
-        from pipelines.system.files import atomic
-
-        # Through a link to the file itself: the link stays.
-        with atomic(Path(os.path.realpath(out))) as temporary, open(temporary, "wb") as stream:
-            yield stream
-
-
-def _is_device(out: str) -> bool:
-    return os.path.exists(out) and not os.path.isfile(out)
-
-
-def _counted(rows: Iterable[Prediction], tally: Tally, stream: BinaryIO) -> Iterator[Prediction]:
-    for row in rows:
-        tally.rows += 1
-        tally.unreadable += row.status == "unreadable"
-        yield row
-        stream.flush()
-
-
-def _table(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
-    width = min(WIDEST, max(cells(visible(name)) for name in ("unreadable", *class_names)))
+    width = min(MAX_LABEL_WIDTH, max(cell_len(one_line(name)) for name in ("unreadable", *class_names)))
     stream.write(f"{padded('label', width)}  probability  path\n".encode())
     for row in rows:
-        others = [f"{visible(label)} {share:.3f}" for label, share in row.top_k[1:] if share >= 0.0005]
-        others += [f"{visible(member)}: {visible(said)} {share:.3f}" for member, said, share in row.members]
-        others += [] if row.agreement is None else [f"agreement {row.agreement:.2f}"]
-        remark = row.reason if row.status == "unreadable" else ", ".join(others)
-        label = "unreadable" if row.label is None else visible(row.label)
+        label = "unreadable" if row.label is None else one_line(row.label)
         probability = "-" if row.probability is None else f"{row.probability:.3f}"
-        line = f"{padded(label, width)}  {probability:>11}  {visible(row.path)}"
-        stream.write((line + (f"  ({visible(remark)})" if remark else "") + "\n").encode())
+        remark = _table_remark(row)
+        line = f"{padded(label, width)}  {probability:>11}  {one_line(row.path)}"
+        stream.write((line + (f"  ({remark})" if remark else "") + "\n").encode())
 
 
-def _csv(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
+def _table_remark(row: Prediction) -> str:
+    """The further classes, the members' classes and their agreement; of an unreadable input the reason."""
+    if row.status == "unreadable":
+        return one_line(row.reason)
+    parts = [f"{label} {share:.3f}" for label, share in row.top_k[1:] if share >= SMALLEST_SHOWN]
+    parts += [f"{member}: {label} {share:.3f}" for member, label, share in row.members]
+    parts += [] if row.agreement is None else [f"agreement {row.agreement:.2f}"]
+    return one_line(", ".join(parts))
+
+
+def _write_csv(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
     # Text always quoted: Python's minimal quoting leaves a lone carriage return bare when lines end in \n.
     text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="", write_through=True)
     try:
@@ -172,40 +109,39 @@ def _csv(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str
         text.detach()
 
 
-def _jsonl(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
+def _write_jsonl(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
     for row in rows:
-        values = _values(row)
-        stream.write(json.dumps(values, allow_nan=False).encode("ascii") + b"\n")
+        stream.write(json.dumps(_values(row), allow_nan=False).encode("ascii") + b"\n")
 
 
-def _parquet(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
+def _write_parquet(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    pair = pyarrow.struct({"label": pyarrow.string(), "probability": pyarrow.float64()})
     text, number = pyarrow.string(), pyarrow.float64()
-    said = pyarrow.struct({"member": text, "label": text, "probability": number})
-    types = (text, text, text, number, pyarrow.list_(pair), text, number, number, pyarrow.list_(said))
+    class_type = pyarrow.struct({"label": text, "probability": number})
+    member_type = pyarrow.struct({"member": text, "label": text, "probability": number})
+    types = (text, text, text, number, pyarrow.list_(class_type), text, number, number, pyarrow.list_(member_type))
     schema = pyarrow.schema([*zip(FIELDS, types, strict=True), ("path_bytes", pyarrow.binary())])
-    waiting = iter(rows)
+    remaining = iter(rows)
     with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
-        while group := list(islice(waiting, ROW_GROUP)):
-            writer.write_table(pyarrow.Table.from_pylist([_record(row) for row in group], schema))
+        while group := list(islice(remaining, ROW_GROUP)):
+            writer.write_table(pyarrow.Table.from_pylist([_parquet_values(row) for row in group], schema))
 
 
-def _record(row: Prediction) -> dict[str, Any]:
+def _parquet_values(row: Prediction) -> Values:
+    """A row whose text is valid UTF-8, with the exact path where that differs."""
     values = _values(row)
     for name in ("top_k", "members"):
-        values[name] = [{**each, "label": as_utf8(each["label"])} for each in values[name]]
+        values[name] = [{**entry, "label": as_utf8(entry["label"])} for entry in values[name]]
     values["label"] = None if row.label is None else as_utf8(row.label)
     values["path"] = as_utf8(row.path)
     values["path_bytes"] = None if values["path"] == row.path else os.fsencode(row.path)
     return values
 
 
-def _values(row: Prediction) -> dict[str, Any]:
-    """A row as plain data."""
-    values: dict[str, Any] = {name: getattr(row, name) for name in FIELDS}
+def _values(row: Prediction) -> Values:
+    values: Values = {name: getattr(row, name) for name in FIELDS}
     values["top_k"] = [{"label": label, "probability": share} for label, share in row.top_k]
     values["members"] = [
         {"member": member, "label": label, "probability": share} for member, label, share in row.members
@@ -213,4 +149,9 @@ def _values(row: Prediction) -> dict[str, Any]:
     return values
 
 
-FORMATS: dict[str, Writer] = {"table": _table, "csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
+FORMATS: dict[str, RowFormat] = {
+    "table": RowFormat(write=_write_table),
+    "csv": RowFormat(write=_write_csv),
+    "jsonl": RowFormat(write=_write_jsonl),
+    "parquet": RowFormat(write=_write_parquet, library="pyarrow", extra="parquet", is_text=False),
+}

@@ -17,8 +17,8 @@ from pipelines.export import export_model, read_samples
 from pipelines.inference import parity
 from pipelines.runs.examples import Dataset, Example
 from pipelines.runs.folder import finish_run, write_split
-from pipelines.runs.manifest import Manifest
 from pipelines.runs.models import save_model
+from tests.pipelines.manifests import manifest_with
 from tests.pipelines.pictures import drawn, saved
 
 SIDE = 16
@@ -144,10 +144,7 @@ def _run(folder: Path, images: dict[str, bytes]) -> Path:
     dataset = Dataset(root=str(folder), origin="folders", class_names=NAMES, examples=tuple(examples))
     save_model(_model(), run)
     write_split(run, dataset)
-    manifest = Manifest(
-        class_names=NAMES, image_size=SIDE, backbone={}, head={}, spec={}, data={}, metrics={}, stages=()
-    )
-    finish_run(run, manifest)
+    finish_run(run, manifest_with(class_names=NAMES, image_size=SIDE))
     return run
 
 

@@ -1,4 +1,4 @@
-"""The faster graph says what the saved model says, or is not used."""
+"""The faster graph gives the saved model's probabilities, or is not used."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from models.engines import source
 from models.ensemble import combine
 from models.heads import HEADS, build_head
 from models.zoo import BACKBONES
-from pipelines.inference.compiled import folded_call, plain_call
+from pipelines.inference.compiled import compile_folded, compile_saved
 from pipelines.system.progress import Silent
 
 
-class Words(Silent):
-    """Keeps what is said."""
+class Notes(Silent):
+    """Keeps the notes."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def note(self, text: str) -> None:
-        """Keep it."""
+        """Keep a note."""
         self.lines.append(text)
 
 
 def classifier(name: str, seed: int) -> keras.Model:
-    """A network of random weights whose normalisation does something: folding it must matter."""
+    """A network of random weights whose normalisation changes its input: folding it must matter."""
     keras.utils.set_random_seed(seed)
     backbone = build_backbone(BACKBONES[name], weights="none", image_size=64)
     rng = np.random.default_rng(seed)
@@ -47,49 +47,49 @@ def pixels(count: int) -> Any:
     return np.random.default_rng(3).uniform(0, 255, (count, 64, 64, 3)).astype(np.float32)
 
 
-def test_the_graph_answers_as_the_model_does_and_the_model_is_asked_once() -> None:
-    model, words, asked = classifier("mobilenet_v2", 0), Words(), []
-    plain: Any = plain_call(model, None, members=False)
+def test_the_graph_predicts_as_the_model_does_and_the_model_runs_once() -> None:
+    model, notes, sizes = classifier("mobilenet_v2", 0), Notes(), []
+    saved: Any = compile_saved(model, None, members=False)
 
     def counted(images: Any) -> Any:
-        asked.append(len(images))
-        return plain(images)
+        sizes.append(len(images))
+        return saved(images)
 
-    call: Any = folded_call(model, counted, members=False, batch=4, reporter=words)
+    predict: Any = compile_folded(model, counted, members=False, batch=4, reporter=notes)
     for count in (4, 4, 1):
         images = pixels(count)
-        np.testing.assert_allclose(call(images), model.predict_on_batch(images), atol=1e-5)
-    assert (asked, words.lines) == ([4], [])
+        np.testing.assert_allclose(predict(images), model.predict_on_batch(images), atol=1e-5)
+    assert (sizes, notes.lines) == ([4], [])
 
 
-def test_of_an_ensemble_the_members_answers_come_too() -> None:
+def test_an_ensembles_members_are_outputs_too() -> None:
     model = combine([classifier("mobilenet_v2", 1), classifier("mobilenet", 2)], weights=[0.3, 0.7])
-    plain: Any = plain_call(model, None, members=True)
-    call: Any = folded_call(model, plain, members=True, batch=4, reporter=Silent())
+    saved: Any = compile_saved(model, None, members=True)
+    predict: Any = compile_folded(model, saved, members=True, batch=4, reporter=Silent())
     for count in (4, 3):
         images = pixels(count)
-        for found, right in zip(call(images), plain(images), strict=True):
-            assert np.shape(found) == np.shape(right)
-            np.testing.assert_allclose(found, right, atol=1e-5)
+        for folded, expected in zip(predict(images), saved(images), strict=True):
+            assert np.shape(folded) == np.shape(expected)
+            np.testing.assert_allclose(folded, expected, atol=1e-5)
 
 
-def test_a_graph_that_says_something_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, words = classifier("mobilenet", 0), Words()
+def test_a_graph_with_other_probabilities_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, notes = classifier("mobilenet", 0), Notes()
     monkeypatch.setattr(
         "models.engines.graph.function_of", lambda graph: lambda images: np.full((len(images), 4), 0.25)
     )
-    call: Any = folded_call(model, plain_call(model, None, members=False), members=False, batch=4, reporter=words)
+    predict: Any = compile_folded(model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes)
     for _ in range(2):
-        np.testing.assert_allclose(call(pixels(4)), model.predict_on_batch(pixels(4)), atol=1e-6)
-    assert len(words.lines) == 1 and "differ" in words.lines[0]
+        np.testing.assert_allclose(predict(pixels(4)), model.predict_on_batch(pixels(4)), atol=1e-6)
+    assert len(notes.lines) == 1 and "differ" in notes.lines[0]
 
 
-def test_a_graph_that_cannot_be_made_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_that_cannot_be_built_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise ValueError("too large")
 
     monkeypatch.setattr(source, "TracedBase", refuse)
-    model, words = classifier("mobilenet", 0), Words()
-    call: Any = folded_call(model, plain_call(model, None, members=False), members=False, batch=4, reporter=words)
-    np.testing.assert_allclose(call(pixels(2)), model.predict_on_batch(pixels(2)), atol=1e-6)
-    assert len(words.lines) == 1 and "ValueError" in words.lines[0]
+    model, notes = classifier("mobilenet", 0), Notes()
+    predict: Any = compile_folded(model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes)
+    np.testing.assert_allclose(predict(pixels(2)), model.predict_on_batch(pixels(2)), atol=1e-6)
+    assert len(notes.lines) == 1 and "ValueError" in notes.lines[0]

@@ -1,4 +1,4 @@
-"""What prediction is given: every argument becomes rows, in order, lazily."""
+"""Files, folders and lists become inputs, in order and lazily, and decode as in training."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_files_and_folders_in_the_order_given_and_in_natural_order_inside(here: Path) -> None:
     touch(here, "z.jpg", "photos/10.jpg", "photos/9.jpg", "photos/b/1.jpg", "photos/.hidden.jpg", "photos/a/2", "a.jpg")
     (here / "photos" / "b" / "up").symlink_to(here / "photos")
-    paths = [each.path for each in expand(["z.jpg", "photos", "a.jpg", "z.jpg"])]
+    paths = [source.path for source in expand(["z.jpg", "photos", "a.jpg", "z.jpg"])]
     inside = ["photos/9.jpg", "photos/10.jpg", "photos/a/2", "photos/b/1.jpg"]
     assert paths == ["z.jpg", *inside, "a.jpg", "z.jpg"]
 
 
-def test_what_is_not_there_is_a_row_of_its_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_opened_is_one_unreadable_input(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(here, "a.jpg", "locked/1.jpg")
     (here / "empty").mkdir()
     real = os.scandir
@@ -44,11 +44,11 @@ def test_what_is_not_there_is_a_row_of_its_own(here: Path, monkeypatch: pytest.M
         os, "scandir", lambda path: (_ for _ in ()).throw(PermissionError(13, "No")) if path == "locked" else real(path)
     )
     assert list(expand(["gone.jpg", "a.jpg", "empty", "locked", ".hidden"])) == [
-        Input("gone.jpg", "there is no such file"),
+        Input("gone.jpg", "no such file"),
         Input("a.jpg"),
-        Input("empty", "there is no file in this folder"),
+        Input("empty", "no file in this folder"),
         Input("locked", "the folder cannot be read: No"),
-        Input(".hidden", "there is no such file"),
+        Input(".hidden", "no such file"),
     ]
 
 
@@ -66,23 +66,23 @@ def test_what_is_not_there_is_a_row_of_its_own(here: Path, monkeypatch: pytest.M
 )
 def test_lists_on_stdin_and_in_files(here: Path, content: bytes, expected: list[str]) -> None:
     touch(here, "a.jpg", "b.jpg", "two\nlines.jpg", "folder/1.jpg", "\udcff.jpg")
-    assert [each.path for each in expand(["-"], io.BytesIO(content))] == expected
+    assert [source.path for source in expand(["-"], io.BytesIO(content))] == expected
     (here / "list.txt").write_bytes(content)
     (here / "deep").mkdir()
     (here / "deep" / "list.LST").write_bytes(content)
     assert list(expand(["list.txt", "deep/list.LST"])) == [Input(path) for path in expected * 2]
 
 
-def test_a_name_of_a_thousand_blocks_apart_is_joined(here: Path) -> None:
+def test_names_across_blocks_are_joined(here: Path) -> None:
     names = [f"{'n' * 100}{number}" for number in range(3000)]
-    listed = [each.path for each in expand(["-"], io.BytesIO("\n".join(names).encode()))]
+    listed = [source.path for source in expand(["-"], io.BytesIO("\n".join(names).encode()))]
     assert listed == names
 
 
-def test_a_zero_byte_in_a_line_is_told(here: Path) -> None:
+def test_a_zero_byte_in_a_path_is_a_reason(here: Path) -> None:
     stream = io.BytesIO(b"x\n" * 40_000 + b"a\0b\n")
     *_, last = expand(["-"], stream)
-    assert last == Input("a\0b", "a zero byte is in the path")
+    assert last == Input("a\0b", "the path contains a zero byte")
 
 
 def test_a_list_is_read_as_it_comes(here: Path) -> None:
@@ -101,11 +101,11 @@ def test_a_list_is_read_as_it_comes(here: Path) -> None:
             return len(line)
 
     touch(here, "a.jpg", "b.jpg")
-    given = expand(["-"], io.BufferedReader(Slow()))
-    assert [each.path for each in islice(given, 2)] == ["a.jpg", "b.jpg"]
+    inputs = expand(["-"], io.BufferedReader(Slow()))
+    assert [source.path for source in islice(inputs, 2)] == ["a.jpg", "b.jpg"]
 
 
-def test_a_hundred_thousand_paths_are_not_held(here: Path) -> None:
+def test_a_hundred_thousand_paths_are_not_held_in_memory_in_memory(here: Path) -> None:
     touch(here, "a.jpg")
     stream = io.BytesIO(b"a.jpg\n" * 100_000)
     tracemalloc.start()
@@ -130,7 +130,7 @@ def test_pixels_are_those_of_training(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "content", "words"),
+    ("source", "content", "words"),
     [
         (Input("a.jpg"), b"", "empty"),
         (Input("a.jpg"), b"<html></html>", "web page"),
@@ -139,9 +139,9 @@ def test_pixels_are_those_of_training(here: Path) -> None:
         (Input("a.jpg", "known before"), b"", "known before"),
     ],
 )
-def test_a_bad_file_is_a_reason_and_no_exception(here: Path, given: Input, content: bytes, words: str) -> None:
+def test_a_bad_file_has_a_reason_and_raises_nothing(here: Path, source: Input, content: bytes, words: str) -> None:
     (here / "a.jpg").write_bytes(content)
-    loaded = load(given, 32)
+    loaded = load(source, 32)
     assert loaded.status == "unreadable"
     assert words in loaded.reason
     assert loaded.pixels is None

@@ -1,4 +1,4 @@
-"""Averaging over views at prediction."""
+"""Averaging over views: which views there are, the mean of them, and what it gains and costs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from models.errors import UserError
 from pipelines.evaluate import evaluate
-from pipelines.inference.test_time import averaged, build_views, require
+from pipelines.inference.test_time import average_over, build_views, require_views
 from pipelines.predict import predict
 from pipelines.runs.folder import finish_run
 from pipelines.runs.models import load_run, save_model
@@ -26,9 +26,9 @@ def batch(size: int = 16) -> np.ndarray:
 
 def test_flip_is_the_image_and_its_mirror() -> None:
     pixels = batch()
-    one, other = build_views("flip", size=16)(tf.constant(pixels))
-    np.testing.assert_array_equal(one, pixels)
-    np.testing.assert_array_equal(other, pixels[:, :, ::-1])
+    image, mirrored = build_views("flip", size=16)(tf.constant(pixels))
+    np.testing.assert_array_equal(image, pixels)
+    np.testing.assert_array_equal(mirrored, pixels[:, :, ::-1])
 
 
 def test_crop5_is_the_centre_and_the_corners() -> None:
@@ -40,32 +40,33 @@ def test_crop5_is_the_centre_and_the_corners() -> None:
 
 
 def test_a_number_is_the_image_and_light_views_of_it_the_same_in_any_batch() -> None:
-    pixels, make = batch(), build_views("4", size=16)
-    views = [np.asarray(each) for each in make(tf.constant(pixels))]
+    pixels, make_views = batch(), build_views("4", size=16)
+    views = [np.asarray(view) for view in make_views(tf.constant(pixels))]
     assert len(views) == 4
     np.testing.assert_array_equal(views[0], pixels)
     assert not np.allclose(views[1], pixels)
     assert not np.allclose(views[1], views[2])
-    alone = [np.asarray(each) for each in make(tf.constant(pixels[1:2]))]
-    for one, other in zip(views, alone, strict=True):
-        np.testing.assert_array_equal(one[1:2], other)
+    alone = [np.asarray(view) for view in make_views(tf.constant(pixels[1:2]))]
+    for view, view_alone in zip(views, alone, strict=True):
+        np.testing.assert_array_equal(view[1:2], view_alone)
 
 
-def test_answers_are_means_over_the_views() -> None:
+def test_outputs_are_means_over_the_views() -> None:
     pixels = batch()
-    found = averaged(lambda each: (each[:, 0, 0], each[:, 0]), build_views("flip", size=16))(tf.constant(pixels))
-    np.testing.assert_allclose(found[0], (pixels[:, 0, 0] + pixels[:, 0, -1]) / 2, rtol=1e-6)
-    np.testing.assert_allclose(found[1], (pixels[:, 0] + pixels[:, 0, ::-1]) / 2, rtol=1e-6)
+    averaged = average_over(lambda view: (view[:, 0, 0], view[:, 0]), build_views("flip", size=16))
+    corner, row = averaged(tf.constant(pixels))
+    np.testing.assert_allclose(corner, (pixels[:, 0, 0] + pixels[:, 0, -1]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(row, (pixels[:, 0] + pixels[:, 0, ::-1]) / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("tta", ["", "flop", "1", "0", "65", "-2", "2.5", "\u0663"])
 def test_unknown_views_are_refused(tta: str) -> None:
     with pytest.raises(UserError, match="unknown views"):
-        require(tta)
+        require_views(tta)
 
 
 def left_looker(folder: Path) -> None:
-    """Make the run's model see no more than the left half of each image."""
+    """Let the run's model see the left half of each image only."""
     model, manifest = load_run(folder)
     pixels = keras.Input(model.input_shape[1:])
     half = keras.layers.Cropping2D(((0, 0), (0, model.input_shape[2] // 2)))(pixels)
@@ -74,17 +75,25 @@ def left_looker(folder: Path) -> None:
     finish_run(folder, manifest)
 
 
-def test_evaluate_and_predict_average_and_say_what_it_brings(pictures: Path, tmp_path: Path) -> None:
+def test_evaluate_and_predict_average_and_evaluate_shows_gain_and_cost(pictures: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
     left_looker(run)
     plain = evaluate(str(run), str(pictures))
-    found = evaluate(str(run), str(pictures), tta="flip")
-    assert found.tta is not None
-    assert found.tta["views"] == 2
-    assert found.tta["log_loss"] == pytest.approx((found.report.log_loss, plain.report.log_loss), abs=1e-5)
-    assert found.tta["time"] > 1
-    # The mean of both halves' answers is not the answer to either.
-    assert found.report.log_loss != pytest.approx(plain.report.log_loss, abs=1e-6)
+    averaged = evaluate(str(run), str(pictures), tta="flip")
+    assert averaged.tta is not None
+    assert averaged.tta.views == 2
+    losses = averaged.report.log_loss, plain.report.log_loss
+    assert averaged.tta.comparison.log_loss.means == pytest.approx(losses, abs=1e-5)
+    assert averaged.tta.time_ratio > 1
+    printed = averaged.to_json()["tta"]
+    assert (printed["tta"], printed["views"], printed["time"]) == ("flip", 2, averaged.tta.time_ratio)
+    assert printed["log_loss"] == pytest.approx(losses, abs=1e-5)
+    assert printed["accuracy"] == pytest.approx((averaged.report.accuracy, plain.report.accuracy))
+    assert printed["difference"]["value"] == pytest.approx(averaged.report.accuracy - plain.report.accuracy)
+    low, high = printed["difference"]["interval"]
+    assert low <= printed["difference"]["value"] <= high
+    # The mean of the two halves' probabilities is not that of either.
+    assert averaged.report.log_loss != pytest.approx(plain.report.log_loss, abs=1e-6)
     files = [str(pictures / "red" / "00.png")]
-    one, other = (next(predict(str(run), files, tta=tta)[1]).probability for tta in (None, "flip"))
-    assert one != other
+    single, mean = (next(predict(str(run), files, tta=tta)[1]).probability for tta in (None, "flip"))
+    assert single != mean

@@ -1,0 +1,120 @@
+"""Which images an evaluation is about, by the statement of `--split`, and what it is called."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models.errors import UserError
+from pipelines.evaluate import Part, evaluate, select_examples
+from pipelines.runs.examples import Dataset, Example, Split
+from tests.conftest import Result
+from tests.pipelines.test_ensemble import COLOURS, make_run, pictures
+
+__all__ = ["pictures"]  # the fixture
+
+
+def dataset(*parts: Split) -> Dataset:
+    """Images 0, 1, 2 ... of these parts."""
+    examples = tuple(
+        Example(path=f"/{number}", label=0, split=part, sha256=str(number), source=f"/{number}")
+        for number, part in enumerate(parts)
+    )
+    return Dataset(root="/", origin="split folders", class_names=("cat",), examples=examples)
+
+
+def numbers(examples: tuple[Example, ...]) -> list[int]:
+    return [int(example.sha256) for example in examples]
+
+
+@pytest.mark.parametrize(
+    ("parts", "split", "selected", "part"),
+    [
+        (("train", "validation", "test"), "auto", [2], "test"),
+        (("train", "validation", "validation"), "auto", [1, 2], "validation"),
+        (("train", "train"), "auto", [0, 1], "all"),
+        (("train", "test"), "auto", [1], "test"),
+        (("train", "validation", "test"), "all", [0, 1, 2], "all"),
+        (("train", "validation", "test"), "train", [0], "train"),
+        (("train", "test"), "validation", [], "validation"),
+    ],
+)
+def test_divided_data_has_its_own_parts(parts: tuple[Split, ...], split: Part, selected: list[int], part: str) -> None:
+    selection = select_examples(dataset(*parts), {}, is_divided=True, split=split)
+    assert (numbers(tuple(selection.examples)), selection.part) == (selected, part)
+
+
+@pytest.mark.parametrize(
+    ("split", "selected", "part"),
+    [
+        ("auto", [2, 3], "test"),
+        ("all", [0, 1, 2, 3], "all"),
+        ("train", [0], "train"),
+        ("validation", [1], "validation"),
+        ("test", [2, 3], "test"),
+    ],
+)
+def test_images_of_undivided_data_belong_to_their_part_of_the_run(split: Part, selected: list[int], part: str) -> None:
+    run_parts: dict[str, Split] = {"0": "train", "1": "validation", "2": "test"}  # the run never saw image 3
+    selection = select_examples(dataset("test", "test", "test", "test"), run_parts, is_divided=False, split=split)
+    assert (numbers(tuple(selection.examples)), selection.part) == (selected, part)
+
+
+def test_undivided_data_that_the_run_never_saw_is_evaluated_whole() -> None:
+    selection = select_examples(dataset("test", "test"), {}, is_divided=False, split="auto")
+    assert (len(selection.examples), selection.part, selection.remarks) == (2, "all", ())
+
+
+def test_images_left_out_and_images_of_the_training_are_remarked() -> None:
+    run_parts: dict[str, Split] = {"0": "train", "1": "validation"}
+    images = dataset("test", "test", "test")
+    (remark,) = select_examples(images, run_parts, is_divided=False, split="auto").remarks
+    assert remark.startswith("2 images that the run was trained or chosen on are left out")
+    (remark,) = select_examples(images, run_parts, is_divided=False, split="all").remarks
+    assert remark.startswith("2 of 3 images took part in the run's training")
+
+
+def test_data_with_training_images_alone_is_not_called_validation(pictures: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
+    shutil.copytree(pictures, tmp_path / "other" / "train")
+    evaluation = evaluate(str(run), str(tmp_path / "other"))
+    assert (evaluation.part, evaluation.report.images) == ("all", 48)
+    assert evaluation.to_json()["part"] == "all"
+
+
+def test_a_part_without_images_is_an_error(pictures: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
+    shutil.copytree(pictures, tmp_path / "other" / "train")
+    with pytest.raises(UserError, match="has no images in the part `validation`"):
+        evaluate(str(run), str(tmp_path / "other"), split="validation")
+
+
+def test_the_command_prints_scores_part_and_the_gain_of_views(
+    pictures: Path, tmp_path: Path, headstart: Callable[..., Result]
+) -> None:
+    run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
+    printed = headstart("evaluate", run, pictures, "--json", "--tta", "flip")
+    assert printed.code == 0
+    values = json.loads(printed.out)
+    assert (values["part"], values["skipped"], values["how"]) == (
+        "test",
+        0,
+        "the saved model, float32, mean of 2 views",
+    )
+    assert {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"} <= values.keys()
+    assert values["tta"].keys() == {
+        "tta",
+        "views",
+        "accuracy",
+        "difference",
+        "log_loss",
+        "log_loss_difference",
+        "time",
+    }
+    for difference in (values["tta"]["difference"], values["tta"]["log_loss_difference"]):
+        low, high = difference["interval"]
+        assert low <= difference["value"] <= high
