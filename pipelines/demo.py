@@ -19,7 +19,7 @@ from pipelines.evaluate import evaluate
 from pipelines.export import export
 from pipelines.predict import predict
 from pipelines.runs.manifest import Manifest
-from pipelines.runs.spec import TrainSpec
+from pipelines.runs.spec import DataSpec, FitSpec, HeadSpec, NetworkSpec, TrainSpec
 from pipelines.system.progress import Reporter
 from pipelines.train import train
 
@@ -77,18 +77,36 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
     reporter.note(f"2/5  the digits 0 to 4: {BACKBONE} learns from scratch")
     base = str(folder / "runs" / "zero-to-four")
     learned = train(
-        TrainSpec(data=str(first), out=base, backbone=BACKBONE, weights="none", epochs=12, patience=6),
+        TrainSpec(
+            out=base,
+            data=DataSpec(path=str(first)),
+            network=NetworkSpec(backbone=BACKBONE, weights="none"),
+            fit=FitSpec(epochs=12, patience=6),
+        ),
         reporter=reporter,
     )
 
     reporter.note("3/5  the digits 5 to 9, 20 pictures a class: a new head on that frozen base")
     transfer = str(folder / "runs" / "five-to-nine")
-    head = train(TrainSpec(data=str(second), out=transfer, backbone=base, pooling="flatten"), reporter=reporter)
+    head = train(
+        TrainSpec(
+            out=transfer,
+            data=DataSpec(path=str(second)),
+            network=NetworkSpec(backbone=base),
+            head=HeadSpec(pooling="flatten"),
+        ),
+        reporter=reporter,
+    )
 
     reporter.note("4/5  the same 20 pictures a class: the same network from scratch")
     scratch = str(folder / "runs" / "five-to-nine-from-scratch")
     whole = train(
-        TrainSpec(data=str(second), out=scratch, backbone=BACKBONE, weights="none", epochs=60, patience=20, batch=16),
+        TrainSpec(
+            out=scratch,
+            data=DataSpec(path=str(second)),
+            network=NetworkSpec(backbone=BACKBONE, weights="none"),
+            fit=FitSpec(epochs=60, patience=20, batch=16),
+        ),
         reporter=reporter,
     )
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from pipelines.ensembles.common_images import TrainedRun, common_images
+from pipelines.runs.ensemble_spec import EnsembleSpec
 from pipelines.runs.examples import Example
 from pipelines.runs.folder import open_run, read_split
-from pipelines.runs.manifest import Manifest, read_manifest
+from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.models import load_run
+from pipelines.runs.read_manifest import read_manifest
 from pipelines.system.progress import Reporter, Silent
-from pipelines.system.text import printable
+from pipelines.system.text import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,27 +30,6 @@ if TYPE_CHECKING:
     from pipelines.ensembles.member_predictions import Images, MemberPredictions
 
 FEW_IMAGES = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnsembleSpec:
-    """What joining runs is asked to do.
-
-    Attributes:
-        runs: folders of complete runs.
-        out: the ensemble's folder.
-        method: a name of `pipelines.ensembles.methods.METHODS`.
-        max_latency: milliseconds an image that it may take on this machine; None for any.
-        max_size: megabytes that it may have on disk; None for any.
-        seed: of what is drawn.
-    """
-
-    runs: tuple[str, ...]
-    out: str
-    method: str = "greedy"
-    max_latency: float | None = None
-    max_size: float | None = None
-    seed: int = 0
 
 
 def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | None = None) -> Manifest:
@@ -72,15 +53,15 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
     class_names = _classes(members, say)
     fit, test, every = common_images(members, class_names)
     if len(fit) < FEW_IMAGES:
-        say.warn(f"only {len(fit):,} images can fit the weights: they are little more than chance")
+        say.warn(f"only {len(fit):,} validation images: ensemble weights will be unreliable")
     from models.errors import lookup
     from pipelines.ensembles.methods import METHODS
 
     lookup(METHODS, spec.method, "ensemble method")
-    folder, _ = open_run(spec.out, asdict(spec), force=force)
+    folder, _ = open_run(spec.out, RunRequest(ensemble=spec), force=force)
 
     # What each member answers, and the model of it.
-    from pipelines.ensembles.join import join
+    from pipelines.ensembles.join import JoinedRun, join
     from pipelines.ensembles.member_predictions import EnsembleRequest, Images
     from pipelines.ensembles.selection import Budget
 
@@ -88,17 +69,11 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
     voters = _voters(members, images, say)
 
     # One model of them.
-    return join(
-        voters,
-        images,
-        folder,
-        EnsembleRequest(
-            method=spec.method, seed=spec.seed, budget=Budget(latency_ms=spec.max_latency, size_mb=spec.max_size)
-        ),
-        spec=asdict(spec),
-        data=members[0].manifest.data,
-        reporter=say,
+    request = EnsembleRequest(
+        method=spec.method, seed=spec.seed, budget=Budget(latency_ms=spec.max_latency, size_mb=spec.max_size)
     )
+    run = JoinedRun(folder=folder, spec=RunRequest(ensemble=spec), data=members[0].manifest.data)
+    return join(voters, images, request, run, reporter=say)
 
 
 def _read(spec: EnsembleSpec) -> list[TrainedRun]:
@@ -158,7 +133,7 @@ def _classes(members: Sequence[TrainedRun], say: Reporter) -> tuple[str, ...]:
 
 def _listed(names: Iterable[str]) -> str:
     shown = sorted(names)
-    return ", ".join(f"`{printable(name)}`" for name in shown[:5]) + (" ..." if len(shown) > 5 else "")
+    return ", ".join(f"`{one_line(name)}`" for name in shown[:5]) + (" ..." if len(shown) > 5 else "")
 
 
 def _voters(members: Sequence[TrainedRun], images: Images, say: Reporter) -> list[MemberPredictions]:

@@ -5,19 +5,18 @@ headstart train photos/ --backbone resnet50 --out runs/photos
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pipelines.data.scan import scan
 from pipelines.runs.folder import open_run, write_split
-from pipelines.runs.manifest import Manifest
-from pipelines.runs.spec import TrainSpec
+from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
 from pipelines.training.execute import execute_plan
-from pipelines.training.plan import TrainingPlan, head_of, options_without_effect, refuse_nonsense
+from pipelines.training.options_without_effect import options_without_effect
+from pipelines.training.plan import TrainingPlan, look_up_names
 
 if TYPE_CHECKING:
-    pass
+    from pipelines.runs.spec import TrainSpec
 
 
 def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = None) -> Manifest:
@@ -26,38 +25,34 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     Args:
         spec: what is asked for.
         force: replace a run that is there.
-        reporter: where words and progress go; nowhere by default.
+        reporter: shows notes and progress; nothing by default.
 
     Returns:
         The run's manifest.
 
     Raises:
-        UserError: something the user can mend: the data, the weights, the folder.
+        UserError: the data, the weights, the options or the folder are not usable.
     """
-    say = reporter or Silent()
-    clock = PhaseTimer()
+    reporter = reporter or Silent()
+    timer = PhaseTimer()
 
     # Everything that can be wrong and needs no TensorFlow is found before it is imported.
-    head = head_of(spec)
-    from pipelines.training.backbone import find_backbone
-
-    source = find_backbone(spec.backbone, spec.weights)
-    refuse_nonsense(spec, source)
-    for line in options_without_effect(spec, untrained=source.untrained):
-        say.warn(line)
-    listing = scan(spec.data, reporter=say)
-    folder, resumed = open_run(spec.out, asdict(spec), force=force)
-    if resumed:
-        say.note("going on with the interrupted training")
+    names = look_up_names(spec)
+    for line in options_without_effect(spec, untrained=names.source.untrained):
+        reporter.warn(line)
+    listing = scan(spec.data.path, reporter=reporter)
+    folder, is_resumed = open_run(spec.out, RunRequest(train=spec), force=force)
+    if is_resumed:
+        reporter.note("resuming the interrupted training")
 
     # Which images, which parts: every file is decoded once.
     from pipelines.data.check import check
 
-    dataset = check(listing, strict=spec.strict, reporter=say)
+    dataset = check(listing, strict=spec.data.strict, reporter=reporter)
     for remark in dataset.remarks:
-        say.note(remark)
+        reporter.note(remark)
     write_split(folder, dataset)
-    clock.lap("check")
+    timer.end_phase("check")
 
-    work = TrainingPlan(spec=spec, head=head, source=source, dataset=dataset, folder=folder, reporter=say)
-    return execute_plan(work, clock)
+    plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=folder, reporter=reporter)
+    return execute_plan(plan, timer)

@@ -25,7 +25,7 @@ DOORS: dict[str, set[str]] = {
     "training": {"fitting", "features", "evaluation", "data", "images", "runs", "system"},
     "members": {"training", "fitting", "features", "evaluation", "data", "images", "runs", "system"},
     "inference": {"features", "evaluation", "data", "images", "runs", "system"},
-    "ensembles": {"inference", "features", "evaluation", "data", "images", "runs", "system"},
+    "ensembles": {"members", "inference", "features", "evaluation", "data", "images", "runs", "system"},
 }
 # Verbs that other verbs may import; every verb may import every room.
 IMPORTED_VERBS = {"demo": {"train", "evaluate", "predict", "export"}}

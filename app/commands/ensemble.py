@@ -33,8 +33,8 @@ def ensemble(
     headstart ensemble runs/a runs/b --out runs/ab
     """
     terminal = terminal_of(context)
-    from pipelines.ensemble import EnsembleSpec
     from pipelines.ensemble import ensemble as join
+    from pipelines.runs.ensemble_spec import EnsembleSpec
 
     spec = EnsembleSpec(runs=tuple(runs), out=out, method=method, max_latency=max_latency, max_size=max_size, seed=seed)
     manifest = join(spec, force=force, reporter=terminal)

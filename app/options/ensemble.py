@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from app.options.panels import Panel
+from pipelines.runs.ensemble_spec import MembersSpec
+
 # A test holds them to `pipelines.ensembles.methods.METHODS`, which needs numpy.
 METHODS = ("greedy", "mean", "weighted", "vote", "geometric", "stack")
 PANEL = "Ensemble"
@@ -49,3 +52,6 @@ Boost = Annotated[
         "--boost", rich_help_panel=PANEL, help="Train the --seeds in sequence, each on what the former got wrong."
     ),
 ]
+MEMBERS = Panel(
+    record=MembersSpec, options={"seeds": Seeds, "folds": Folds, "bag": Bag, "boost": Boost, "method": Method}
+)

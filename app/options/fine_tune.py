@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from app.options.panels import Panel
+from pipelines.runs.spec import FineTuneSpec
+
 PANEL = "Fine-tuning"
 FineTune = Annotated[
     str | None,
@@ -77,3 +80,17 @@ Layerwise = Annotated[
     bool,
     typer.Option("--layerwise", rich_help_panel=PANEL, help="Train a network from scratch block by block first."),
 ]
+FINE_TUNE = Panel(
+    record=FineTuneSpec,
+    options={
+        "blocks": FineTune,
+        "layer_decay": LayerDecay,
+        "warm_up": WarmUp,
+        "clip": Clip,
+        "label_smoothing": LabelSmoothing,
+        "ema": Ema,
+        "train_bn": TrainBn,
+        "tensorboard": TensorBoard,
+        "layerwise": Layerwise,
+    },
+)

@@ -1,10 +1,13 @@
-"""The options of `train` that say what of the images is shown to the network, and how it learns from them."""
+"""The options of `train` for the images and for how weights are fitted."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
 import typer
+
+from app.options.panels import Panel
+from pipelines.runs.spec import DataSpec, FitSpec
 
 _DATA, _FIT = "Data", "Training"
 Augment = Annotated[
@@ -118,3 +121,29 @@ NoColor = Annotated[
     bool,
     typer.Option("--no-color", rich_help_panel=PANEL, help="Leave colours alone: where they tell the classes apart."),
 ]
+DATA = Panel(
+    record=DataSpec,
+    options={
+        "augment": Augment,
+        "no_flip": NoFlip,
+        "rotate90": Rotate90,
+        "no_color": NoColor,
+        "views": Views,
+        "cache": Cache,
+        "strict": Strict,
+    },
+)
+FIT = Panel(
+    record=FitSpec,
+    options={
+        "class_weights": ClassWeights,
+        "optimizer": Optimizer,
+        "learning_rate": LearningRate,
+        "epochs": Epochs,
+        "patience": Patience,
+        "batch": Batch,
+        "weight_decay": WeightDecay,
+        "precision": Precision,
+        "seed": Seed,
+    },
+)

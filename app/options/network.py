@@ -1,4 +1,4 @@
-"""The options of `train` that say which network is taken and what is put on it."""
+"""The options of `train` for the network and its head."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from app.options.panels import Panel
 from models import heads
-from pipelines.runs.spec import TrainSpec
+from pipelines.runs.spec import HeadSpec, NetworkSpec
 
-DEFAULT = TrainSpec(data="", out="")
+DEFAULT_BACKBONE, DEFAULT_HEAD = NetworkSpec().backbone, HeadSpec().name
 _NETWORK, _HEAD = "Network", "Head"
 Backbones = Annotated[
     list[str] | None,
@@ -17,7 +18,7 @@ Backbones = Annotated[
         "--backbone",
         metavar="NAME|RUN|FILE",
         rich_help_panel=_NETWORK,
-        show_default=DEFAULT.backbone,
+        show_default=DEFAULT_BACKBONE,
         help="A name of `headstart backbones`, a run of your own, or a .keras file; several make an ensemble.",
     ),
 ]
@@ -56,7 +57,7 @@ HeadNames = Annotated[
         "--head",
         metavar="|".join(heads.HEADS),
         rich_help_panel=_HEAD,
-        show_default=DEFAULT.head,
+        show_default=DEFAULT_HEAD,
         help="What is put on the features; several make an ensemble.",
     ),
 ]
@@ -100,3 +101,7 @@ Heads = Annotated[
         help="Heads trained at once on the cached features; the best on validation becomes the run's.",
     ),
 ]
+NETWORK = Panel(record=NetworkSpec, options={"weights": Weights, "image_size": ImageSize, "engine": Engine})
+HEAD = Panel(
+    record=HeadSpec, options={"pooling": Pooling, "hidden": Hidden, "dropout": Dropout, "l2": L2, "heads": Heads}
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -17,6 +18,7 @@ from pipelines.runs.leaderboard import Leaderboard, MemberRow
 from pipelines.runs.report import Report
 
 if TYPE_CHECKING:
+    from pipelines.runs.examples import Split
     from pipelines.runs.manifest import Manifest
 
 LISTED = 30
@@ -26,16 +28,16 @@ NAME_WIDTH = 24
 
 def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
     """Print the end of a joining: leaderboard, disagreement, scores, verdict, and what comes next."""
-    reports = {part: Report.from_json(values) for part, values in manifest.metrics.items()}
-    terminal.page(ensemble_page(Leaderboard.from_json(manifest.extra["leaderboard"]), reports), stream="stderr")
-    if manifest.data["skipped"]:
-        terminal.warn(f"{manifest.data['skipped']} files are no readable image and were left out")
+    assert manifest.leaderboard is not None, "an ensemble has one"
+    terminal.page(ensemble_page(manifest.leaderboard, manifest.metrics), stream="stderr")
+    if manifest.data.skipped:
+        terminal.warn(f"{manifest.data.skipped} files are not readable images and were left out")
     for note in manifest.notes:
         terminal.warn(note)
     terminal.note(f"the run is in `{out}`; next: headstart predict {shlex.quote(out)} IMAGE")
 
 
-def ensemble_page(board: Leaderboard, reports: dict[str, Report]) -> Group:
+def ensemble_page(board: Leaderboard, reports: Mapping[Split, Report]) -> Group:
     """All of it, one under the other."""
     parts: list[RenderableType] = [leaderboard_table(board)]
     if len(board.members) > LISTED:

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.runs.examples import Split
 from pipelines.runs.report import ClassScore, Confusion, Interval, Report
 from pipelines.system.text import one_line
 
@@ -59,13 +60,13 @@ def evaluation_page(report: Report) -> Group:
     return Group(*spaced)
 
 
-def training_page(reports: Mapping[str, Report]) -> Table:
+def training_page(reports: Mapping[Split, Report] | Mapping[str, Report]) -> Table:
     """The end of a training: the main scores, one column a part (validation, test)."""
     columns = {f"{part} ({report.images:,} images)": report for part, report in reports.items()}
     return summary_table(columns, brief=True)
 
 
-def summary_table(reports: Mapping[str, Report], *, brief: bool = False) -> Table:
+def summary_table(reports: Mapping[Split, Report] | Mapping[str, Report], *, brief: bool = False) -> Table:
     """Scores with their 95 % intervals, one column a report, at most two.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
 from pipelines.ensembles.selection import Cost
-from pipelines.runs.manifest import model_files
+from pipelines.runs.read_manifest import model_files
 from pipelines.system.progress import Reporter
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def costs_of(voters: Sequence[MemberPredictions], reporter: Reporter) -> list[Co
 
 def base_key(one: LoadedMember) -> str:
     """What members on one backbone share."""
-    backbone = one.manifest.backbone
-    if backbone.get("weights_sha256") is None:
+    manifest = one.manifest
+    if manifest.backbone.weights_sha256 is None:
         return str(one.folder)
-    return f"{backbone['weights_sha256']} {one.manifest.image_size} {one.manifest.head['pooling']}"
+    return f"{manifest.backbone.weights_sha256} {manifest.image_size} {manifest.head.pooling}"
 
 
 def milliseconds(model: keras.Model) -> float:

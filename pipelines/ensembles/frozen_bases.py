@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.ensembles.costs import base_key
 from pipelines.ensembles.member_predictions import LoadedMember
+from pipelines.runs.manifest import BaseRecord
 
 if TYPE_CHECKING:
     import keras
 
 
-def record_bases(models: Sequence[LoadedMember], model: keras.Model) -> list[dict[str, Any]]:
-    """What `bases_of` reads of a joined model: its bases, and the layers where they end.
+def record_bases(members: Sequence[LoadedMember], model: keras.Model) -> tuple[BaseRecord, ...]:
+    """The frozen bases of a joined model, and the layers where they end.
 
-    Empty where a member has none, or where the layers are others than those expected.
+    Empty where a member has none, or where the model's layers are not those expected.
     """
-    found: dict[str, dict[str, Any]] = {}
+    bases: dict[str, BaseRecord] = {}
     backbones: dict[tuple[str, int], str] = {}
-    for one in models:
-        backbone = one.manifest.backbone
-        if backbone.get("weights_sha256") is None:
-            return []
-        weights = (str(backbone["weights_sha256"]), one.manifest.image_size)
-        named = backbones.setdefault(weights, f"backbone_{len(backbones) + 1}")
-        found.setdefault(
-            base_key(one),
-            {
-                "backbone_layer": named,
-                "pooling_layer": f"pooling_{len(found) + 1}",
-                "backbone": str(backbone["name"]),
-                "weights_sha256": weights[0],
-                "image_size": one.manifest.image_size,
-                "pooling": str(one.manifest.head["pooling"]),
-                "engine": str(one.manifest.spec.get("engine", "auto")),
-            },
+    for member in members:
+        manifest = member.manifest
+        weights_sha256 = manifest.backbone.weights_sha256
+        if weights_sha256 is None:
+            return ()
+        layer = backbones.setdefault((weights_sha256, manifest.image_size), f"backbone_{len(backbones) + 1}")
+        base = BaseRecord(
+            backbone_layer=layer,
+            pooling_layer=f"pooling_{len(bases) + 1}",
+            backbone=manifest.backbone.name,
+            weights_sha256=weights_sha256,
+            image_size=manifest.image_size,
+            pooling=manifest.head.pooling,
+            engine=manifest.engine_asked,
         )
-    names = {layer.name for layer in model.layers if layer.name.startswith(("backbone_", "pooling_"))}
-    expected = {each[layer] for each in found.values() for layer in ("backbone_layer", "pooling_layer")}
-    return list(found.values()) if names == expected else []
+        bases.setdefault(base_key(member), base)
+    layers = {layer.name for layer in model.layers if layer.name.startswith(("backbone_", "pooling_"))}
+    expected = {layer for base in bases.values() for layer in (base.backbone_layer, base.pooling_layer)}
+    return tuple(bases.values()) if layers == expected else ()

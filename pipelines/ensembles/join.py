@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,9 @@ from pipelines.ensembles.selection import Budget, Cost, affordable
 from pipelines.evaluation.calibration import fit_temperature
 from pipelines.evaluation.metrics import report
 from pipelines.evaluation.saved_predictions import save_predictions
-from pipelines.runs.examples import Example
+from pipelines.runs.examples import Example, Split
 from pipelines.runs.folder import finish_run
-from pipelines.runs.manifest import Manifest
+from pipelines.runs.manifest import Agreement, BackboneRecord, DataRecord, HeadRecord, Manifest, RunRequest
 from pipelines.runs.models import save_model
 from pipelines.system.files import write_csv
 from pipelines.system.progress import Reporter
@@ -34,38 +34,52 @@ from pipelines.system.versions import versions
 if TYPE_CHECKING:
     import keras
 
+    from pipelines.evaluation.predictions import Predictions
+
 Floats = NDArray[np.float64]
 AGREEMENT_IMAGES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedRun:
+    """What the manifest of an ensemble needs beside the ensemble.
+
+    Attributes:
+        folder: of the run, opened by `pipelines.runs.folder.open_run`.
+        spec: what was asked for.
+        data: which images.
+        notes: what was done otherwise than asked or expected.
+        seconds: phases before this one.
+    """
+
+    folder: Path
+    spec: RunRequest
+    data: DataRecord
+    notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def join(
     voters: Sequence[MemberPredictions],
     images: Images,
-    folder: Path,
     wish: EnsembleRequest,
+    run: JoinedRun,
     *,
-    spec: dict[str, Any],
-    data: dict[str, Any],
-    notes: Sequence[str] = (),
-    seconds: dict[str, float] | None = None,
     reporter: Reporter,
 ) -> Manifest:
-    """Join members, judge the result, and complete the run in `folder`.
+    """Combine members, evaluate the result, and complete its run.
 
     Args:
         voters: at least one.
-        images: what it is fitted and judged on.
-        folder: of the run, opened by `runs.open_new`.
-        wish: how to join.
-        spec: for the manifest: what was asked for.
-        data: for the manifest: what the images are.
-        notes: for the manifest.
-        seconds: for the manifest: phases before this one.
-        reporter: where words and progress go.
+        images: that the ensemble is fitted and evaluated on.
+        wish: how to combine them.
+        run: where the ensemble goes, and what its manifest says of it.
+        reporter: shows progress.
 
     Raises:
         UserError: no member fits the budget, or the method needs other images.
     """
+    folder = run.folder
     started = time.monotonic()
     labels = np.asarray([each.label for each in images.fit], np.int32)
     test_labels = np.asarray([each.label for each in images.test], np.int32)
@@ -87,10 +101,10 @@ def join(
         temperature=joint.temperature,
     )
     save_model(model, folder)
-    judged = {"validation": (pooled(answers[taken], joint).astype(np.float32), labels)}
+    judged: dict[Split, Predictions] = {"validation": (pooled(answers[taken], joint).astype(np.float32), labels)}
     if images.test:
         judged["test"] = pooled(np.stack([each.test for each in models]), model_joint).astype(np.float32), test_labels
-    part = "test" if images.test else "validation"
+    part: Split = "test" if images.test else "validation"
     # Out-of-fold answers are not what all folds' models together say: only others can be compared.
     seen = None if part == "validation" and voters[0].folds is not None else judged[part][0]
     agreement = _agreement(model, images.test or images.fit, seen)
@@ -103,26 +117,23 @@ def join(
     manifest = Manifest(
         class_names=images.class_names,
         image_size=int(model.input_shape[1]),
-        backbone={
-            "name": " + ".join(dict.fromkeys(str(each.manifest.backbone["name"]) for each in models)),
-            "weights": "of its members",
-            "parameters": int(model.count_params()),
-        },
-        head={"name": "ensemble", "pooling": "of its members"},
-        spec=spec,
-        data=data,
-        metrics={name: report(*each, images.class_names).to_json() for name, each in judged.items()},
-        stages=(),
-        notes=tuple(notes),
-        seconds={**(seconds or {}), "join": round(time.monotonic() - started, 2)},
+        backbone=BackboneRecord(
+            name=" + ".join(dict.fromkeys(member.manifest.backbone.name for member in models)),
+            weights="of its members",
+            parameters=int(model.count_params()),
+        ),
+        head=HeadRecord(name="ensemble", pooling="of its members"),
+        spec=run.spec,
+        data=run.data,
+        metrics={name: report(*each, images.class_names) for name, each in judged.items()},
+        notes=run.notes,
+        seconds={**run.seconds, "join": round(time.monotonic() - started, 2)},
         versions=versions(),
-        members=tuple(asdict(each) for each in leaderboard.members),
-        extra={
-            "leaderboard": asdict(leaderboard),
-            "bases": record_bases(models, model),
-            "agreement": agreement,
-            "order": [each.name for each in models],
-        },
+        members=leaderboard.members,
+        leaderboard=leaderboard,
+        bases=record_bases(models, model),
+        agreement=agreement,
+        order=tuple(member.name for member in models),
     )
     finish_run(folder, manifest)
     return manifest
@@ -160,21 +171,23 @@ def _spread(joint: EnsembleWeights, voters: Sequence[MemberPredictions]) -> tupl
     return models, replace(joint, weights=tuple(weights), stack=stack)
 
 
-def _agreement(model: keras.Model, examples: Sequence[Example], foretold: NDArray[np.float32] | None) -> dict[str, Any]:
+def _agreement(
+    model: keras.Model, examples: Sequence[Example], foretold: NDArray[np.float32] | None
+) -> Agreement | None:
     """Compare what the joined model says of pixels with what its members' answers foretold, on a few images."""
     from pipelines.evaluation.predictions import predict_batches
     from pipelines.images.batches import pixel_batches
 
     if foretold is None:
-        return {}
+        return None
     numbers = list(range(0, len(examples), max(1, len(examples) // AGREEMENT_IMAGES)))[:AGREEMENT_IMAGES]
     batches = pixel_batches([examples[each] for each in numbers], size=int(model.input_shape[1]), batch=len(numbers))
     exact, _ = predict_batches(model, batches)
-    return {
-        "images": len(numbers),
-        "top1_agreement": float((exact.argmax(1) == foretold[numbers].argmax(1)).mean()),
-        "max_difference": round(float(np.abs(exact - foretold[numbers]).max()), 5),
-    }
+    return Agreement(
+        images=len(numbers),
+        top1_agreement=float((exact.argmax(1) == foretold[numbers].argmax(1)).mean()),
+        max_difference=round(float(np.abs(exact - foretold[numbers]).max()), 5),
+    )
 
 
 def _write_split(folder: Path, images: Images) -> None:

@@ -18,10 +18,12 @@ from pipelines.evaluation.comparison import compare_models
 from pipelines.evaluation.intervals import over_folds, wilson
 from pipelines.evaluation.metrics import losses
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
-from pipelines.runs.manifest import MODEL_FILE
+from pipelines.runs.manifest import MODEL_FILE, RunRequest
 from pipelines.runs.report import FoldScore, Score
 
 if TYPE_CHECKING:
+    from pipelines.evaluation.predictions import Predictions
+    from pipelines.runs.examples import Split
     import keras
 
 
@@ -30,7 +32,7 @@ def rank_members(
     taken: Sequence[int],
     joint: EnsembleWeights,
     labels: NDArray[np.int32],
-    judged: dict[str, tuple[NDArray[np.float32], NDArray[np.int32]]],
+    judged: dict[Split, Predictions],
     costs: Sequence[Cost],
     model: keras.Model,
     folder: Path,
@@ -57,7 +59,7 @@ def rank_members(
         (float((each.answers.argmax(1) == labels).mean()), -losses(each.answers, labels).mean()) for each in voters
     ]
     best = max(range(len(voters)), key=lambda place: scores[place])
-    part = "test" if "test" in judged else "validation"
+    part: Split = "test" if "test" in judged else "validation"
     mine, truth = judged[part]
     other = voters[best].test if part == "test" else voters[best].answers
     ms = milliseconds(model)
@@ -88,9 +90,9 @@ def _row(
     return MemberRow(
         name=one.name,
         path=_relative(one.folder, folder),
-        backbone=str(one.manifest.backbone["name"]),
-        head=str(one.manifest.head["name"]),
-        seed=one.manifest.spec.get("seed"),
+        backbone=one.manifest.backbone.name,
+        head=one.manifest.head.name,
+        seed=_seed_of(one.manifest.spec),
         fold=one.fold,
         weight=weight,
         images=len(right),
@@ -117,3 +119,10 @@ def _over_folds(
         "accuracy": over_folds([float(right[part].mean()) for part in parts]),
         "log_loss": over_folds([float(loss[part].mean()) for part in parts]),
     }
+
+
+def _seed_of(request: RunRequest) -> int | None:
+    """The seed of a member; None for one that is an ensemble of members with seeds of their own."""
+    if request.train is not None:
+        return request.train.fit.seed
+    return request.ensemble.seed if request.ensemble is not None else None

@@ -15,6 +15,7 @@ from pipelines.evaluation.metrics import losses
 
 if TYPE_CHECKING:
     from pipelines.evaluation.predictions import Predictions
+    from pipelines.runs.examples import Split
 
 TEMPERATURES = (0.05, 20.0)
 FOLDS = 5
@@ -64,7 +65,7 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> Doubles:
     return scaled
 
 
-def calibrate(predictions: Mapping[str, Predictions]) -> dict[str, Predictions]:
+def calibrate(predictions: Mapping[Split, Predictions]) -> dict[Split, Predictions]:
     """A model's predictions, by part, at the temperature of `fit_cooling` for its validation predictions."""
     temperature = fit_cooling(*predictions["validation"])
     return {

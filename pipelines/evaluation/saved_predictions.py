@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Labels, Probabilities
 from models.errors import UserError
-from pipelines.runs.examples import Example
+from pipelines.runs.examples import Example, Split
 from pipelines.system.files import atomic
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class SavedPredictions:
     probabilities: Probabilities
 
 
-def save_predictions(folder: Path, parts: Mapping[str, Predictions], examples: Mapping[str, Sequence[Example]]) -> None:
+def save_predictions(folder: Path, parts: Mapping[Split, Predictions], examples: Mapping[Split, Sequence[Example]]) -> None:
     """Write `answers.npz`: `PART/sha256`, `PART/labels` and `PART/probabilities` for each part.
 
     Args:

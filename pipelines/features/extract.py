@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.engines.records import EngineChoice
 from models.errors import UserError
 from pipelines.features.cached import Base, Features, Views, digest
 from pipelines.features.engine_choice import compile_engine, read_choice, write_choice
 from pipelines.features.shards import ShardStore, key
 from pipelines.runs.examples import Example
-from pipelines.system.cache import evict
+from pipelines.system.cache import evict_features
+from pipelines.runs.feature_records import FeatureRecord
 from pipelines.system.progress import Reporter
+from pipelines.system.records import as_record
 
 if TYPE_CHECKING:
     import keras
@@ -43,8 +46,8 @@ class Extracted:
 
     parts: dict[str, Features]
     line: str
-    record: dict[str, Any]
-    engine: dict[str, Any]
+    record: FeatureRecord
+    engine: EngineChoice
 
 
 def extract(
@@ -93,26 +96,26 @@ def extract(
     for name, pair in spaces.items():
         for number, store in enumerate(pair):
             store.touch(each for each, _, view in wanted[name] if (view > 0) == bool(number))
-    evict()
+    evict_features()
     seconds = time.monotonic() - started
     num_views = max(each.count for each in views.values())
     per_view = seconds / new if new else chosen.get("seconds_per_view", 0.0)
-    record = {
-        "images": sum(len(examples) for examples in parts.values()),
-        "views": num_views,
-        "cached": total - new,
-        "new": new,
-        "seconds": round(seconds, 2),
-        "damaged_shards": sum(store.damaged for store in {store for pair in spaces.values() for store in pair}),
-    }
+    record = FeatureRecord(
+        images=sum(len(examples) for examples in parts.values()),
+        views=num_views,
+        cached=total - new,
+        new=new,
+        seconds=round(seconds, 2),
+        damaged_shards=sum(store.damaged for store in {store for pair in spaces.values() for store in pair}),
+    )
     if new:
         write_choice(base, engine, {**chosen, "seconds_per_view": per_view})
     line = (
-        f"features: {record['images']} images x {num_views} view{'s' if num_views > 1 else ''}, "
+        f"features: {record.images} images x {num_views} view{'s' if num_views > 1 else ''}, "
         f"{total - new:,} cached, {new:,} new, {seconds:.0f} s{_saving((total - new) * per_view)}"
     )
     found = {name: Features(spaces[name], tuple(examples), views[name].count) for name, examples in parts.items()}
-    return Extracted(parts=found, line=line, record=record, engine=chosen)
+    return Extracted(parts=found, line=line, record=record, engine=as_record(chosen, EngineChoice))
 
 
 Wanted = tuple[bytes, Example, int]

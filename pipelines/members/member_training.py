@@ -1,69 +1,74 @@
-"""In a process of its own: train all members of an ensemble that stand on one backbone.
+"""Trains, in a worker process, all members of an ensemble that share a backbone.
 
-What they share (the images, the backbone, its features) is there once; each head, seed, fold and bag is then fitted in
-seconds and written as a run that names the shared backbone's file.
+The images, the backbone and its features are there once; each head, seed, fold and bag is then fitted in seconds and
+written as a run that names the shared backbone's file.
 """
 
 from __future__ import annotations
 
-import pickle
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.errors import UserError
+from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds, pooled
 from pipelines.features.cached import CLEAN, Features
 from pipelines.features.extract import Extracted, extract
 from pipelines.features.subset import FeatureSubset
 from pipelines.fitting.heads import FittedHeads, fit_heads
-from pipelines.members.hyperparameters import SharedHyperparameters, samme
-from pipelines.members.spec import Member, MembersSpec, slugs, spec_of
-from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.folder import finish_run, open_run, write_split
-from pipelines.runs.manifest import HEAD_FILE, STATE_FOLDER, Manifest
-from pipelines.runs.spec import TrainSpec
-from pipelines.system.files import atomic, write_csv
+from pipelines.members.boosting import boost
+from pipelines.members.hyperparameters import SharedHyperparameters
+from pipelines.members.order import MembersOrder
+from pipelines.members.spec import MEMBERS_FOLDER, Member, file_names, spec_of
+from pipelines.runs.ensemble_spec import MembersSpec
+from pipelines.runs.examples import Dataset, Example, Split
+from pipelines.runs.folder import open_run, write_split
+from pipelines.runs.manifest import HEAD_FILE, STATE_FOLDER, Manifest, RunRequest
+from pipelines.system.files import atomic
 from pipelines.system.progress import PhaseTimer
-from pipelines.system.worker import ProgressRelay, serve
-from pipelines.training.backbone import LazyBackbone, find_backbone
-from pipelines.training.execute import execute_plan, history_table, manifest_of
-from pipelines.training.head_stage import head_answers, head_record, notes_of
+from pipelines.system.relay import ProgressRelay, serve
+from pipelines.training.backbone import LazyBackbone
+from pipelines.training.execute import complete_run, execute_plan
+from pipelines.training.feature_stage import describe_bank, notes_of, predict_features, search_of
 from pipelines.training.inputs import augmenter_of, views_of
-from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights, head_of, stages_of
+from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights, list_stages, look_up_names
 
 if TYPE_CHECKING:
     import keras
 
-BACKBONES, MEMBERS = "backbones", "members"
+    from models.arrays import Weights
+    from pipelines.evaluation.predictions import Predictions
+
+BACKBONES_FOLDER = "backbones"
 
 
-def main(order: dict[str, Any], relay: ProgressRelay) -> None:
-    """Train the members that the order names; each that fails is told, and the others go on."""
-    values = order["spec"]
-    spec = MembersSpec(
-        **{**values, "common": TrainSpec(**values["common"])}
-        | {"backbones": tuple(values["backbones"]), "heads": tuple(values["heads"])}
-    )
-    members = [Member(**each) for each in order["members"]]
-    with open(order["dataset"], "rb") as stream:
-        dataset: Dataset = pickle.load(stream)  # written by our own parent into the run's state
-    MemberTraining(spec=spec, out=Path(order["out"]), dataset=dataset, relay=relay).train(members)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharedFeatures:
-    """What members on cached features share."""
+    """What members on cached features share.
+
+    Attributes:
+        backbone: the frozen base.
+        model: pixels -> features.
+        file: of that model, relative to a member's folder.
+        extracted: the features of all parts; with folds, `train` has the validation images too.
+    """
 
     backbone: LazyBackbone
-    model: keras.Model  # pixels -> features
-    file: str  # of that model, relative to a member's folder
-    found: Extracted
+    model: keras.Model
+    file: str
+    extracted: Extracted
+
+
+def main(order: MembersOrder, relay: ProgressRelay) -> None:
+    """Train the members that an order names; one that fails is reported, and the others continue."""
+    dataset = read_dataset(Path(order.dataset))
+    MemberTraining(spec=order.spec, out=Path(order.out), dataset=dataset, relay=relay).train(order.members)
 
 
 class MemberTraining:
@@ -71,177 +76,164 @@ class MemberTraining:
 
     def __init__(self, *, spec: MembersSpec, out: Path, dataset: Dataset, relay: ProgressRelay) -> None:
         self.spec, self.out, self.dataset, self.relay = spec, out, dataset, relay
-        self.legacy = SharedHyperparameters(spec=spec, state=out / STATE_FOLDER)
-        self.folds = divide_folds(dataset, spec.folds, seed=spec.common.seed) if spec.folds else ()
+        self.shared_hyperparameters = SharedHyperparameters(spec=spec, state=out / STATE_FOLDER)
+        self.folds = divide_folds(dataset, spec.folds, seed=spec.common.fit.seed) if spec.folds else ()
         self._shared: SharedFeatures | None = None
-        self._selected: dict[int | None, tuple[Features, Features]] = {}
+        self._fold_features: dict[int | None, tuple[Features, Features]] = {}
 
     def train(self, members: Sequence[Member]) -> None:
         """Train members one after the other."""
-        ended: set[str] = set()
+        finished_heads: set[str] = set()  # whose boosting has ended
         for member in members:
-            if member.head in ended:
+            if member.head in finished_heads:
                 continue
             try:
-                goes_on = self._one(member)
+                continues = self._train_member(member)
             except UserError as error:
                 self.relay.send(failed=member.name, message=error.message, hint=error.hint)
-            except Exception as error:
+            except Exception as error:  # A bug in one member must not cost the user the others.
                 traceback.print_exc()
-                words = (str(error).strip().splitlines() or [""])[0]
-                self.relay.send(failed=member.name, message=f"{type(error).__name__}: {words}", hint="please report it")
+                first_line = (str(error).strip().splitlines() or [""])[0]
+                self.relay.send(
+                    failed=member.name, message=f"{type(error).__name__}: {first_line}", hint="please report it"
+                )
             else:
-                if not goes_on:
-                    ended.add(member.head)
-                    self.relay.note(f"{member.name}: boosting ends here: the last member errs never, or as chance does")
+                if not continues:
+                    finished_heads.add(member.head)
+                    self.relay.note(f"{member.name}: boosting ends: the last member makes no errors, or is at chance")
 
-    def _one(self, member: Member) -> bool:
-        spec = spec_of(self.spec, member, self.out / MEMBERS / member.name)
-        source = find_backbone(spec.backbone, spec.weights)
-        folder, _ = open_run(spec.out, asdict(spec), force=False)
+    def _train_member(self, member: Member) -> bool:
+        """Train a member; whether boosting continues after it."""
+        spec = spec_of(self.spec, member, self.out / MEMBERS_FOLDER / member.name)
+        names = look_up_names(spec)
+        folder, _ = open_run(spec.out, RunRequest(train=spec), force=False)
         dataset = self.dataset if member.fold is None else self.folds[member.fold]
-        work = TrainingPlan(
-            spec=spec, head=head_of(spec), source=source, dataset=dataset, folder=folder, reporter=self.relay
-        )
+        plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=folder, reporter=self.relay)
         write_split(folder, dataset)
-        clock = PhaseTimer()
-        if source.untrained or not spec.cache or spec.fine_tune is not None:
-            manifest = execute_plan(work, clock)
-            self._tell(member, manifest, sum(manifest.seconds.values()))
+        timer = PhaseTimer()
+        if names.source.untrained or not spec.data.cache or spec.fine_tune.blocks is not None:
+            manifest = execute_plan(plan, timer)
+            self._report(member, manifest, sum(manifest.seconds.values()))
             return True
-        self.relay.lines = False  # an epoch a line: of forty members nobody reads them
-        shared = self._shared or self._prepare(work)
-        clock.lap("features")
-        return self._fit(member, work, shared, clock)
+        self.relay.lines = False  # Nobody reads the epochs of forty members.
+        shared = self._shared or self._share_features(plan)
+        timer.end_phase("features")
+        return self._fit_head(member, plan, shared, timer)
 
-    def _prepare(self, work: TrainingPlan) -> SharedFeatures:
-        """Features of all images, and the backbone in one file for all."""
+    def _share_features(self, plan: TrainingPlan) -> SharedFeatures:
+        """Extract the features of all images, and write the backbone into one file for all members."""
         from models.classifier import features_model
 
-        backbone, spec, views = (
-            LazyBackbone(work.source, image_size=work.spec.image_size, pooling=work.spec.pooling),
-            work.spec,
-            views_of(self.spec.common),
-        )
-        parts: dict[str, Sequence[Example]] = {"train": self.dataset.part("train"), "test": self.dataset.part("test")}
-        parts |= {"train": pooled(self.dataset)} if self.folds else {"validation": self.dataset.part("validation")}
-        parts = {name: examples for name, examples in parts.items() if examples}
-        model = features_model(backbone.model, pooling=spec.pooling)
-        found = extract(
+        spec, views = plan.spec, views_of(plan)
+        backbone = LazyBackbone(plan.names.source, image_size=spec.network.image_size, pooling=spec.head.pooling)
+        model = features_model(backbone.model, pooling=spec.head.pooling)
+        parts = self._shared_parts()
+        extracted = extract(
             parts,
             backbone.base(),
             build=lambda: model,
             views={part: views if part == "train" else CLEAN for part in parts},
-            engine=spec.engine,
-            augmenter=augmenter_of(work, backbone.image_size) if views.count > 1 else None,
-            reporter=work.reporter,
+            engine=spec.network.engine,
+            augmenter=augmenter_of(plan, backbone.image_size) if views.count > 1 else None,
+            reporter=plan.reporter,
         )
-        work.reporter.note(f"{spec.backbone}: {found.line}")
-        path = self.out / BACKBONES / f"{slugs(self.spec.backbones)[spec.backbone]}.keras"
+        plan.reporter.note(f"{spec.network.backbone}: {extracted.line}")
+        path = self.out / BACKBONES_FOLDER / f"{file_names(self.spec.backbones)[spec.network.backbone]}.keras"
         if not path.is_file():
             path.parent.mkdir(exist_ok=True)
             with atomic(path, suffix=".keras") as temporary:
                 model.save(temporary)
-        file = f"../../{BACKBONES}/{path.name}"
-        self._shared = SharedFeatures(backbone=backbone, model=model, file=file, found=found)
+        file = f"../../{BACKBONES_FOLDER}/{path.name}"
+        self._shared = SharedFeatures(backbone=backbone, model=model, file=file, extracted=extracted)
         return self._shared
 
-    def _parts(self, member: Member, found: Extracted) -> tuple[Features, Features]:
-        if member.fold not in self._selected:
-            self._selected.clear()
-            whole = found.parts["train"]
-            everything = np.arange(len(whole))
+    def _shared_parts(self) -> dict[str, Sequence[Example]]:
+        parts: dict[str, Sequence[Example]] = {"train": self.dataset.part("train"), "test": self.dataset.part("test")}
+        parts |= {"train": pooled(self.dataset)} if self.folds else {"validation": self.dataset.part("validation")}
+        return {name: examples for name, examples in parts.items() if examples}
+
+    def _features_of(self, member: Member, extracted: Extracted) -> tuple[Features, Features]:
+        """The features that a member is trained on, and those that it is validated on."""
+        if member.fold not in self._fold_features:
+            self._fold_features.clear()
+            pool = extracted.parts["train"]
+            everything = np.arange(len(pool))
             if member.fold is None:
-                self._selected[None] = FeatureSubset(whole, everything), found.parts["validation"]
+                self._fold_features[None] = FeatureSubset(pool, everything), extracted.parts["validation"]
             else:
                 # `divide_folds` keeps the order of the pooled images.
-                held = [each.split == "validation" for each in self.folds[member.fold].examples[: len(whole)]]
-                inside, outside = everything[np.asarray(held)], everything[~np.asarray(held)]
-                self._selected[member.fold] = FeatureSubset(whole, outside), FeatureSubset(whole, inside)
-        return self._selected[member.fold]
+                examples = self.folds[member.fold].examples[: len(pool)]
+                is_held_out = np.asarray([example.split == "validation" for example in examples])
+                self._fold_features[member.fold] = (
+                    FeatureSubset(pool, everything[~is_held_out]),
+                    FeatureSubset(pool, everything[is_held_out]),
+                )
+        return self._fold_features[member.fold]
 
-    def _fit(self, member: Member, work: TrainingPlan, shared: SharedFeatures, clock: PhaseTimer) -> bool:
-        train, validation = self._parts(member, shared.found)
-        weights = self.legacy.image_weights(member, len(train))
-        stage = stages_of(work.spec, untrained=False)[0]
-        chosen = self.legacy.options(member, work, train.num_features)
+    def _fit_head(self, member: Member, plan: TrainingPlan, shared: SharedFeatures, timer: PhaseTimer) -> bool:
+        """Fit a member's head and write its run; whether boosting continues after it."""
+        train, validation = self._features_of(member, shared.extracted)
+        image_weights = self.shared_hyperparameters.image_weights(member, len(train))
+        candidates = self.shared_hyperparameters.candidates(member, plan, train.num_features)
         fitted = fit_heads(
-            work.head,
-            chosen,
+            search_of(plan, candidates, epochs=list_stages(plan.spec, untrained=False)[0].epochs),
             train=train,
             validation=validation,
-            num_classes=len(work.dataset.class_names),
-            optimizer=work.spec.rule,
-            epochs=stage.epochs,
-            class_weights=class_weights(work.dataset, work.spec.class_weights),
-            sample_weights=weights,
-            seed=work.spec.seed,
+            class_weights=class_weights(plan.dataset, plan.spec.fit.class_weights),
+            sample_weights=image_weights,
             reporter=self.relay,
         )
-        self.legacy.leave_options(member, fitted)
-        clock.lap("fit")
-        extra: dict[str, Any] = {"features": shared.found.record, "engine": shared.found.engine}
-        goes_on = True
+        self.shared_hyperparameters.keep_choice(member, fitted)
+        timer.end_phase("fit")
+        result = self._result_of(plan, shared, fitted, validation)
+        continues = True
         if self.spec.boost:
-            assert weights is not None
-            boost = samme(
-                weights,
-                head_answers(fitted.heads[fitted.best], train).argmax(1) != train.labels,
-                len(work.dataset.class_names),
-            )
-            extra["boost"], goes_on = {"weight": boost.weight}, boost.go_on
-            self.legacy.leave_weights(member, boost.images * len(train))
-        self._write(member, work, shared, fitted, extra, clock)
-        return goes_on
+            assert image_weights is not None
+            weight, continues = self._boost(member, fitted, train, image_weights)
+            result = replace(result, boost_weight=weight)
+        with atomic(plan.folder / HEAD_FILE, suffix=".keras") as temporary:
+            fitted.heads[fitted.best].save(temporary)
+        manifest = complete_run(plan, result, timer)
+        self._report(member, manifest, manifest.seconds["fit"] + manifest.seconds["save"])
+        return continues
 
-    def _write(
-        self,
-        member: Member,
-        work: TrainingPlan,
-        shared: SharedFeatures,
-        fitted: FittedHeads,
-        extra: dict[str, Any],
-        clock: PhaseTimer,
-    ) -> None:
-        """Write the member as a run: its head, and where the backbone is."""
+    def _boost(
+        self, member: Member, fitted: FittedHeads, train: Features, image_weights: Weights
+    ) -> tuple[float, bool]:
+        """Weight the images for the next member; this one's weight in the vote, and whether another follows."""
+        predicted = predict_features(fitted.heads[fitted.best], train).argmax(1)
+        boosting = boost(image_weights, predicted != train.labels, len(self.dataset.class_names))
+        self.shared_hyperparameters.keep_weights(member, boosting.image_weights * len(train))
+        return boosting.weight, boosting.continues
+
+    def _result_of(
+        self, plan: TrainingPlan, shared: SharedFeatures, fitted: FittedHeads, validation: Features
+    ) -> TrainingResult:
         import keras
 
-        from pipelines.evaluation.metrics import report
-        from pipelines.evaluation.saved_predictions import save_predictions
-
-        head, (_, validation) = fitted.heads[fitted.best], self._parts(member, shared.found)
-        answers = {"validation": (fitted.validation[fitted.best], validation.labels)}
-        if "test" in shared.found.parts:
-            test = shared.found.parts["test"]
-            answers["test"] = head_answers(head, test), test.labels
-        outcome = TrainingResult(
+        head, extracted = fitted.heads[fitted.best], shared.extracted
+        predictions: dict[Split, Predictions] = {"validation": (fitted.validation[fitted.best], validation.labels)}
+        if "test" in extracted.parts:
+            test = extracted.parts["test"]
+            predictions["test"] = predict_features(head, test), test.labels
+        return TrainingResult(
             model=keras.Model(shared.model.inputs[0], head(shared.model.outputs[0])),
-            answers=answers,
+            predictions=predictions,
             history=list(fitted.history),
-            stages=[head_record(stages_of(work.spec, untrained=False)[0], fitted)],
-            backbone={**shared.backbone.record(), "file": shared.file},
-            notes=notes_of(shared.found),
-            extra=extra,
+            stages=[describe_bank(list_stages(plan.spec, untrained=False)[0], fitted)],
+            backbone=replace(shared.backbone.record(), file=shared.file),
+            notes=notes_of(extracted),
+            features=extracted.record,
+            engine=extracted.engine,
         )
-        with atomic(work.folder / HEAD_FILE, suffix=".keras") as temporary:
-            head.save(temporary)
-        write_csv(work.folder / "history.csv", *history_table(outcome.history))
-        save_predictions(work.folder, answers, {part: work.dataset.part(part) for part in answers})  # type: ignore[arg-type]
-        names = work.dataset.class_names
-        metrics = {part: report(*judged, names).to_json() for part, judged in answers.items()}
-        clock.lap("save")
-        manifest = replace(manifest_of(work, outcome, metrics), seconds=clock.laps)
-        finish_run(work.folder, manifest)
-        self._tell(member, manifest, clock.laps["fit"] + clock.laps["save"])
 
-    def _tell(self, member: Member, manifest: Manifest, seconds: float) -> None:
-        found = manifest.metrics["validation"]
+    def _report(self, member: Member, manifest: Manifest, seconds: float) -> None:
+        scores = manifest.metrics["validation"]
         self.relay.note(
-            f"{member.name}: validation accuracy {found['accuracy']:.3f}, log-loss {found['log_loss']:.3f}, "
-            f"{seconds:.1f} s"
+            f"{member.name}: validation accuracy {scores.accuracy:.3f}, log-loss {scores.log_loss:.3f}, {seconds:.1f} s"
         )
         self.relay.send(done=member.name)
 
 
 if __name__ == "__main__":
-    sys.exit(serve(main))
+    sys.exit(serve(MembersOrder, main))

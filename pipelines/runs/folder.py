@@ -7,48 +7,54 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from models.errors import UserError
+from pipelines.runs import schema_1
 from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER, Manifest, is_run
+from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER, Manifest, RunRequest
+from pipelines.runs.read_manifest import is_run, write_manifest
+from pipelines.system.cache import transcoded_file
 from pipelines.system.files import write_csv, write_json
+from pipelines.system.records import as_record
+
+SPEC_FILE = "spec.json"
 
 
-def open_run(folder: str | Path, spec: dict[str, Any], *, force: bool) -> tuple[Path, bool]:
+def open_run(folder: str | Path, request: RunRequest, *, force: bool) -> tuple[Path, bool]:
     """Make or reopen the folder of a run that is to be trained.
 
     Args:
         folder: where the run goes.
-        spec: what is asked for; a state on disk is only continued when it was begun with the same.
+        request: what is asked for; an interrupted training resumes only where it was asked for the same.
         force: replace what is there.
 
     Returns:
-        The folder, and whether an interrupted training of the same spec is in it.
+        The folder, and whether an interrupted training of the same request is in it.
 
     Raises:
-        UserError: something else is there, and `force` is not given.
+        UserError: `folder` is a file, has other content, or is a run and `force` is not given.
     """
     path = Path(folder)
-    asked = path / STATE_FOLDER / "spec.json"
+    spec_file = path / STATE_FOLDER / SPEC_FILE
     if path.exists() and not path.is_dir():
         raise UserError(f"`{folder}` is a file, not a folder", "choose another --out")
-    ours = is_run(path) or asked.is_file()
     if path.is_dir() and any(path.iterdir()):
-        if not ours:
-            raise UserError(f"`{folder}` holds other files", "choose a new or empty folder for --out")
+        if not is_run(path) and not spec_file.is_file():
+            raise UserError(
+                f"`{folder}` is not empty and is not a headstart run", "choose a new or empty folder for --out"
+            )
         if is_run(path) and not force:
             raise UserError(f"`{folder}` holds a complete run", "choose another --out, or replace it with --force")
         if not force:
-            if json.loads(asked.read_text(encoding="utf-8")) == json.loads(json.dumps(spec)):
+            if _read_request(spec_file) == request:
                 return path, True
             raise UserError(
                 f"`{folder}` holds an interrupted training with other options",
-                "type its command again to go on, or replace it with --force",
+                "type its command again to resume it, or replace it with --force",
             )
         remove_run(path)
     (path / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
-    write_json(asked, spec)
+    write_json(spec_file, asdict(request))
     return path, False
 
 
@@ -59,33 +65,48 @@ def remove_run(folder: Path) -> None:
 
 
 def finish_run(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, which makes the run complete; then drop the state."""
-    write_json(folder / MANIFEST_FILE, asdict(manifest))
+    """Write the manifest, which makes the run complete; then delete the state."""
+    write_manifest(folder, manifest)
     shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
 
 
 def write_split(folder: Path, dataset: Dataset) -> None:
     """Write `split.csv` (path, label, split, sha256) and, where images were left out, `skipped.csv`."""
-    rows = ((each.path, dataset.class_names[each.label], each.split, each.sha256) for each in dataset.examples)
+    rows = (
+        (example.path, dataset.class_names[example.label], example.split, example.sha256)
+        for example in dataset.examples
+    )
     write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
     if dataset.skipped:
-        write_csv(folder / "skipped.csv", ("path", "reason"), ((each.path, each.reason) for each in dataset.skipped))
+        write_csv(folder / "skipped.csv", ("path", "reason"), ((image.path, image.reason) for image in dataset.skipped))
 
 
 def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Example, ...]:
-    """The images that a run was trained and judged on, from its `split.csv`."""
-    from pipelines.system.cache import transcoded_file
-
-    kept = {path.stem for path in transcoded_file("").parent.glob("*.png")}
-    numbers = {name: number for number, name in enumerate(class_names)}
+    """The images that a run was trained and evaluated on, from its `split.csv`."""
+    transcoded = {path.stem for path in transcoded_file("").parent.glob("*.png")}
+    labels = {name: label for label, name in enumerate(class_names)}
     with open(Path(folder) / "split.csv", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         return tuple(
-            Example(
-                path=row["path"],
-                label=numbers[row["label"]],
-                split=row["split"],  # type: ignore[arg-type]
-                sha256=row["sha256"],
-                source=str(transcoded_file(row["sha256"])) if row["sha256"] in kept else row["path"],
+            as_record(
+                {
+                    "path": row["path"],
+                    "label": labels[row["label"]],
+                    "split": row["split"],
+                    "sha256": row["sha256"],
+                    "source": str(transcoded_file(row["sha256"])) if row["sha256"] in transcoded else row["path"],
+                },
+                Example,
             )
             for row in csv.DictReader(stream)
         )
+
+
+def _read_request(file: Path) -> RunRequest | None:
+    """What an interrupted training was asked for, by this version or an older one; None where it cannot be read."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        if not {"train", "members", "ensemble"} & values.keys():
+            values = schema_1.request(values)
+        return as_record(values, RunRequest)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

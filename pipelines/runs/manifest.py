@@ -1,28 +1,184 @@
-"""A run: what one training leaves on disk.
+"""The manifest of a run, `run.json`: everything known of a run without loading its model.
 
 RUN/model.keras   pixels in [0, 255] -> probabilities
-RUN/head.keras    in its place in a member that shares its backbone: features -> probabilities
+RUN/head.keras    instead of it in a member that shares its backbone: features -> probabilities
 RUN/run.json      the manifest, written last: a run is complete when it is there
 RUN/split.csv     every image with its class, its part and its hash
 RUN/history.csv   one line an epoch
 RUN/curves.png    the same as a picture
-RUN/answers.npz   what it answered on the images that judge it
+RUN/answers.npz   the probabilities of the validation and test images
 RUN/skipped.csv   images left out, and why
-RUN/state/        what an unfinished training needs to go on; gone when the run is complete
+RUN/state/        what an unfinished training needs to resume; gone when the run is complete
 """
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias
 
-from models.errors import UserError
+from msgspec import Meta
 
-SCHEMA = 1
+from models.engines.records import EngineChoice
+from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
+from pipelines.runs.examples import Split
+from pipelines.runs.feature_records import FeatureRecord
+from pipelines.runs.leaderboard import Leaderboard, MemberRow
+from pipelines.runs.report import ModelComparison, Report
+from pipelines.runs.spec import Amount, Count, Seed, Share, TrainSpec
+from pipelines.runs.training_records import HeadTrial
+
+SCHEMA: Literal[2] = 2
 MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER = "run.json", "model.keras", "head.keras", "state"
+
+Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneRecord:
+    """The backbone of a run.
+
+    Attributes:
+        name: as it was asked for; of an ensemble those of its members.
+        weights: where they came from.
+        parameters: how many.
+        weights_sha256: of the file that the weights came from; None where they are not those of a file any more.
+        file: relative to the run, where it is shared with other members of an ensemble.
+        fine_tuned: names of the blocks that were trained after the head.
+    """
+
+    name: str
+    weights: str
+    parameters: Seed
+    weights_sha256: str | None = None
+    file: str | None = None
+    fine_tuned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadRecord:
+    """The head of a run: its name in `models.heads.HEADS`, its shape, and how the features before it are pooled."""
+
+    name: str
+    pooling: str
+    hidden: Seed = 0
+    batch_norm: bool = False
+    dropout: Share = 0.0
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What was asked for: exactly one of the three.
+
+    Attributes:
+        train: of a single model, and of each member of an ensemble.
+        members: of an ensemble that was trained at once.
+        ensemble: of runs that were combined.
+    """
+
+    train: TrainSpec | None = None
+    members: MembersSpec | None = None
+    ensemble: EnsembleSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRecord:
+    """The images of a run.
+
+    Attributes:
+        root: absolute path of the folder or CSV file, or `tfds:NAME` as typed.
+        origin: how it was read.
+        images: part -> class -> number of images.
+        skipped: how many files were left out.
+        remarks: lines that the user should read.
+    """
+
+    root: str
+    origin: Literal["folders", "split folders", "csv", "tfds"]
+    images: dict[Split, dict[str, Seed]]
+    skipped: Seed
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenHead:
+    """The hyperparameters of the head that a bank ended with."""
+
+    l2: Amount
+    learning_rate: Amount
+    dropout: Share
+    seed: Seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord:
+    """One stage of a training.
+
+    Attributes:
+        name: label of the stage.
+        unfreeze: what was trained, as in `pipelines.runs.stages.Stage`.
+        epochs: how many were run.
+        best_epoch: the one that was kept, from 1; 0 for none.
+        validation_loss: of it, nats; None where no epoch had a finite loss.
+        seconds: wall time.
+        heads: how many heads were trained at once; None outside the bank.
+        chosen: the best of them.
+        temperature: that the logits were divided by, of a fine-tuning stage.
+        trained: names of the blocks that it trained.
+        kept: whether the fine-tuned model was kept.
+        compared: part -> the fine-tuned model (first) against the frozen one.
+    """
+
+    name: str
+    unfreeze: str
+    epochs: Seed
+    best_epoch: Seed
+    validation_loss: Amount | None
+    seconds: Amount
+    heads: Count | None = None
+    chosen: ChosenHead | None = None
+    temperature: Amount | None = None
+    trained: tuple[str, ...] = ()
+    kept: bool | None = None
+    compared: dict[Split, ModelComparison] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How a saved model compares with the probabilities that it was judged by, on a few images.
+
+    Attributes:
+        images: how many were compared.
+        top1_agreement: share of them with the same most probable class.
+        max_difference: greatest difference of a probability.
+    """
+
+    images: Count
+    top1_agreement: Fraction
+    max_difference: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseRecord:
+    """A frozen base of a joined model.
+
+    Attributes:
+        backbone_layer: name of the layer that it is in the joined model.
+        pooling_layer: name of the layer that gives its features.
+        backbone: its name.
+        weights_sha256: hash of its weights.
+        image_size: side of its input, pixels.
+        pooling: how its feature map becomes a vector.
+        engine: that its features are computed with.
+    """
+
+    backbone_layer: str
+    pooling_layer: str
+    backbone: str
+    weights_sha256: str
+    image_size: Count
+    pooling: str
+    engine: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,93 +188,50 @@ class Manifest:
     Attributes:
         class_names: in the order of the model's outputs; fixed here, once.
         image_size: side of the square input, pixels.
-        backbone: `name`, `weights` (where they came from), `parameters`; `file`, relative to the run, where it is
-            shared with other members of an ensemble.
-        head: `name`, `pooling` and what was chosen for it.
+        backbone: which, and where its weights came from.
+        head: which.
         spec: the options as given, defaults filled in.
-        data: `root`, `origin`, images per part and class, how many were skipped, remarks.
-        metrics: part -> report (see `pipelines.evaluation.metrics`).
-        stages: one entry a training stage: what was trained, epochs, seconds, best validation loss.
+        data: which images.
+        metrics: part -> scores.
+        stages: of the training, in order.
         notes: what was done otherwise than asked or expected, in words.
         seconds: phase -> wall time in seconds.
         versions: of headstart, Python, Keras, TensorFlow, numpy.
-        members: of an ensemble, one record each (see `pipelines.runs.leaderboard`); empty for a single model.
+        features: what of the features was cached and what was computed; None where every epoch ran the whole network.
+        engine: that computed them.
+        agreement: of the saved model with the cached features.
+        bank: the heads that were tried, the best first.
+        boost_weight: that boosting gives a member; None without boosting.
+        members: of an ensemble; empty for a single model.
+        leaderboard: of an ensemble.
+        bases: of an ensemble that stands on frozen bases alone.
+        order: names of the members in the joined model, in its order.
         schema: version of this file's layout.
     """
 
     class_names: tuple[str, ...]
-    image_size: int
-    backbone: dict[str, Any]
-    head: dict[str, Any]
-    spec: dict[str, Any]
-    data: dict[str, Any]
-    metrics: dict[str, Any]
-    stages: tuple[dict[str, Any], ...]
+    image_size: Count
+    backbone: BackboneRecord
+    head: HeadRecord
+    spec: RunRequest
+    data: DataRecord
+    metrics: dict[Split, Report]
+    stages: tuple[StageRecord, ...] = ()
     notes: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, Amount] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
-    members: tuple[dict[str, Any], ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
-    schema: int = SCHEMA
+    features: FeatureRecord | None = None
+    engine: EngineChoice | None = None
+    agreement: Agreement | None = None
+    bank: tuple[HeadTrial, ...] = ()
+    boost_weight: float | None = None
+    members: tuple[MemberRow, ...] = ()
+    leaderboard: Leaderboard | None = None
+    bases: tuple[BaseRecord, ...] = ()
+    order: tuple[str, ...] = ()
+    schema: Literal[2] = SCHEMA
 
-
-def is_run(folder: str | Path) -> bool:
-    """Whether `folder` holds a complete run."""
-    return (Path(folder) / MANIFEST_FILE).is_file()
-
-
-def read_manifest(folder: str | Path) -> Manifest:
-    """Read a run's manifest; no Keras needed, a few milliseconds.
-
-    Raises:
-        UserError: there is no complete run in `folder`, or its manifest is damaged or of a later version.
-    """
-    path = Path(folder)
-    manifest = path / MANIFEST_FILE
-    if not path.is_dir():
-        raise UserError(
-            f"no run at `{folder}`: the folder does not exist", "train one with `headstart train DATA --out RUN`"
-        )
-    if not manifest.is_file():
-        if (path / STATE_FOLDER).is_dir():
-            raise UserError(
-                f"the run `{folder}` is not complete: its training was interrupted",
-                "type the same `headstart train` command again to go on",
-            )
-        raise UserError(
-            f"`{folder}` is not a run: it has no `{MANIFEST_FILE}`", "a run is what `headstart train` writes to --out"
-        )
-    try:
-        values = json.loads(manifest.read_text(encoding="utf-8"))
-        known = {each.name for each in fields(Manifest)}
-        if values["schema"] > SCHEMA:
-            raise UserError(f"`{manifest}` was written by a later headstart", "upgrade headstart")
-        values = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in known
-        }
-        found = Manifest(**values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"`{manifest}` is damaged: {type(error).__name__}", "train the run again with --force"
-        ) from error
-    for needed in model_files(path, found):
-        if not needed.is_file():
-            raise UserError(f"the run `{folder}` has no `{os.path.relpath(needed, path)}`", _absence(found))
-    return found
-
-
-def backbone_file(folder: Path, manifest: Manifest) -> Path:
-    """The `.keras` file of a run that its backbone is in."""
-    return model_files(folder, manifest)[0]
-
-
-def model_files(folder: Path, manifest: Manifest) -> list[Path]:
-    """The files of a run's model: the whole; or the backbone up to the features, where it is shared, and the head."""
-    shared = manifest.backbone.get("file")
-    return [folder / MODEL_FILE] if shared is None else [folder / shared, folder / HEAD_FILE]
-
-
-def _absence(manifest: Manifest) -> str:
-    if manifest.backbone.get("file") is None:
-        return "train the run again with --force"
-    return "a member shares its backbone with the others: leave it in the folder of its ensemble"
+    @property
+    def engine_asked(self) -> str:
+        """The engine that was asked for; `auto` for an ensemble."""
+        return self.spec.train.network.engine if self.spec.train else "auto"

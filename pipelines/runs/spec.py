@@ -1,68 +1,149 @@
-"""What is asked for and what is found: the plain records every verb shares. Pure: no numpy, no Keras."""
+"""What a training is asked to do: one record for each panel of `headstart train --help` (no NumPy, no Keras)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias
 
-# What computes the features of a frozen base; `auto` measures and takes the fastest.
-ENGINES: tuple[str, ...] = ("auto", "keras", "tensorflow", "openvino")
+from msgspec import Meta
+
+Optimizer: TypeAlias = Literal["adam", "adamw", "sgd"]
+Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
+Pooling: TypeAlias = Literal["avg", "max", "flatten"]
+
+# What run.json may hold; `msgspec.convert` refuses anything else.
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Amount: TypeAlias = Annotated[float, Meta(ge=0)]
+Share: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
+Seed: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One stage of training: what may change, for how long, how fast.
+class NetworkSpec:
+    """Which network is trained.
 
     Attributes:
-        name: `head`, `fine-tune`, `from scratch`, or `layer-wise` for one block of a greedy training.
-        unfreeze: `none` (the head alone), `all`, a number of blocks from the top, or the name of the lowest block.
-        epochs: at most; early stopping ends it before.
-        learning_rate: the first; divided by 10 on a plateau.
+        backbone: a name of the table, a run's folder, or a `.keras` file.
+        weights: `imagenet`, `none` (random: every layer is trained), or a weights file.
+        image_size: side of the square input, pixels; None for the backbone's own.
+        engine: the compiled form of the frozen base that computes features, or `auto` to measure and take the fastest.
     """
 
-    name: Literal["head", "fine-tune", "from scratch", "layer-wise"]
-    unfreeze: str
-    epochs: int
-    learning_rate: float
+    backbone: str = "resnet50"
+    weights: str = "imagenet"
+    image_size: Count | None = None
+    engine: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSpec:
+    """What is put on the backbone.
+
+    Attributes:
+        name: of `models.heads.HEADS`.
+        pooling: how a feature map becomes a vector.
+        hidden: units of an `mlp` head's hidden layer; None for the head's own.
+        dropout: rate in [0, 1); None to try several.
+        l2: strength of the penalty on the head's weights; None to try several.
+        heads: how many heads are tried on cached features, at most.
+    """
+
+    name: str = "linear"
+    pooling: Pooling = "avg"
+    hidden: Count | None = None
+    dropout: Share | None = None
+    l2: Amount | None = None
+    heads: Count = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSpec:
+    """Which images the network sees, and how.
+
+    Attributes:
+        path: a folder, a CSV file or `tfds:NAME[:VERSION]`.
+        augment: name of an augmentation policy, or a TOML file.
+        no_flip: never mirror.
+        rotate90: turn by quarters too.
+        no_color: leave colours alone.
+        views: views of each image in the feature cache; None for what suits the policy.
+        cache: whether a frozen base runs once (True) or in every epoch on fresh views (False).
+        strict: whether an unreadable image is an error.
+    """
+
+    path: str
+    augment: str = "none"
+    no_flip: bool = False
+    rotate90: bool = False
+    no_color: bool = False
+    views: Count | None = None
+    cache: bool = True
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSpec:
+    """How weights are fitted, in every stage.
+
+    Attributes:
+        class_weights: `auto` gives every class the same weight, `none` every image.
+        optimizer: None for that of the network where it is trained from scratch, and Adam elsewhere.
+        learning_rate: the first; None to try several (a bank of heads) or to derive it.
+        epochs: at most; None for what suits the stage.
+        patience: epochs without a better validation loss before training stops.
+        batch: images a step where a network is trained; None for the network's own where it is trained from scratch,
+            and 32 elsewhere.
+        weight_decay: on kernels only, where a network is trained; None for the network's or the optimizer's own.
+        precision: what a network is trained in; `auto` is half precision on a GPU that computes in it.
+        seed: of everything that is drawn.
+    """
+
+    class_weights: Literal["auto", "none"] = "none"
+    optimizer: Optimizer | None = None
+    learning_rate: Amount | None = None
+    epochs: Count | None = None
+    patience: Count = 8
+    batch: Count | None = None
+    weight_decay: Amount | None = None
+    precision: Precision = "auto"
+    seed: Seed = 0
 
     @property
-    def label(self) -> str:
-        """Its name among the stages of one training."""
-        return f"{self.name} {self.unfreeze}" if self.name == "layer-wise" else self.name
+    def rule(self) -> Optimizer:
+        """The optimizer: Adam where nothing else is asked for."""
+        return self.optimizer or "adam"
+
+    @property
+    def batch_size(self) -> int:
+        """Images a step."""
+        return self.batch or 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How weights are stepped through a stage.
+class FineTuneSpec:
+    """How the layers of a network are trained, after the head or from scratch.
 
     Attributes:
-        optimizer: the rule.
-        schedule: `plateau` divides the rate by 10 where the validation loss stands still, `cosine` lets it fall along
-            half a cosine over the stage's epochs.
-        warm_up: epochs over which the rate rises from nothing.
-        patience: epochs without a better validation loss before the stage stops.
-        layer_decay: factor on the rate from each block to the one below, in (0, 1].
-        weight_decay: on kernels only, in the gradient of `sgd` and decoupled from it in the others; None for the
-            rule's own.
-        clip: greatest global norm of the gradients; None for any.
-        label_smoothing: share of each label that is spread over all classes, in [0, 1).
-        ema: momentum of a moving average of the weights, which is what is judged and kept; 0 for none.
-        precision: `auto` is half precision on a GPU that computes in it, and float32 elsewhere.
-        calibrate: whether an epoch's loss is taken at the temperature that suits its answers best. Else an epoch that
-            gets more images right, and is too sure of all of them, passes for worse.
+        blocks: to unfreeze after the head, as in `pipelines.runs.stages.Stage.unfreeze`; None for none.
+        layer_decay: factor on the learning rate from each block to the one below, in (0, 1].
+        warm_up: epochs over which fine-tuning's learning rate rises.
+        clip: greatest norm of all gradients of a step together in fine-tuning; 0 for any.
+        label_smoothing: share of each label that is spread over all classes.
+        ema: momentum of a moving average of the weights; 0 for none.
+        train_bn: whether BatchNormalization in fine-tuned blocks is trained, and its statistics move.
+        tensorboard: whether events for TensorBoard are written into the run.
+        layerwise: whether a network from scratch is trained block by block first.
     """
 
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    schedule: Literal["plateau", "cosine"] = "plateau"
-    warm_up: float = 0.0
-    patience: int = 8
-    layer_decay: float = 1.0
-    weight_decay: float | None = None
-    clip: float | None = None
-    label_smoothing: float = 0.0
-    ema: float = 0.0
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    calibrate: bool = False
+    blocks: str | None = None
+    layer_decay: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    warm_up: Amount = 1.0
+    clip: Amount = 1.0
+    label_smoothing: Share = 0.0
+    ema: Share = 0.0
+    train_bn: bool = False
+    tensorboard: bool = False
+    layerwise: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,88 +151,17 @@ class TrainSpec:
     """What one training is asked to do; the defaults are the recommendation.
 
     Attributes:
-        data: a folder, a CSV file or `tfds:NAME[:VERSION]`.
         out: the run's folder.
-        backbone: a name of the table, a run's folder, or a `.keras` file.
-        weights: `imagenet`, `none`, or a weights file.
-        image_size: side of the square input, pixels; None for the backbone's own.
-        head: a name of `models.heads.HEADS`.
-        pooling: how a feature map becomes a vector.
-        hidden: units of an `mlp` head's hidden layer; None for its own.
-        dropout: rate in [0, 1); None to try several.
-        l2: strength of the penalty on the head's weights; None to try several.
-        optimizer: the rule; None for that of the network where it is trained from scratch, and Adam elsewhere.
-        learning_rate: the first; None to try several (a bank of heads) or to derive it.
-        epochs: at most; None for what suits the stage.
-        patience: epochs without a better validation loss before training stops.
-        batch: images a step where the network is trained; None for the network's own where it is trained from scratch,
-            and 32 elsewhere.
-        class_weights: `auto` weighs every class alike, `none` every image.
-        augment: name of a policy or a TOML file.
-        no_flip: never mirror; rotate90: turn by quarters too; no_color: leave colours alone.
-        views: views of each image in the feature cache; None for what suits the policy.
-        cache: whether a frozen base runs once (True) or in every epoch on fresh views (False).
-        engine: which compiled form of the frozen base computes features.
-        heads: how many heads a bank tries at most.
-        fine_tune: blocks to unfreeze after the head, as in `Stage.unfreeze`; None for none.
-        layer_decay: factor on the rate from each block to the one below, where blocks are fine-tuned.
-        warm_up: epochs over which fine-tuning's rate rises.
-        weight_decay: on kernels only, where a network is trained; None for the network's or the rule's own.
-        clip: greatest norm of all gradients together in fine-tuning; 0 for any.
-        label_smoothing: share of each label that is spread over all classes, where a network is trained.
-        ema: momentum of a moving average of the weights, likewise; 0 for none.
-        precision: what a network is trained in; `auto` is half precision on a GPU that computes in it.
-        train_bn: whether BatchNormalization in fine-tuned blocks learns too, and its statistics move.
-        layerwise: whether a network that is trained from scratch learns block by block first.
-        tensorboard: whether events for TensorBoard are written beside the run.
-        seed: of everything that is drawn.
-        strict: whether an unreadable image is an error.
+        data: which images, and how they are shown.
+        network: which backbone.
+        head: what is put on it.
+        fit: how weights are fitted.
+        fine_tune: how the backbone's layers are trained, where they are.
     """
 
-    data: str
     out: str
-    backbone: str = "resnet50"
-    weights: str = "imagenet"
-    image_size: int | None = None
-    head: str = "linear"
-    pooling: Literal["avg", "max", "flatten"] = "avg"
-    hidden: int | None = None
-    dropout: float | None = None
-    l2: float | None = None
-    optimizer: Literal["adam", "adamw", "sgd"] | None = None
-    learning_rate: float | None = None
-    epochs: int | None = None
-    patience: int = 8
-    batch: int | None = None
-    class_weights: Literal["auto", "none"] = "none"
-    augment: str = "none"
-    no_flip: bool = False
-    rotate90: bool = False
-    no_color: bool = False
-    views: int | None = None
-    cache: bool = True
-    engine: str = "auto"
-    heads: int = 16
-    fine_tune: str | None = None
-    layer_decay: float = 0.8
-    warm_up: float = 1.0
-    weight_decay: float | None = None
-    clip: float = 1.0
-    label_smoothing: float = 0.0
-    ema: float = 0.0
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    train_bn: bool = False
-    layerwise: bool = False
-    tensorboard: bool = False
-    seed: int = 0
-    strict: bool = False
-
-    @property
-    def rule(self) -> Literal["adam", "adamw", "sgd"]:
-        """The optimizer, where nothing else was asked for Adam."""
-        return self.optimizer or "adam"
-
-    @property
-    def batch_size(self) -> int:
-        """Images a step."""
-        return self.batch or 32
+    data: DataSpec
+    network: NetworkSpec = field(default=NetworkSpec())
+    head: HeadSpec = field(default=HeadSpec())
+    fit: FitSpec = field(default=FitSpec())
+    fine_tune: FineTuneSpec = field(default=FineTuneSpec())

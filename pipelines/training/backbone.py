@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from models.zoo import BACKBONES, Backbone
-from pipelines.runs.manifest import backbone_file, read_manifest
+from pipelines.runs.manifest import BackboneRecord
+from pipelines.runs.read_manifest import backbone_file, read_manifest
 
 if TYPE_CHECKING:
     import keras
@@ -57,9 +58,9 @@ class BackboneSource:
             return weights_file(self.backbone)
         return Path(self.weights)
 
-    def record(self, model: keras.Model) -> dict[str, Any]:
+    def record(self, model: keras.Model) -> BackboneRecord:
         """What run.json says of it."""
-        return {"name": self.name, "weights": self.weights, "parameters": int(model.count_params())}
+        return BackboneRecord(name=self.name, weights=self.weights, parameters=int(model.count_params()))
 
 
 def find_backbone(name: str, weights: str) -> BackboneSource:
@@ -149,7 +150,6 @@ class LazyBackbone:
             decode_version=DECODE_VERSION,
         )
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> BackboneRecord:
         """What run.json says of it."""
-        base = self.base()
-        return {**self.source.record(self.model), "weights_sha256": base.weights_sha256}
+        return replace(self.source.record(self.model), weights_sha256=self.base().weights_sha256)

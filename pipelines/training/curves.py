@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.system.files import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from pipelines.runs.manifest import StageRecord
+    from pipelines.runs.training_records import EpochRecord
+
 PICTURE, EVENTS = "curves.png", "tensorboard"
-Record = dict[str, Any]
 # Colours that differ for colour-blind eyes too.
 TRAINING, VALIDATION, MARK = "#d55e00", "#0072b2", "#888888"
 
 
-def draw_curves(history: Sequence[Record], stages: Sequence[Record], path: Path) -> None:
+def draw_curves(history: Sequence[EpochRecord], stages: Sequence[StageRecord], path: Path) -> None:
     """Draw loss and accuracy over all epochs of a training into a PNG file.
 
     Args:
-        history: one record an epoch: `stage`, `loss`, `validation_loss`, `validation_accuracy`, and `accuracy` where
-            it is known.
+        history: one record an epoch.
         stages: what run.json says of each stage, in order: `name`, `epochs`, `best_epoch`, and `kept` where there was
             a choice.
         path: of the picture; written atomically.
@@ -49,7 +50,7 @@ def draw_curves(history: Sequence[Record], stages: Sequence[Record], path: Path)
 
 
 @contextmanager
-def watcher(folder: Path, *, tensorboard: bool) -> Iterator[Callable[[Record], None] | None]:
+def watcher(folder: Path, *, tensorboard: bool) -> Iterator[Callable[[EpochRecord], None] | None]:
     """What is given each epoch's record while a stage runs: a writer of TensorBoard events, or None.
 
     Args:
@@ -71,14 +72,15 @@ def watcher(folder: Path, *, tensorboard: bool) -> Iterator[Callable[[Record], N
 
     writers = {part: tf.summary.create_file_writer(str(folder / EVENTS / part)) for part in ("training", "validation")}
 
-    def write(record: Record) -> None:
+    def write(record: EpochRecord) -> None:
+        measured = record.measured()
         for part, prefix in (("training", ""), ("validation", "validation_")):
-            with writers[part].as_default(step=record["epoch"]):
+            with writers[part].as_default(step=record.epoch):
                 for name in ("loss", "accuracy"):
-                    if prefix + name in record:
-                        scalar(f"{record['stage']}/{name}", record[prefix + name])
-                if part == "training" and "learning_rate" in record:
-                    scalar(f"{record['stage']}/learning rate", record["learning_rate"])
+                    if prefix + name in measured:
+                        scalar(f"{record.stage}/{name}", float(measured[prefix + name]))
+                if part == "training" and record.learning_rate is not None:
+                    scalar(f"{record.stage}/learning rate", record.learning_rate)
             writers[part].flush()
 
     try:
@@ -88,26 +90,26 @@ def watcher(folder: Path, *, tensorboard: bool) -> Iterator[Callable[[Record], N
             writer.close()
 
 
-def _lines(axes: Axes, history: Sequence[Record], training: str, validation: str) -> None:
+def _lines(axes: Axes, history: Sequence[EpochRecord], training: str, validation: str) -> None:
     epochs = range(1, len(history) + 1)
     for name, label, colour in ((training, "training", TRAINING), (validation, "validation", VALIDATION)):
         # Not every stage knows every number: a gap stands where there is none.
-        values = [float(record.get(name, "nan")) for record in history]
+        values = [float(record.measured().get(name, "nan")) for record in history]
         if any(value == value for value in values):
             axes.plot(epochs, values, color=colour, label=label, marker="." if len(values) < 40 else "")
 
 
-def _marks(axes: Axes, stages: Sequence[Record]) -> None:
+def _marks(axes: Axes, stages: Sequence[StageRecord]) -> None:
     """A dashed line where a stage begins, its name beside it, and a dot on the epoch that was kept."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     begin = 0
     for number, stage in enumerate(stages):
-        length = int(stage["epochs"])
+        length = stage.epochs
         if number:
             axes.axvline(begin + 0.5, color=MARK, linestyle="--", linewidth=1)
-        words = stage["name"] + ("" if stage.get("kept", True) else " (not kept)")
+        words = stage.name + (" (not kept)" if stage.kept is False else "")
         name = axes.annotate(
             words,
             (begin + 0.5, 1.0),
@@ -117,7 +119,7 @@ def _marks(axes: Axes, stages: Sequence[Record]) -> None:
             color=MARK,
         )
         name.set_in_layout(False)  # It hangs on a place in the data; the room above is kept for it.
-        if stage.get("best_epoch"):
+        if stage.best_epoch:
             label = "best epoch" if not number else None
-            axes.axvline(begin + stage["best_epoch"], color=VALIDATION, alpha=0.35, linewidth=1, label=label)
+            axes.axvline(begin + stage.best_epoch, color=VALIDATION, alpha=0.35, linewidth=1, label=label)
         begin += length

@@ -2,108 +2,117 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.runs.examples import SPLITS, Dataset, Example
 from pipelines.runs.folder import finish_run
-from pipelines.runs.manifest import Manifest
+from pipelines.runs.manifest import DataRecord, HeadRecord, Manifest, RunRequest
 from pipelines.runs.models import save_model
 from pipelines.system.files import write_csv
-from pipelines.system.progress import PhaseTimer
 from pipelines.system.versions import versions
-from pipelines.training.plan import TrainingPlan, TrainingResult, options_without_effect
+from pipelines.training.options_without_effect import options_without_effect
 
 if TYPE_CHECKING:
-    pass
+    from pipelines.runs.training_records import EpochRecord
+    from pipelines.system.progress import PhaseTimer
+    from pipelines.training.plan import TrainingPlan, TrainingResult
 
 
-def execute_plan(work: TrainingPlan, clock: PhaseTimer) -> Manifest:
-    """Train on images that are checked and divided, and complete the run in `work.folder`."""
-    spec, dataset, folder = work.spec, work.dataset, work.folder
-
-    # The backbone gets a new head: on features computed once, or on fresh views of the pixels.
+def execute_plan(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
+    """Train on images that are checked and divided, and complete the run in `plan.folder`."""
+    # The backbone gets a new head, on features computed once or on fresh views of the pixels; then its blocks train.
     import keras
 
-    keras.utils.set_random_seed(spec.seed)
-    outcome = _train_stages(work)
-    clock.lap("train")
+    keras.utils.set_random_seed(plan.spec.fit.seed)
+    result = _train_stages(plan)
+    timer.end_phase("train")
 
-    # What the run answers, judged on images that decided nothing (test) and on those that chose it (validation).
-    from pipelines.evaluation.metrics import report
-    from pipelines.evaluation.saved_predictions import save_predictions
+    # The run is written: the model first, the manifest last.
     from pipelines.training.curves import PICTURE, draw_curves
 
+    save_model(result.model, plan.folder)
+    draw_curves(result.history, result.stages, plan.folder / PICTURE)
+    return complete_run(plan, result, timer)
+
+
+def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) -> Manifest:
+    """Score a trained model, and write everything of its run but the model and the picture."""
+    from pipelines.evaluation.metrics import report
+    from pipelines.evaluation.saved_predictions import save_predictions
+
+    dataset, folder = plan.dataset, plan.folder
+    write_csv(folder / "history.csv", *history_table(result.history))
+    save_predictions(folder, result.predictions, {part: dataset.part(part) for part in result.predictions})
     metrics = {
-        part: report(probabilities, labels, dataset.class_names).to_json()
-        for part, (probabilities, labels) in outcome.answers.items()
+        part: report(probabilities, labels, dataset.class_names)
+        for part, (probabilities, labels) in result.predictions.items()
     }
-    save_model(outcome.model, folder)
-    write_csv(folder / "history.csv", *history_table(outcome.history))
-    draw_curves(outcome.history, outcome.stages, folder / PICTURE)
-    save_predictions(folder, outcome.answers, {part: dataset.part(part) for part in SPLITS})
-    manifest = manifest_of(work, outcome, metrics)
-    clock.lap("save")
-    manifest = replace(manifest, seconds=clock.laps)
+    timer.end_phase("save")
+    manifest = Manifest(
+        class_names=dataset.class_names,
+        image_size=int(result.model.input_shape[1]),
+        backbone=result.backbone,
+        head=HeadRecord(pooling=plan.spec.head.pooling, **asdict(plan.names.head)),
+        spec=RunRequest(train=plan.spec),
+        data=describe_data(dataset),
+        metrics=metrics,
+        stages=tuple(result.stages),
+        notes=(*options_without_effect(plan.spec, untrained=plan.names.source.untrained), *result.notes),
+        seconds=dict(timer.seconds),
+        versions=versions(),
+        features=result.features,
+        engine=result.engine,
+        agreement=result.agreement,
+        bank=result.bank,
+        boost_weight=result.boost_weight,
+    )
     finish_run(folder, manifest)
     return manifest
 
 
-def _train_stages(work: TrainingPlan) -> TrainingResult:
-    """Head first, then what is to be fine-tuned; or everything from scratch."""
-    from pipelines.training import head_stage as stages
-
-    if work.source.untrained:
-        from pipelines.training.from_scratch import from_scratch
-
-        return from_scratch(work)
-    outcome = stages.head_on_features(work) if work.spec.cache else stages.head_on_pixels(work)
-    if work.spec.fine_tune is not None:
-        from pipelines.training.fine_tune import fine_tune
-
-        outcome = fine_tune(work, outcome)
-    return outcome
-
-
-def manifest_of(work: TrainingPlan, outcome: TrainingResult, metrics: dict[str, Any]) -> Manifest:
-    """What is kept of a training."""
-    return Manifest(
-        class_names=work.dataset.class_names,
-        image_size=int(outcome.model.input_shape[1]),
-        backbone=outcome.backbone,
-        head={"pooling": work.spec.pooling, **asdict(work.head)},
-        spec=asdict(work.spec),
-        data=data_of(work.dataset),
-        metrics=metrics,
-        stages=tuple(outcome.stages),
-        notes=(*options_without_effect(work.spec, untrained=work.source.untrained), *outcome.notes),
-        versions=versions(),
-        extra=outcome.extra,
+def describe_data(dataset: Dataset) -> DataRecord:
+    """What run.json says of the images."""
+    return DataRecord(
+        root=dataset.root if dataset.origin == "tfds" else str(Path(dataset.root).absolute()),
+        origin=dataset.origin,
+        images={part: _count(dataset.part(part), dataset.class_names) for part in SPLITS if dataset.part(part)},
+        skipped=len(dataset.skipped),
+        remarks=dataset.remarks,
     )
 
 
-def data_of(dataset: Dataset) -> dict[str, Any]:
-    """What run.json says of the images."""
-    names = dataset.class_names
-    return {
-        "root": str(Path(dataset.root).absolute()) if dataset.origin != "tfds" else dataset.root,
-        "origin": dataset.origin,
-        "images": {part: _counts(dataset.part(part), names) for part in SPLITS if dataset.part(part)},
-        "skipped": len(dataset.skipped),
-        "remarks": list(dataset.remarks),
-    }
-
-
-def _counts(examples: Sequence[Example], names: tuple[str, ...]) -> dict[str, int]:
-    counts = dict.fromkeys(names, 0)
-    for example in examples:
-        counts[names[example.label]] += 1
-    return counts
-
-
-def history_table(history: list[dict[str, Any]]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+def history_table(history: Sequence[EpochRecord]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """History records as a header and rows."""
-    header = tuple(dict.fromkeys(name for record in history for name in record))
-    return header, [tuple(record.get(name, "") for name in header) for record in history]
+    rows = [record.measured() for record in history]
+    header = tuple(dict.fromkeys(name for row in rows for name in row))
+    return header, [tuple(row.get(name, "") for name in header) for row in rows]
+
+
+def _train_stages(plan: TrainingPlan) -> TrainingResult:
+    """Head first, then what is to be fine-tuned; or everything from scratch."""
+    if plan.names.source.untrained:
+        from pipelines.training.from_scratch import train_from_scratch
+
+        return train_from_scratch(plan)
+    if plan.spec.data.cache:
+        from pipelines.training.feature_stage import train_on_features
+
+        result = train_on_features(plan)
+    else:
+        from pipelines.training.pixel_stage import train_head_on_pixels
+
+        result = train_head_on_pixels(plan)
+    if plan.spec.fine_tune.blocks is not None:
+        from pipelines.training.fine_tune import fine_tune
+
+        result = fine_tune(plan, result)
+    return result
+
+
+def _count(examples: Sequence[Example], class_names: tuple[str, ...]) -> dict[str, int]:
+    counts = Counter(example.label for example in examples)
+    return {name: counts[label] for label, name in enumerate(class_names)}

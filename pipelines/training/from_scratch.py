@@ -1,8 +1,9 @@
-"""Training every layer from random weights: in the way of the network's own time, block by block first if wanted."""
+"""Trains every layer from random weights: by the network's published recipe, block by block first if asked."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -12,47 +13,56 @@ from models.classifier import pool
 from models.errors import UserError
 from models.heads import HEADS, build_head
 from models.surgery import split_at
-from models.zoo import Backbone
-from pipelines.fitting.checkpoint import StageProgress
-from pipelines.fitting.network import fit_network
-from pipelines.runs.spec import Stage, TrainSpec
-from pipelines.training.head_stage import on_pixels, recipe_of
+from pipelines.fitting.network import NetworkFit, fit_network
+from pipelines.runs.stages import Stage
 from pipelines.training.inputs import pixels_of
-from pipelines.training.plan import NETWORK_EPOCHS, TrainingPlan, TrainingResult, stages_of
+from pipelines.training.pixel_stage import Prepared, recipe_of, train_on_pixels
+from pipelines.training.plan import NETWORK_EPOCHS, TrainingPlan, TrainingResult, list_stages
+
+if TYPE_CHECKING:
+    from models.zoo import Backbone
+    from pipelines.fitting.checkpoint import StageProgress
+    from pipelines.runs.spec import TrainSpec
 
 
-def from_scratch(work: TrainingPlan) -> TrainingResult:
+def train_from_scratch(plan: TrainingPlan) -> TrainingResult:
     """Train every layer from random weights."""
-    backbone = work.source.build(work.spec.image_size)
-    work.reporter.note(f"training all layers of {work.source.name} from scratch: there are no pretrained weights in it")
-    work = replace(work, spec=in_its_way(work.spec, work.source.backbone))
+    source = plan.names.source
+    backbone = source.build(plan.spec.network.image_size)
+    plan.reporter.note(f"{source.name} has no pretrained weights; training all layers from scratch")
+    plan = replace(plan, spec=with_published_recipe(plan.spec, source.backbone))
 
-    def prepare(model: keras.Model) -> tuple[keras.Model, list[tuple[Stage, StageProgress]]]:
-        return with_auxiliaries(work, model), layer_wise(work, model) if work.spec.layerwise else []
+    def prepare(model: keras.Model) -> Prepared:
+        trained = with_auxiliaries(plan, model)
+        return Prepared(model=trained, stages=train_layerwise(plan, model) if plan.spec.fine_tune.layerwise else [])
 
-    return on_pixels(work, stages_of(work.spec, untrained=True)[0], backbone, prepare=prepare)
+    return train_on_pixels(plan, list_stages(plan.spec, untrained=True)[0], backbone, prepare=prepare)
 
 
-def in_its_way(spec: TrainSpec, backbone: Backbone | None) -> TrainSpec:
-    """A spec with what the user left open filled in by the recipe of the network, where it has one."""
+def with_published_recipe(spec: TrainSpec, backbone: Backbone | None) -> TrainSpec:
+    """Fill in what the user left open with the published recipe of the network, where it has one."""
     recipe = backbone.recipe if backbone else None
     if recipe is None:
         return spec
+    fit, head = spec.fit, spec.head
     return replace(
         spec,
-        optimizer=spec.optimizer or recipe.optimizer,
-        learning_rate=spec.learning_rate or recipe.learning_rate,
-        batch=spec.batch or recipe.batch_size,
-        weight_decay=recipe.weight_decay if spec.weight_decay is None else spec.weight_decay,
-        dropout=recipe.head_dropout or None if spec.dropout is None else spec.dropout,
+        fit=replace(
+            fit,
+            optimizer=fit.optimizer or recipe.optimizer,
+            learning_rate=fit.learning_rate or recipe.learning_rate,
+            batch=fit.batch or recipe.batch_size,
+            weight_decay=recipe.weight_decay if fit.weight_decay is None else fit.weight_decay,
+        ),
+        head=replace(head, dropout=recipe.head_dropout or None if head.dropout is None else head.dropout),
     )
 
 
-def layer_wise(work: TrainingPlan, model: keras.Model) -> list[tuple[Stage, StageProgress]]:
-    """Greedy layer-wise training (Bengio et al., 2007): each block learns under a head of its own, then stays as it is.
+def train_layerwise(plan: TrainingPlan, model: keras.Model) -> list[tuple[Stage, StageProgress]]:
+    """Greedy layer-wise training (Bengio et al., 2007): each block is trained under its own head, then frozen.
 
     Args:
-        work: the training.
+        plan: of the training.
         model: the whole classifier; the blocks of its backbone are left as the stages trained them.
 
     Returns:
@@ -63,43 +73,46 @@ def layer_wise(work: TrainingPlan, model: keras.Model) -> list[tuple[Stage, Stag
     """
     backbone = model.get_layer("backbone")
     names = [block.name for block in blocks(backbone)]
-    lowers = [split_at(backbone, len(names) - place)[0] for place in range(1, len(names))]
-    if any(lower.layers[-1].name == "packed" for lower in lowers):
-        raise UserError(
-            f"`{work.source.name}` cannot learn layer by layer: its blocks do not follow one another in a single line",
-            "leave --layerwise away, or take one of the classics, such as alexnet",
-        )
-    tensors = [backbone.inputs[0], *(lower.outputs[0] for lower in lowers), backbone.outputs[0]]
-    train, validation = pixels_of(work, int(model.input_shape[1]))
-    epochs = max(1, (work.spec.epochs or NETWORK_EPOCHS) // len(names))
-    found = []
+    tensors = _tensors_between(plan, backbone, len(names))
+    data = pixels_of(plan, int(model.input_shape[1]))
+    epochs = max(1, (plan.spec.fit.epochs or NETWORK_EPOCHS) // len(names))
+    rate = list_stages(plan.spec, untrained=True)[0].learning_rate
+    stages = []
     for place, name in enumerate(names):
-        rate = stages_of(work.spec, untrained=True)[0].learning_rate
         stage = Stage(name="layer-wise", unfreeze=name, epochs=epochs, learning_rate=rate)
-        block = keras.Model(tensors[place], tensors[place + 1], name=f"only_{name}")
-        below = keras.Input(block.input_shape[1:], name="below")
-        x = pool(block(below), "avg")
-        head = build_head(
-            HEADS["linear"], num_features=int(x.shape[-1]), num_classes=len(work.dataset.class_names), dropout=0.0
-        )
-        progress = fit_network(
-            keras.Model(below, head(x)),
-            stage,
-            recipe_of(work.spec),
-            train=train,
-            validation=validation,
-            num_images=len(work.dataset.part("train")),
-            state=work.state,
-            reporter=work.reporter,
+        fit = NetworkFit(
+            model=_block_under_head(tensors[place], tensors[place + 1], name, plan.num_classes),
+            stage=stage,
+            recipe=recipe_of(plan.spec),
+            data=data,
             trunk=keras.Model(backbone.inputs[0], tensors[place], name="below") if place else None,
         )
-        found.append((stage, progress))
-    return found
+        stages.append((stage, fit_network(fit, state=plan.state, reporter=plan.reporter)))
+    return stages
 
 
-def with_auxiliaries(work: TrainingPlan, model: keras.Model) -> keras.Model:
+def with_auxiliaries(plan: TrainingPlan, model: keras.Model) -> keras.Model:
     """The classifier as it is trained: GoogLeNet has auxiliary classifiers then."""
-    record = work.source.backbone
-    if record is None or record.constructor != "googlenet":
+    backbone = plan.names.source.backbone
+    if backbone is None or backbone.constructor != "googlenet":
         return model
     return googlenet.with_auxiliaries(model)[0]
+
+
+def _tensors_between(plan: TrainingPlan, backbone: keras.Model, num_blocks: int) -> list[keras.KerasTensor]:
+    """The input of each block in turn, and the output of the last."""
+    lowers = [split_at(backbone, num_blocks - place)[0] for place in range(1, num_blocks)]
+    if any(lower.layers[-1].name == "packed" for lower in lowers):
+        raise UserError(
+            f"`{plan.names.source.name}` cannot be trained layer by layer: its blocks do not form a single line",
+            "omit --layerwise, or use one of the classics, such as alexnet",
+        )
+    return [backbone.inputs[0], *(lower.outputs[0] for lower in lowers), backbone.outputs[0]]
+
+
+def _block_under_head(start: keras.KerasTensor, end: keras.KerasTensor, name: str, num_classes: int) -> keras.Model:
+    block = keras.Model(start, end, name=f"only_{name}")
+    below = keras.Input(block.input_shape[1:], name="below")
+    features = pool(block(below), "avg")
+    head = build_head(HEADS["linear"], num_features=int(features.shape[-1]), num_classes=num_classes, dropout=0.0)
+    return keras.Model(below, head(features))

@@ -1,148 +1,175 @@
-"""What a training does: the plan that its stages share, and the checks of it."""
+"""What a training does, decided before TensorFlow is imported: its records, its stages, and what is refused."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from models.heads import HEADS, Head
-from pipelines.images.policies import find_policy
-from pipelines.runs.examples import Dataset
-from pipelines.runs.manifest import STATE_FOLDER
-from pipelines.runs.spec import ENGINES, Stage, TrainSpec
-from pipelines.system.progress import Reporter
+from pipelines.images.policies import Policy, Switches, find_policy
+from pipelines.runs.manifest import STATE_FOLDER, Agreement
+from pipelines.runs.stages import Stage
+from pipelines.training.backbone import find_backbone
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
-    from numpy.typing import NDArray
 
+    from models.arrays import Weights
+    from models.engines.records import EngineChoice
+    from pipelines.evaluation.predictions import Predictions
+    from pipelines.runs.examples import Dataset, Split
+    from pipelines.runs.feature_records import FeatureRecord
+    from pipelines.runs.manifest import BackboneRecord, StageRecord
+    from pipelines.runs.spec import DataSpec, HeadSpec, TrainSpec
+    from pipelines.runs.training_records import EpochRecord, HeadTrial
+    from pipelines.system.progress import Reporter
     from pipelines.training.backbone import BackboneSource
 
 HEAD_EPOCHS = 60
 NETWORK_EPOCHS = 40
+FINE_TUNE_EPOCHS = 15
+LEARNING_RATE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingNames:
+    """The records that the names in a spec stand for."""
+
+    head: Head
+    source: BackboneSource
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """What every stage of one training shares."""
+    """What every stage of one training shares.
+
+    Attributes:
+        spec: the options.
+        names: the records that its names stand for.
+        dataset: the images, checked and divided.
+        folder: of the run.
+        reporter: shows progress.
+    """
 
     spec: TrainSpec
-    head: Head
-    source: BackboneSource
+    names: TrainingNames
     dataset: Dataset
     folder: Path
     reporter: Reporter
 
     @property
     def state(self) -> Path:
-        """Where an unfinished training keeps what it needs to go on."""
+        """Where an unfinished training keeps its checkpoints."""
         return self.folder / STATE_FOLDER
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.dataset.class_names)
 
 
 @dataclass(slots=True, kw_only=True)
 class TrainingResult:
-    """What training gives: the model, its answers on the parts that judge it, and how it went."""
+    """What training gives.
+
+    Attributes:
+        model: pixels -> probabilities.
+        predictions: part -> probabilities (images, classes) and labels (images,), of validation and test.
+        history: one record an epoch.
+        stages: one record a stage.
+        backbone: for the manifest.
+        notes: what was done otherwise than asked or expected.
+        features: where the features came from; None where there were none.
+        engine: that computed them.
+        agreement: of the saved model with them.
+        bank: the heads that were tried, the best first.
+        boost_weight: that boosting gives the model.
+    """
 
     model: keras.Model
-    answers: dict[str, tuple[NDArray[np.float32], NDArray[np.int32]]]
-    history: list[dict[str, Any]]
-    stages: list[dict[str, Any]]
-    backbone: dict[str, Any]
-    notes: list[str]
-    extra: dict[str, Any]
+    predictions: dict[Split, Predictions]
+    history: list[EpochRecord]
+    stages: list[StageRecord]
+    backbone: BackboneRecord
+    notes: list[str] = field(default_factory=list)
+    features: FeatureRecord | None = None
+    engine: EngineChoice | None = None
+    agreement: Agreement | None = None
+    bank: tuple[HeadTrial, ...] = ()
+    boost_weight: float | None = None
 
 
-def stages_of(spec: TrainSpec, *, untrained: bool) -> tuple[Stage, ...]:
+def look_up_names(spec: TrainSpec) -> TrainingNames:
+    """Find what the names in a spec stand for, and refuse options that do not go together; nothing heavy is imported.
+
+    Raises:
+        UserError: a name is unknown, or two options contradict each other.
+    """
+    head, source = _find_head(spec.head), find_backbone(spec.network.backbone, spec.network.weights)
+    names = TrainingNames(head=head, source=source, policy=find_policy(spec.data.augment, switches_of(spec.data)))
+    _refuse_contradictions(spec, names)
+    return names
+
+
+def switches_of(data: DataSpec) -> Switches:
+    """What holds for the user's images, whatever the augmentation policy."""
+    return Switches(no_flip=data.no_flip, rotate90=data.rotate90, no_color=data.no_color)
+
+
+def list_stages(spec: TrainSpec, *, untrained: bool) -> tuple[Stage, ...]:
     """The stages that a spec asks for, in order."""
-    rate = spec.learning_rate
+    epochs, rate, blocks = spec.fit.epochs, spec.fit.learning_rate or LEARNING_RATE, spec.fine_tune.blocks
     if untrained:
-        return (
-            Stage(
-                name="from scratch", unfreeze="all", epochs=spec.epochs or NETWORK_EPOCHS, learning_rate=rate or 1e-3
-            ),
-        )
-    head = Stage(name="head", unfreeze="none", epochs=spec.epochs or HEAD_EPOCHS, learning_rate=rate or 1e-3)
-    if spec.fine_tune is None:
+        return (Stage(name="from scratch", unfreeze="all", epochs=epochs or NETWORK_EPOCHS, learning_rate=rate),)
+    head = Stage(name="head", unfreeze="none", epochs=epochs or HEAD_EPOCHS, learning_rate=rate)
+    if blocks is None:
         return (head,)
-    return head, Stage(
-        name="fine-tune", unfreeze=spec.fine_tune, epochs=spec.epochs or 15, learning_rate=(rate or 1e-3) / 10
-    )
+    top = Stage(name="fine-tune", unfreeze=blocks, epochs=epochs or FINE_TUNE_EPOCHS, learning_rate=rate / 10)
+    return head, top
 
 
-def class_weights(dataset: Dataset, policy: str) -> NDArray[np.float32] | None:
+def class_weights(dataset: Dataset, policy: str) -> Weights | None:
     """Weights (classes,) that make every class count alike in training, of mean 1 over the images; None for `none`."""
     if policy == "none":
         return None
     import numpy as np
     from sklearn.utils.class_weight import compute_class_weight
 
-    labels = np.asarray([each.label for each in dataset.part("train")])
-    numbers = np.arange(len(dataset.class_names))
-    return np.asarray(compute_class_weight("balanced", classes=numbers, y=labels), np.float32)
+    labels = np.asarray([example.label for example in dataset.part("train")])
+    classes = np.arange(len(dataset.class_names))
+    return np.asarray(compute_class_weight("balanced", classes=classes, y=labels), np.float32)
 
 
-def head_of(spec: TrainSpec) -> Head:
-    """The head that a spec asks for."""
-    head = lookup(HEADS, spec.head, "head")
-    if spec.hidden is not None:
-        if not head.hidden:
-            raise UserError(f"the head `{head.name}` has no hidden layer", "use --head mlp with --hidden")
-        head = replace(head, hidden=spec.hidden)
-    return head
+def _find_head(spec: HeadSpec) -> Head:
+    head = lookup(HEADS, spec.name, "head")
+    if spec.hidden is None:
+        return head
+    if not head.hidden:
+        raise UserError(f"the head `{head.name}` has no hidden layer", "use --head mlp with --hidden")
+    return replace(head, hidden=spec.hidden)
 
 
-def refuse_nonsense(spec: TrainSpec, source: BackboneSource) -> None:
-    """Refuse options that do not go together."""
-    lookup(dict.fromkeys(ENGINES), spec.engine, "engine")
-    find_policy(spec.augment)
-    if source.untrained and spec.fine_tune is not None:
+def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
+    source = names.source
+    _require_engine(spec.network.engine)
+    if source.untrained and spec.fine_tune.blocks is not None:
         raise UserError(
             f"`{source.name}` starts from random weights: there is nothing to fine-tune",
-            "leave --fine-tune away: every layer is trained",
+            "omit --fine-tune: every layer is trained",
         )
-    if spec.layerwise and not source.untrained:
+    if spec.fine_tune.layerwise and not source.untrained:
         raise UserError(
             f"`{source.name}` is pretrained: --layerwise is for networks that are trained from scratch",
-            "add --weights none, or leave --layerwise away",
+            "add --weights none, or omit --layerwise",
         )
-    if spec.views is not None and spec.views > 1 and spec.augment == "none":
-        raise UserError(
-            "several views of an image need an augmentation policy", "add --augment light, or leave --views away"
-        )
+    if spec.data.views is not None and spec.data.views > 1 and not names.policy.steps:
+        raise UserError("several views of an image need an augmentation policy", "add --augment light, or omit --views")
 
 
-_FINE_TUNING = ("layer_decay", "warm_up", "clip", "train_bn")
-_STEPS = ("batch", "patience", "weight_decay", "label_smoothing", "ema", "precision", "tensorboard")
-_FEATURES = ("heads", "l2", "views", "engine")
+def _require_engine(name: str) -> None:
+    from models.engines.table import ENGINES
 
-
-def options_without_effect(spec: TrainSpec, *, untrained: bool) -> list[str]:
-    """One line for each group of options that were given and are read by no stage of this training.
-
-    Args:
-        spec: what is asked for.
-        untrained: whether the network starts from random weights, so that all its layers are trained.
-    """
-    features = spec.cache and not untrained
-    lines = []
-    if spec.fine_tune is None:
-        lines.append(_line(_given(spec, _FINE_TUNING), "no blocks are fine-tuned without --fine-tune BLOCKS"))
-    if features and spec.fine_tune is None:
-        reason = "only heads are trained, on cached features, not a network by --fine-tune, --no-cache or from scratch"
-        lines.append(_line(_given(spec, _STEPS), reason))
-    if not features:
-        lines.append(_line(_given(spec, _FEATURES), "no features are cached in this training"))
-    return [line for line in lines if line]
-
-
-def _given(spec: TrainSpec, names: tuple[str, ...]) -> list[str]:
-    """Those that are not as they are when nothing is asked for."""
-    usual = {field.name: field.default for field in fields(TrainSpec)}
-    return [f"--{name.replace('_', '-')}" for name in names if getattr(spec, name) != usual[name]]
-
-
-def _line(options: list[str], reason: str) -> str:
-    return f"{', '.join(options)}: without effect, {reason}" if options else ""
+    lookup({"auto": None, **ENGINES}, name, "engine")

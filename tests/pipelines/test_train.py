@@ -19,10 +19,12 @@ import pytest
 
 from models.errors import UserError
 from pipelines.evaluate import evaluate
-from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER, is_run, read_manifest
+from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER
 from pipelines.runs.models import load_run
+from pipelines.runs.read_manifest import is_run, read_manifest
 from pipelines.runs.spec import TrainSpec
 from pipelines.train import train
+from tests.specs import train_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 Draw = Callable[..., Path]
@@ -65,7 +67,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "data" / name).mkdir(parents=True)
         for number in range(40):
             draw(index, 32, rng).save(folder / "data" / name / f"{number}.png")
-    spec = TrainSpec(
+    spec = train_spec(
         data=str(folder / "data"),
         out=str(folder / "run"),
         backbone="small_cnn",
@@ -78,7 +80,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _spec(data: Path, out: Path, base: Path, **values: object) -> TrainSpec:
-    return replace(TrainSpec(data=str(data), out=str(out), backbone=str(base), epochs=12, heads=4), **values)  # type: ignore[arg-type]
+    return replace(train_spec(data=str(data), out=str(out), backbone=str(base), epochs=12, heads=4), **values)  # type: ignore[arg-type]
 
 
 def test_a_network_learns_from_scratch_and_the_run_says_how(base: Path) -> None:
@@ -200,7 +202,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_weights_it_would_have_had(
     data = image_folder("killed", per_class=16, seed=12)
 
     def spec(out: str) -> TrainSpec:
-        return TrainSpec(
+        return train_spec(
             data=str(data), out=str(tmp_path / out), backbone="small_cnn", weights="none", epochs=4, seed=3
         )
 
@@ -208,9 +210,10 @@ def test_a_killed_training_goes_on_and_ends_with_the_weights_it_would_have_had(
     script = f"""
 import sys; sys.path.insert(0, {str(ROOT)!r})
 from pipelines.runs.spec import TrainSpec
+from tests.specs import train_spec, with_options
 from pipelines.train import train
 out = {str(tmp_path / "stopped")!r}
-train(TrainSpec(data={str(data)!r}, out=out, backbone="small_cnn", weights="none", epochs=4, seed=3))
+train(train_spec(data={str(data)!r}, out=out, backbone="small_cnn", weights="none", epochs=4, seed=3))
 """
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     state = tmp_path / "stopped" / STATE_FOLDER
@@ -311,7 +314,7 @@ def test_real_weights_on_a_slice_of_real_pictures(
             for path in sorted((shared / "data" / "clothing" / part / name).iterdir())[:count]:
                 os.symlink(path, data / part / name / path.name)
     manifest = train(
-        TrainSpec(data=str(data), out=str(tmp_path / "run"), backbone="mobilenet_0.25", engine=engine, heads=4)
+        train_spec(data=str(data), out=str(tmp_path / "run"), backbone="mobilenet_0.25", engine=engine, heads=4)
     )
     assert manifest.metrics["test"]["accuracy"] >= 0.8  # chance is a third
     assert manifest.extra["agreement"]["top1_agreement"] >= 0.9

@@ -4,44 +4,42 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import pickle
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 
 from models.errors import UserError
 from pipelines.data.check import check
-from pipelines.data.folds import divide_folds
+from pipelines.data.dataset_file import write_dataset
 from pipelines.data.scan import scan
-from pipelines.ensemble import EnsembleSpec, ensemble
+from pipelines.ensemble import ensemble
 from pipelines.ensembles import join
 from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.fitting.heads import fit_heads
 from pipelines.members import member_training as member_fits
 from pipelines.members.hyperparameters import samme
-from pipelines.members.spec import MembersSpec, list_members, slugs
-from pipelines.runs.examples import Dataset, Example
+from pipelines.members.order import MembersOrder
+from pipelines.members.spec import list_members, slugs
+from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.folder import read_split
 from pipelines.runs.leaderboard import Leaderboard
-from pipelines.runs.manifest import MODEL_FILE, STATE_FOLDER, is_run, read_manifest
+from pipelines.runs.manifest import MODEL_FILE, STATE_FOLDER
 from pipelines.runs.models import load_run
-from pipelines.runs.spec import TrainSpec
-from pipelines.system.worker import ProgressRelay, run_in_worker
+from pipelines.runs.read_manifest import is_run, read_manifest
+from pipelines.system.records import as_record
+from pipelines.system.relay import ProgressRelay
 from pipelines.train import train
 from pipelines.train_members import train_members
 from pipelines.training.backbone import find_backbone
-from tests.pipelines.test_train import ROOT, Words
+from tests.pipelines.test_train import Words
+from tests.specs import train_spec
 
 Draw = Callable[..., Path]
 CLASSES = ("circle", "square", "triangle")
@@ -59,14 +57,14 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(40):
             draw(index, 24, rng).save(folder / "data" / name / f"{number:02d}.png")
     for name, seed in (("one", 1), ("two", 2)):
-        spec = TrainSpec(data=str(folder / "data"), out=str(folder / name), backbone="small_cnn", weights="none")
+        spec = train_spec(data=str(folder / "data"), out=str(folder / name), backbone="small_cnn", weights="none")
         train(replace(spec, epochs=2, seed=seed))
     return folder
 
 
 def spec_for(drawn: Path, out: Path, *backbones: str, **values: Any) -> MembersSpec:
     paths = tuple(str(drawn / each) for each in backbones)
-    common = TrainSpec(data=str(drawn / "data"), out=str(out), epochs=6, heads=2, hidden=None)
+    common = train_spec(data=str(drawn / "data"), out=str(out), epochs=6, heads=2, hidden=None)
     return MembersSpec(common=common, backbones=paths, heads=values.pop("heads", ("linear",)), **values)
 
 
@@ -197,40 +195,6 @@ def test_folds_answer_for_every_image_out_of_fold(drawn: Path, tmp_path: Path) -
     assert {parts[each] for each in inside} == {"train"}
 
 
-def example(number: int, label: int, content: str | None = None, split: str = "train") -> Example:
-    sha256 = (content or f"{number:064x}").rjust(64, "0")
-    return Example(path=f"{number:04d}", label=label, split=split, sha256=sha256, source="")  # type: ignore[arg-type]
-
-
-def test_folds_keep_copies_together_and_classes_in_proportion() -> None:
-    examples = [
-        example(number, number % 3, split="validation" if number % 7 == 0 else "train") for number in range(300)
-    ]
-    copies = [replace(each, path=f"copy of {each.path}") for each in examples[:40]]
-    tests = [example(number, 0, split="test") for number in range(900, 905)]
-    data = Dataset(root="", origin="folders", class_names=CLASSES, examples=(*examples, *copies, *tests))
-    folds = divide_folds(data, 5, seed=0)
-    for fold in folds:
-        train_part, held = fold.part("train"), fold.part("validation")
-        assert not {each.sha256 for each in train_part} & {each.sha256 for each in held}
-        assert len(train_part) + len(held) == 340
-        assert fold.part("test") == tuple(tests)
-        shares = np.bincount([each.label for each in held], minlength=3) / len(held)
-        assert np.abs(shares - 1 / 3).max() < 0.06
-    assert sum(len(fold.part("validation")) for fold in folds) == 340
-    assert divide_folds(data, 5, seed=0) == folds
-    assert divide_folds(data, 5, seed=1) != folds
-
-
-def test_too_few_distinct_images_for_the_folds() -> None:
-    examples = [example(number, 0) for number in range(10)] + [
-        example(20 + number, 1, content="ff") for number in range(10)
-    ]
-    data = Dataset(root="", origin="folders", class_names=("a", "b"), examples=tuple(examples))
-    with pytest.raises(UserError, match="class `b` has 1 distinct"):
-        divide_folds(data, 3, seed=0)
-
-
 def workshop(spec: MembersSpec, drawn: Path, out: Path) -> tuple[member_fits.MemberTraining, io.StringIO]:
     """Trains in this process: no other TensorFlow has to be loaded."""
     dataset = check(scan(str(drawn / "data")))
@@ -317,19 +281,18 @@ def test_one_bad_member_does_not_stop_the_next(drawn: Path, tmp_path: Path, monk
 def test_an_order_survives_the_way_into_another_process(drawn: Path, tmp_path: Path) -> None:
     spec = spec_for(drawn, tmp_path / "run", "one")
     shop, said = workshop(spec, drawn, tmp_path / "run")
-    (tmp_path / "dataset").write_bytes(pickle.dumps(shop.dataset))
-    order = {
-        "spec": asdict(spec),
-        "members": [asdict(each) for each in list_members(spec)],
-        "out": str(tmp_path / "run"),
-        "dataset": str(tmp_path / "dataset"),
-    }
-    member_fits.main(json.loads(json.dumps(order)), ProgressRelay(said))
+    write_dataset(tmp_path / "dataset", shop.dataset)
+    order = MembersOrder(
+        spec=spec, members=list_members(spec), out=str(tmp_path / "run"), dataset=str(tmp_path / "dataset")
+    )
+    received = as_record(json.loads(json.dumps(msgspec.to_builtins(order))), MembersOrder)
+    assert received == order
+    member_fits.main(received, ProgressRelay(said))
     assert is_run(tmp_path / "run" / "members" / "one")
 
 
 def test_names_tell_members_apart() -> None:
-    common = TrainSpec(data="", out="", seed=5)
+    common = train_spec(data="", out="", seed=5)
     spec = MembersSpec(common=common, backbones=("a/run", "b/run", "vgg16"), heads=("linear", "mlp"), seeds=2, folds=2)
     members = list_members(spec)
     assert len({each.name for each in members}) == len(members) == 24
@@ -345,90 +308,11 @@ def test_names_tell_members_apart() -> None:
         ({"folds": 1}, "one fold"),
         ({"boost": True}, "--seeds"),
         ({"boost": True, "seeds": 3, "bag": True}, "--bag"),
-        ({"bag": True, "common": TrainSpec(data="", out="", cache=False)}, "cached features"),
+        ({"bag": True, "common": train_spec(data="", out="", cache=False)}, "cached features"),
     ],
 )
 def test_options_that_do_not_go_together(values: dict[str, Any], words: str) -> None:
-    spec = MembersSpec(common=TrainSpec(data="", out=""), backbones=("vgg16",), heads=("linear",))
+    spec = MembersSpec(common=train_spec(data="", out=""), backbones=("vgg16",), heads=("linear",))
     with pytest.raises(UserError) as caught:
         list_members(replace(spec, **values))
     assert words in caught.value.message + caught.value.hint
-
-
-WORKER = """
-import os, sys, time
-from models.errors import UserError
-from pipelines.system.worker import serve
-
-def work(order, relay):
-    print("this is no message")
-    relay.note(f"hello {order['name']}")
-    with relay.task("counting", 3) as task:
-        task.advance(3)
-        task.line("a line")
-    relay.send(done=order["name"])
-    if order["name"] == "refuse":
-        raise UserError("no such thing", "try another")
-    if order["name"] == "crash":
-        raise RuntimeError("a bug")
-    if order["name"] == "kill":
-        os.kill(os.getpid(), 9)
-    if order["name"] == "sleep":
-        open(order["file"], "w").write(str(os.getpid()))
-        time.sleep(60)
-
-sys.exit(serve(work))
-"""
-
-
-@pytest.fixture
-def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "a_worker.py").write_text(WORKER)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return "a_worker"
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [("fine", None), ("refuse", "no such thing"), ("crash", "RuntimeError: a bug"), ("kill", "memory")],
-)
-def test_what_a_worker_says_arrives_and_how_it_ends(name: str, words: str | None, worker: str) -> None:
-    told, events = Words(), list[dict[str, Any]]()
-    if words is None:
-        run_in_worker(worker, {"name": name}, reporter=told, on_event=events.append)  # type: ignore[arg-type]
-    else:
-        with pytest.raises(UserError) as caught:
-            run_in_worker(worker, {"name": name}, reporter=told, on_event=events.append)  # type: ignore[arg-type]
-        assert words in caught.value.message
-    assert told.lines == [f"hello {name}"]
-    assert events == [{"done": name}]
-
-
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL])
-def test_a_worker_ends_with_its_parent_however_that_ends(way: signal.Signals, worker: str, tmp_path: Path) -> None:
-    script = f"""
-import sys; sys.path.insert(0, {str(ROOT)!r})
-from pipelines.system.worker import run_in_worker
-from pipelines.system.progress import Silent
-run_in_worker({worker!r}, {{"name": "sleep", "file": {str(tmp_path / "pid")!r}}}, reporter=Silent(), on_event=print)
-"""
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    pid = tmp_path / "pid"
-    while not (pid.is_file() and pid.read_text()):
-        time.sleep(0.02)
-        assert parent.poll() is None
-    parent.send_signal(way)
-    parent.wait()
-    deadline = time.monotonic() + 5
-    while _lives(int(pid.read_text())):
-        assert time.monotonic() < deadline, "the worker outlived its parent"
-        time.sleep(0.02)
-
-
-def _lives(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-        # A process that ended and that nobody has waited for yet.
-        return Path(f"/proc/{number}/stat").read_text().split(") ")[-1][0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False

@@ -14,11 +14,12 @@ import pipelines.train_members
 from app.cli import command_line
 from app.options.everywhere import is_everywhere
 from models.errors import UserError
-from pipelines.members.spec import MembersSpec
+from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import TrainSpec
 from tests.app.test_main import Headstart
+from tests.specs import train_spec
 
-PLAIN = TrainSpec(data="photos", out="run")
+PLAIN = train_spec(data="photos", out="run")
 TOLD: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--backbone": (("vgg16",), {"backbone": "vgg16"}),
     "--weights": (("none",), {"weights": "none"}),

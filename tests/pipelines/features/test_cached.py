@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.runs.manifest import is_run
-from pipelines.runs.spec import TrainSpec
+from pipelines.runs.read_manifest import is_run
 from pipelines.train import train
+from tests.specs import train_spec
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -23,7 +23,7 @@ def test_a_killed_computation_goes_on_where_it_was(
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
     small = image_folder("small", per_class=8)
     base = tmp_path / "base"
-    train(TrainSpec(data=str(small), out=str(base), backbone="small_cnn", weights="none", epochs=1))
+    train(train_spec(data=str(small), out=str(base), backbone="small_cnn", weights="none", epochs=1))
     data, out = image_folder("data", per_class=60, seed=1), tmp_path / "run"
     # Small shards, and a base that takes its time: the kill comes in the middle.
     script = f"""
@@ -31,6 +31,7 @@ import sys, time; sys.path.insert(0, {str(ROOT)!r})
 from models.engines.compiled import CompiledBase
 from pipelines.features import extract
 from pipelines.runs.spec import TrainSpec
+from tests.specs import train_spec, with_options
 from pipelines.train import train
 extract.SHARD_ROWS = 1
 whole = CompiledBase.__call__
@@ -38,7 +39,7 @@ def slowly(self, pixels):
     time.sleep(0.5)
     return whole(self, pixels)
 CompiledBase.__call__ = slowly
-train(TrainSpec(data={str(data)!r}, out={str(out)!r}, backbone={str(base)!r}))
+train(train_spec(data={str(data)!r}, out={str(out)!r}, backbone={str(base)!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     while not list((tmp_path / "cache").rglob("*.shard")) and process.poll() is None:
@@ -46,7 +47,7 @@ train(TrainSpec(data={str(data)!r}, out={str(out)!r}, backbone={str(base)!r}))
     process.kill()
     process.wait()
     assert not is_run(out)
-    manifest = train(TrainSpec(data=str(data), out=str(out), backbone=str(base)))
+    manifest = train(train_spec(data=str(data), out=str(out), backbone=str(base)))
     kept = manifest.extra["features"]["cached"]
     assert 0 < kept < 180
     assert manifest.extra["features"]["new"] == 180 - kept

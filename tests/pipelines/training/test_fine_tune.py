@@ -25,7 +25,6 @@ from pipelines.features.cached import weights_digest
 from pipelines.features.shards import ShardStore, key
 from pipelines.fitting.checkpoint import StageProgress
 from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.spec import TrainSpec
 from pipelines.system.progress import Silent
 from pipelines.training import fine_tune as stage
 from pipelines.training import head_stage as stages
@@ -33,6 +32,7 @@ from pipelines.training.backbone import BackboneSource
 from pipelines.training.curves import EVENTS
 from pipelines.training.plan import TrainingPlan, TrainingResult
 from tests.conftest import draw
+from tests.specs import train_spec
 
 CLASSES = ("circle", "square", "triangle")
 
@@ -76,7 +76,7 @@ def prepared(tmp_path: Path) -> Callable[..., tuple[TrainingPlan, TrainingResult
         top = build_head(HEADS[head], num_features=int(backbone.output_shape[-1]), num_classes=3, dropout=0.0)
         model = build(backbone, top)
         freeze(backbone)
-        spec = TrainSpec(data="drawn", out=str(tmp_path / "run"), fine_tune="1", epochs=3, batch=8, engine="keras")
+        spec = train_spec(data="drawn", out=str(tmp_path / "run"), fine_tune="1", epochs=3, batch=8, engine="keras")
         spec = replace(spec, **options)
         folder = tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
         (folder / "state").mkdir(parents=True)
@@ -330,6 +330,7 @@ KILLED = """
 import os, signal, sys
 from pipelines.system.progress import Silent
 from pipelines.runs.spec import TrainSpec
+from tests.specs import train_spec, with_options
 from pipelines.train import train
 
 class Deadly(Silent):
@@ -351,9 +352,9 @@ class Deadly(Silent):
 data, base, out = sys.argv[1:4]
 common = dict(data=data, epochs=4, engine="keras")
 if base == out:
-    train(TrainSpec(out=out, backbone="small_cnn", weights="none", image_size=32, **common))
+    train(train_spec(out=out, backbone="small_cnn", weights="none", image_size=32, **common))
 else:
-    train(TrainSpec(out=out, backbone=base, fine_tune="2", heads=2, **common), reporter=Deadly())
+    train(train_spec(out=out, backbone=base, fine_tune="2", heads=2, **common), reporter=Deadly())
 """
 
 

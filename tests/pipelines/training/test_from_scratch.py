@@ -17,12 +17,12 @@ from models.heads import HEADS, build_head
 from models.zoo import BACKBONES
 from pipelines.features.cached import weights_digest
 from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.spec import TrainSpec
 from pipelines.system.progress import Silent
 from pipelines.training.backbone import BackboneSource
 from pipelines.training.from_scratch import from_scratch, in_its_way, layer_wise, with_auxiliaries
 from pipelines.training.plan import TrainingPlan, refuse_nonsense
 from tests.conftest import draw
+from tests.specs import train_spec
 
 CLASSES = ("circle", "square", "triangle")
 
@@ -41,7 +41,7 @@ def work(tmp_path: Path) -> TrainingPlan:
     (tmp_path / "run" / "state").mkdir(parents=True)
     keras.utils.set_random_seed(0)
     return TrainingPlan(
-        spec=TrainSpec(data="drawn", out="run", backbone="small_cnn", weights="none", epochs=6, batch=16),
+        spec=train_spec(data="drawn", out="run", backbone="small_cnn", weights="none", epochs=6, batch=16),
         head=HEADS["linear"],
         source=BackboneSource(name="small_cnn", backbone=BACKBONES["small_cnn"], weights="none"),
         dataset=Dataset(root="drawn", origin="folders", class_names=CLASSES, examples=tuple(examples)),
@@ -51,7 +51,7 @@ def work(tmp_path: Path) -> TrainingPlan:
 
 
 def test_a_classic_is_trained_in_its_own_way_unless_told_otherwise() -> None:
-    spec = TrainSpec(data="", out="")
+    spec = train_spec(data="", out="")
     alexnet = in_its_way(spec, BACKBONES["alexnet"])
     assert (alexnet.rule, alexnet.batch_size, alexnet.learning_rate, alexnet.weight_decay) == ("sgd", 128, 1e-2, 5e-4)
     told = replace(spec, optimizer="adam", batch=8, learning_rate=1e-4, weight_decay=0.0, dropout=0.2)
@@ -114,4 +114,4 @@ def test_a_network_whose_blocks_form_no_line_cannot_learn_block_by_block(work: T
 def test_a_pretrained_network_needs_no_layer_by_layer() -> None:
     source = BackboneSource(name="resnet50", backbone=BACKBONES["resnet50"], weights="imagenet")
     with pytest.raises(UserError, match="pretrained"):
-        refuse_nonsense(TrainSpec(data="", out="", layerwise=True), source)
+        refuse_nonsense(train_spec(data="", out="", layerwise=True), source)

@@ -10,8 +10,9 @@ import pytest
 from pipelines.runs.spec import TrainSpec
 from pipelines.training import plan as idle
 from pipelines.training.plan import options_without_effect
+from tests.specs import train_spec
 
-PLAIN = TrainSpec(data="photos", out="run")
+PLAIN = train_spec(data="photos", out="run")
 GIVEN: dict[str, Any] = {
     "layer_decay": 0.5,
     "warm_up": 0.0,

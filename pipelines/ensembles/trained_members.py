@@ -1,0 +1,117 @@
+"""Loads the members that one training made, with their predictions on images that none of them was trained on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.errors import UserError
+from pipelines.data.folds import divide_folds, pooled
+from pipelines.ensembles.member_predictions import EnsembleRequest, Images, LoadedMember, MemberPredictions
+from pipelines.evaluation.saved_predictions import read_predictions
+from pipelines.members.spec import MEMBERS_FOLDER, Member
+from pipelines.runs.ensemble_spec import MembersSpec
+from pipelines.runs.examples import Dataset
+from pipelines.runs.models import load_run
+
+if TYPE_CHECKING:
+    import keras
+
+    from models.arrays import Indices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoadedMembers:
+    """The members of a training, ready to be combined.
+
+    Attributes:
+        predictions: of each member, or of the members of all folds together.
+        images: that the ensemble is fitted and evaluated on.
+        request: how the members are combined.
+        notes: for the manifest.
+    """
+
+    predictions: list[MemberPredictions]
+    images: Images
+    request: EnsembleRequest
+    notes: tuple[str, ...]
+
+
+def load_members(members: Sequence[Member], folder: Path, dataset: Dataset, spec: MembersSpec) -> LoadedMembers:
+    """Load members; a group that lacks a fold has no out-of-fold predictions of all images, and is left out.
+
+    Args:
+        members: that are complete.
+        folder: of the ensemble.
+        dataset: that they were trained on.
+        spec: of the ensemble.
+
+    Raises:
+        UserError: each group of folds has lost a member.
+    """
+    groups = {name: list(group) for name, group in itertools.groupby(members, key=lambda member: member.group)}
+    incomplete = [name for name, group in groups.items() if spec.folds and len(group) < spec.folds]
+    groups = {name: group for name, group in groups.items() if name not in incomplete}
+    if not groups:
+        raise UserError(
+            "each group of folds has lost a member", "fix what made them fail, and train again with --force"
+        )
+    folds = _fold_of_each_image(dataset, spec) if spec.folds else None
+    held_out = pooled(dataset) if spec.folds else dataset.part("validation")
+    backbones: dict[Path, keras.Model] = {}
+    predictions = []
+    for name, group in groups.items():
+        probabilities = np.zeros((len(held_out), len(dataset.class_names)))
+        models = []
+        for member in group:
+            path = folder / MEMBERS_FOLDER / member.name
+            validation = read_predictions(path, "validation")
+            assert validation is not None, "a member writes its predictions before its manifest"
+            probabilities[slice(None) if folds is None else folds == member.fold] = validation.probabilities
+            models.append(_load_member(member, path, len(dataset.class_names), backbones))
+        predictions.append(MemberPredictions(name=name, models=tuple(models), answers=probabilities, folds=folds))
+    votes = tuple(
+        1.0 if model.manifest.boost_weight is None else model.manifest.boost_weight
+        for group_predictions in predictions
+        for model in group_predictions.models
+    )
+    examples = tuple(
+        replace(example, split="train") if spec.folds and example.split != "test" else example
+        for example in dataset.examples
+    )
+    return LoadedMembers(
+        predictions=predictions,
+        images=Images(fit=held_out, test=dataset.part("test"), every=examples, class_names=dataset.class_names),
+        request=EnsembleRequest(
+            method=spec.method, seed=spec.common.fit.seed, votes=votes if spec.boost and any(votes) else None
+        ),
+        notes=tuple(f"{name} is left out: one of its folds failed" for name in incomplete),
+    )
+
+
+def _fold_of_each_image(dataset: Dataset, spec: MembersSpec) -> Indices:
+    """(images,) number of the fold that holds each pooled image out."""
+    num_images = len(pooled(dataset))
+    folds = np.zeros(num_images, np.intp)
+    for number, fold in enumerate(divide_folds(dataset, spec.folds, seed=spec.common.fit.seed)):
+        folds[[example.split == "validation" for example in fold.examples[:num_images]]] = number
+    return folds
+
+
+def _load_member(member: Member, path: Path, num_classes: int, backbones: dict[Path, keras.Model]) -> LoadedMember:
+    model, manifest = load_run(path, backbones)
+    test = read_predictions(path, "test")
+    return LoadedMember(
+        name=member.name,
+        folder=path,
+        manifest=manifest,
+        model=model,
+        columns=tuple(range(num_classes)),
+        fold=member.fold,
+        test=np.zeros((0, num_classes)) if test is None else test.probabilities.astype(np.float64),
+    )

@@ -1,0 +1,58 @@
+"""What training the members of an ensemble, or joining runs, is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.runs.spec import Amount, Count, Seed, TrainSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersSpec:
+    """What training an ensemble is asked to do.
+
+    Attributes:
+        common: what all members share; its backbone, head and seed are those of the first.
+        backbones: names, runs or files.
+        heads: names of `models.heads.HEADS`.
+        seeds: how many; they count up from the common one. With `boost`, the number of boosting rounds.
+        folds: of cross-validation; 0 for the data's own validation part.
+        bag: whether each member is trained on a bootstrap sample of its own.
+        boost: whether the members on one backbone are trained in sequence, each on what the previous one got wrong.
+        method: how the members are combined, a name of `pipelines.ensembles.methods.METHODS`.
+    """
+
+    common: TrainSpec
+    backbones: tuple[str, ...]
+    heads: tuple[str, ...]
+    seeds: Count = 1
+    folds: Seed = 0
+    bag: bool = False
+    boost: bool = False
+    method: str = "greedy"
+
+    @property
+    def is_single(self) -> bool:
+        """Whether this is one plain training and not an ensemble."""
+        return len(self.backbones) * len(self.heads) * self.seeds * max(1, self.folds) == 1 and not self.bag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsembleSpec:
+    """What combining runs is asked to do.
+
+    Attributes:
+        runs: folders of complete runs.
+        out: the ensemble's folder.
+        method: a name of `pipelines.ensembles.methods.METHODS`.
+        max_latency: milliseconds an image that it may take on this machine; None for any.
+        max_size: megabytes that it may have on disk; None for any.
+        seed: of what is drawn.
+    """
+
+    runs: tuple[str, ...]
+    out: str
+    method: str = "greedy"
+    max_latency: Amount | None = None
+    max_size: Amount | None = None
+    seed: Seed = 0

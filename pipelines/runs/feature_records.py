@@ -1,0 +1,26 @@
+"""What run.json says of the features that a training used (no NumPy)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureRecord:
+    """Where the features of a training came from.
+
+    Attributes:
+        images: how many.
+        views: of each training image.
+        cached: views that were in the feature cache.
+        new: views that were computed.
+        seconds: for computing them.
+        damaged_shards: of the cache that were computed again.
+    """
+
+    images: int
+    views: int
+    cached: int
+    new: int
+    seconds: float
+    damaged_shards: int

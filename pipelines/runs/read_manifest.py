@@ -1,0 +1,94 @@
+"""Reads and writes the manifest of a run; no Keras needed, a few milliseconds."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from models.errors import UserError
+from pipelines.runs import schema_1
+from pipelines.runs.manifest import HEAD_FILE, MANIFEST_FILE, MODEL_FILE, SCHEMA, STATE_FOLDER, Manifest
+from pipelines.system.files import write_json
+from pipelines.system.records import DamagedRecord, as_record
+
+
+def is_run(folder: str | Path) -> bool:
+    """Whether `folder` holds a complete run."""
+    return (Path(folder) / MANIFEST_FILE).is_file()
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """Read a run's manifest, of this version's layout or an older one.
+
+    Raises:
+        UserError: `folder` holds no complete run, or its manifest is damaged or of a later version.
+    """
+    path = Path(folder)
+    file = path / MANIFEST_FILE
+    _require_run(folder, path, file)
+    manifest = _parsed(file)
+    for needed in model_files(path, manifest):
+        if not needed.is_file():
+            raise UserError(f"the run `{folder}` has no `{os.path.relpath(needed, path)}`", _absence(manifest))
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `run.json` atomically.
+
+    Raises:
+        ValueError: a number in it is not finite.
+    """
+    write_json(folder / MANIFEST_FILE, asdict(manifest))
+
+
+def backbone_file(folder: Path, manifest: Manifest) -> Path:
+    """The `.keras` file of a run that its backbone is in."""
+    return model_files(folder, manifest)[0]
+
+
+def model_files(folder: Path, manifest: Manifest) -> list[Path]:
+    """The files of a run's model: the whole; or the backbone up to the features, where it is shared, and the head."""
+    shared = manifest.backbone.file
+    return [folder / MODEL_FILE] if shared is None else [folder / shared, folder / HEAD_FILE]
+
+
+def _require_run(folder: str | Path, path: Path, file: Path) -> None:
+    if not path.is_dir():
+        raise UserError(
+            f"no run at `{folder}`: the folder does not exist", "train one with `headstart train DATA --out RUN`"
+        )
+    if file.is_file():
+        return
+    if (path / STATE_FOLDER).is_dir():
+        raise UserError(
+            f"the run `{folder}` is not complete: its training was interrupted",
+            "type the same `headstart train` command again to resume",
+        )
+    raise UserError(
+        f"`{folder}` is not a run: it has no `{MANIFEST_FILE}`", "a run is what `headstart train` writes to --out"
+    )
+
+
+def _parsed(file: Path) -> Manifest:
+    hint = "train the run again with --force"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        schema = values["schema"]
+        if not isinstance(schema, int):
+            raise TypeError("`schema` is not a whole number")
+        if schema > SCHEMA:
+            raise UserError(f"`{file}` was written by a later headstart", "upgrade headstart")
+        return as_record(schema_1.upgraded(values) if schema < SCHEMA else values, Manifest)
+    except DamagedRecord as error:
+        raise UserError(f"`{file}` is damaged: {error}", hint) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"`{file}` is damaged: {type(error).__name__}", hint) from error
+
+
+def _absence(manifest: Manifest) -> str:
+    if manifest.backbone.file is None:
+        return "train the run again with --force"
+    return "a member shares its backbone with the others: leave it in the folder of its ensemble"

@@ -1,0 +1,121 @@
+"""Stages on pixels: a network is trained on the images themselves, in fresh views every epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from models.classifier import build, features_model, top_of
+from models.freezing import freeze
+from models.heads import build_head
+from pipelines.evaluation.predictions import Predictions, predict_batches
+from pipelines.fitting.network import NetworkFit, fit_network
+from pipelines.images.batches import pixel_batches
+from pipelines.runs.manifest import StageRecord
+from pipelines.runs.stages import Recipe
+from pipelines.training.curves import watcher
+from pipelines.training.inputs import pixels_of
+from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages
+
+if TYPE_CHECKING:
+    from keras import Model
+
+    from pipelines.fitting.checkpoint import StageProgress
+    from pipelines.runs.examples import Split
+    from pipelines.runs.spec import TrainSpec
+    from pipelines.runs.stages import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A classifier before it is trained on pixels.
+
+    Attributes:
+        model: what is trained; it shares its layers with the classifier.
+        stages: that it has been through already.
+    """
+
+    model: Model
+    stages: list[tuple[Stage, StageProgress]] = field(default_factory=list)
+
+
+def train_head_on_pixels(plan: TrainingPlan) -> TrainingResult:
+    """Train one head with the frozen base in the loop: fresh views in every epoch, nothing cached."""
+    backbone = plan.names.source.build(plan.spec.network.image_size)
+    freeze(backbone)
+    (stage, *_) = list_stages(plan.spec, untrained=False)
+    return train_on_pixels(plan, stage, backbone, trunk=backbone)
+
+
+def train_on_pixels(
+    plan: TrainingPlan,
+    stage: Stage,
+    backbone: Model,
+    *,
+    trunk: Model | None = None,
+    prepare: Callable[[Model], Prepared] | None = None,
+) -> TrainingResult:
+    """Train a new head on a backbone, alone or with it.
+
+    Args:
+        plan: of the training.
+        stage: of the training.
+        backbone: pixels -> features.
+        trunk: the backbone, where it is frozen and the head alone is trained; None to train both.
+        prepare: is given the classifier, and returns what is trained instead of it.
+    """
+    spec = plan.spec
+    num_features = int(features_model(backbone, pooling=spec.head.pooling).output_shape[-1])
+    head = build_head(
+        plan.names.head, num_features=num_features, num_classes=plan.num_classes, dropout=spec.head.dropout
+    )
+    model = build(backbone, head, pooling=spec.head.pooling)
+    size = int(model.input_shape[1])
+    prepared = prepare(model) if prepare else Prepared(model=top_of(model) if trunk is not None else model)
+    fit = NetworkFit(model=prepared.model, stage=stage, recipe=recipe_of(spec), data=pixels_of(plan, size), trunk=trunk)
+    with watcher(plan.folder, tensorboard=spec.fine_tune.tensorboard) as watch:
+        progress = fit_network(fit, state=plan.state, reporter=plan.reporter, watch=watch)
+    return TrainingResult(
+        model=model,
+        predictions=predict_parts(plan, model, size),
+        history=[record for _, earlier in prepared.stages for record in earlier.history] + progress.history,
+        stages=[describe_stage(*done) for done in [*prepared.stages, (stage, progress)]],
+        backbone=plan.names.source.record(backbone),
+    )
+
+
+def recipe_of(spec: TrainSpec) -> Recipe:
+    """How a network is trained in a stage that is not fine-tuning."""
+    return Recipe(
+        optimizer=spec.fit.rule,
+        patience=spec.fit.patience,
+        weight_decay=spec.fit.weight_decay,
+        label_smoothing=spec.fine_tune.label_smoothing,
+        ema=spec.fine_tune.ema,
+        precision=spec.fit.precision,
+    )
+
+
+def predict_parts(plan: TrainingPlan, model: Model, size: int) -> dict[Split, Predictions]:
+    """Predictions of a model on the validation and the test images."""
+    parts: tuple[Split, ...] = ("validation", "test")
+    return {
+        part: predict_batches(model, pixel_batches(examples, size=size, batch=plan.spec.fit.batch_size))
+        for part in parts
+        if (examples := plan.dataset.part(part))
+    }
+
+
+def describe_stage(stage: Stage, progress: StageProgress) -> StageRecord:
+    """What run.json says of a stage."""
+    return StageRecord(
+        name=stage.label,
+        unfreeze=stage.unfreeze,
+        epochs=progress.epoch,
+        best_epoch=progress.best_epoch,
+        # A stage without a finite loss has no best epoch either.
+        validation_loss=round(progress.best_loss, 5) if math.isfinite(progress.best_loss) else None,
+        seconds=round(sum(record.seconds or 0.0 for record in progress.history), 2),
+    )
