@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+import math
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise, product
 
 from models.bank import Candidate, Optimizer
 from models.heads import Head
 
 MAX_WEIGHTS = 8_000_000  # of a whole bank: with thousands of classes there are fewer heads in it
+# Values of the grids. The middle of each comes first: a small bank holds the likely values.
+LINEAR_L2 = (1e-2, 3e-2, 1e-3, 1e-1, 3e-3, 3e-1, 1e-4, 1.0)
+HIDDEN_L2 = (1e-2, 1e-3, 3e-2, 1e-4)
+LINEAR_RATES = (1e-3, 3e-3)
+HIDDEN_RATES = (1e-3, 3e-4)
+HIDDEN_DROPOUTS = (0.7, 0.3)  # beside the head's own
+SGD_SCALE = 10.0  # of the learning rates
+# A linear head's grid grows to these values where more heads are asked for than it has points.
+WIDER_L2 = (3e-5, 3.0)
+WIDER_RATES = (3e-4, 1e-2)
+LEAST_RATIO = 1.05  # of two neighbours in a grown grid: closer ones hardly differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadGrid:
-    """What the candidates of one head have in common.
+    """The heads of a bank, and which of their hyperparameters are fixed.
 
     Attributes:
-        head: their shape.
+        head: the shape of all heads.
         num_features: length of a feature vector.
         num_classes: number of classes.
-        optimizer: the rule; SGD takes larger steps.
-        l2: strength of the penalty, or None for a grid.
+        optimizer: the rule.
+        l2: strength of the L2 penalty, or None for a grid.
         learning_rate: the first learning rate, or None for a grid.
         dropout: rate in [0, 1), or None for a grid around the head's own.
     """
@@ -35,34 +50,77 @@ class HeadGrid:
 
 
 def list_candidates(grid: HeadGrid, *, count: int, seed: int) -> tuple[Candidate, ...]:
-    """List the hyperparameters of the heads of a bank.
+    """List the hyperparameters of the heads of a bank, no two of them alike.
+
+    Where more heads are asked for than the grid has points, the grid of a linear head is widened and refined; heads
+    that depend on their seed go through the grid again with the next seed.
 
     Args:
-        grid: what is fixed, and what the heads are.
-        count: how many at most.
-        seed: of the first; further rounds of the grid take the next.
+        grid: the heads, and what is fixed.
+        count: how many at most; the list is shorter where nothing else can vary, or where the bank would be too large.
+        seed: of the first round through the grid.
     """
     head = grid.head
-    scale = 10.0 if grid.optimizer == "sgd" else 1.0
-    # The middle of each grid comes first: a small bank holds the likely values.
-    strengths = (1e-2, 3e-2, 1e-3, 1e-1, 3e-3, 3e-1, 1e-4, 1.0) if head.hidden == 0 else (1e-2, 1e-3, 3e-2, 1e-4)
-    rates = (1e-3 * scale, 3e-3 * scale) if head.hidden == 0 else (1e-3 * scale, 3e-4 * scale)
-    drops = (head.dropout, 0.7, 0.3) if head.hidden else (head.dropout,)
-    points = [
-        (drop, rate, strength)
-        for rate in ((grid.learning_rate,) if grid.learning_rate is not None else rates)
-        for drop in ((grid.dropout,) if grid.dropout is not None else drops)
-        for strength in ((grid.l2,) if grid.l2 is not None else strengths)
-    ]
-    weights = grid.num_features * head.hidden if head.hidden else grid.num_features * grid.num_classes
+    weights = grid.num_features * (head.hidden or grid.num_classes)
     count = max(1, min(count, MAX_WEIGHTS // weights))
-    rounds = itertools.count(seed)
-    chosen: list[Candidate] = []
-    while len(chosen) < count:
-        number = next(rounds)
-        chosen += [
-            Candidate(l2=strength, learning_rate=rate, dropout=drop, seed=number) for drop, rate, strength in points
-        ]
-        if head.hidden == 0 and not any(drop for drop, _, _ in points):
-            break  # a linear head without dropout is convex: another seed would be the same head again
-    return tuple(chosen[:count])
+    points = _points(grid)
+    if not head.hidden and count > len(LINEAR_RATES) * len(LINEAR_L2):
+        points += islice(_finer_points(grid), count)
+    # A linear head without dropout is convex and starts at zero: another seed gives the same head again.
+    rounds = itertools.count(seed) if head.hidden or points[0].dropout else [seed]
+    candidates = (replace(point, seed=number) for number in rounds for point in points)
+    return tuple(islice(candidates, count))
+
+
+def _points(grid: HeadGrid) -> list[Candidate]:
+    """The points of the grid, the likely ones first."""
+    head = grid.head
+    rates: tuple[float, ...] = _scaled(HIDDEN_RATES if head.hidden else LINEAR_RATES, grid)
+    strengths: tuple[float, ...] = HIDDEN_L2 if head.hidden else LINEAR_L2
+    dropouts: tuple[float, ...] = (head.dropout, *HIDDEN_DROPOUTS) if head.hidden else (head.dropout,)
+    if grid.learning_rate is not None:
+        rates = (grid.learning_rate,)
+    if grid.l2 is not None:
+        strengths = (grid.l2,)
+    if grid.dropout is not None:
+        dropouts = (grid.dropout,)
+    return [
+        Candidate(l2=l2, learning_rate=rate, dropout=dropout, seed=0)
+        for rate, dropout, l2 in product(rates, dropouts, strengths)
+    ]
+
+
+def _finer_points(grid: HeadGrid) -> Iterator[Candidate]:
+    """Points around and between those of a linear head's grid; L2 strengths and learning rates grow in turn."""
+    points = _points(grid)
+    strengths = list(dict.fromkeys(point.l2 for point in points))
+    rates = list(dict.fromkeys(point.learning_rate for point in points))
+    while True:
+        new_strengths = _finer(strengths, WIDER_L2) if grid.l2 is None else []
+        new_points = list(product(rates, new_strengths))
+        strengths += new_strengths
+        new_rates = _finer(rates, _scaled(WIDER_RATES, grid)) if grid.learning_rate is None else []
+        new_points += product(new_rates, strengths)
+        rates += new_rates
+        if not new_points:
+            return
+        for rate, l2 in new_points:
+            yield replace(points[0], learning_rate=rate, l2=l2)
+
+
+def _finer(values: Sequence[float], ends: Sequence[float]) -> list[float]:
+    """At most as many new values: `ends`, then the middles of the widest gaps on a logarithmic scale."""
+    new = [end for end in ends if end not in values]
+    known = sorted([*values, *new])
+    while len(new) < len(values):
+        low, high = max(pairwise(known), key=lambda pair: pair[1] / pair[0])
+        if high / low < LEAST_RATIO**2:
+            break
+        middle = float(f"{math.sqrt(low * high):.3g}")
+        new.append(middle)
+        insort(known, middle)
+    return new
+
+
+def _scaled(rates: tuple[float, ...], grid: HeadGrid) -> tuple[float, ...]:
+    return tuple(rate * SGD_SCALE for rate in rates) if grid.optimizer == "sgd" else rates
