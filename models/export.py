@@ -1,4 +1,7 @@
-"""Export formats: a trained model as files that other programs read, without headstart."""
+"""Export formats: a trained model as files that other programs read, without headstart.
+
+A process without headstart loads this file by its path to read exports: it imports nothing of headstart.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,14 @@ class Exporter:
             the one file `filename`.
         filename: of the one file.
         signatures: what it can be asked, for people.
+        read: (path of the export, contents of image files, the same images as pixels (images, side, side, 3)) -> its
+            outputs by name. Those whose name begins with `probabilities` are compared with the model's (images,
+            classes); `classes of files` and `class ids of files` go with `probabilities of files`. It runs where
+            headstart cannot be imported, so it is a function of a module that imports nothing of headstart.
     """
 
     save: Callable[[keras.Model, Path, Sequence[str], Pixels], None]
+    read: Callable[[str, Sequence[bytes], Tensor], dict[str, Tensor]]
     versioned: bool
     filename: str
     signatures: tuple[str, ...]
@@ -106,9 +114,33 @@ def save_keras(model: keras.Model, path: Path, class_names: Sequence[str], pixel
     model.save(path)
 
 
+def read_savedmodel(path: str, contents: Sequence[bytes], pixels: Tensor) -> dict[str, Tensor]:
+    """Outputs of a SavedModel for image files and for pixels, by name."""
+    import tensorflow as tf
+
+    signatures = tf.saved_model.load(path).signatures
+    of_files = signatures["serving_default"](image_bytes=tf.constant(contents))
+    of_pixels = signatures["serve_images"](images=tf.constant(pixels))
+    return {
+        "probabilities of files": of_files["probabilities"].numpy(),
+        "classes of files": of_files["class"].numpy().astype(bytes),
+        "class ids of files": of_files["class_id"].numpy(),
+        "probabilities of pixels": of_pixels["probabilities"].numpy(),
+    }
+
+
+def read_keras(path: str, contents: Sequence[bytes], pixels: Tensor) -> dict[str, Tensor]:
+    """Probabilities of a `.keras` file for pixels, by name."""
+    import keras
+
+    model = keras.models.load_model(path, compile=False)
+    return {"probabilities of pixels": model.predict_on_batch(pixels)}
+
+
 EXPORTERS: dict[str, Exporter] = {
     "savedmodel": Exporter(
         save=save_savedmodel,
+        read=read_savedmodel,
         versioned=True,
         filename="",
         signatures=(
@@ -118,6 +150,10 @@ EXPORTERS: dict[str, Exporter] = {
         ),
     ),
     "keras": Exporter(
-        save=save_keras, versioned=False, filename="model.keras", signatures=("pixels: float32[N, side, side, 3]",)
+        save=save_keras,
+        read=read_keras,
+        versioned=False,
+        filename="model.keras",
+        signatures=("pixels: float32[N, side, side, 3]",),
     ),
 }

@@ -1,11 +1,14 @@
-"""Export a run: write it, load it again where headstart is not, compare, and only then give it its place."""
+"""Exports a run: writes it, loads it where headstart is missing, compares, and only then puts it in its place.
+
+headstart export runs/photos --out exported --format savedmodel
+"""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,32 +18,29 @@ import numpy as np
 
 from models.errors import UserError, lookup
 from models.export import EXPORTERS, Exporter, Pixels
-from pipelines.images.readable import UnreadableImage, readable_bytes
-from pipelines.inference.parity import ask_in_fresh_process, compare_outputs, probabilities
-from pipelines.runs.folder import read_split
-from pipelines.runs.manifest import Manifest, read_manifest
+from pipelines.inference.parity import Parity, compare_outputs, predict_in_fresh_process, predict_on_cpu
+from pipelines.inference.sample_images import images_of_run, read_sample, read_samples
 from pipelines.runs.models import load_run
+from pipelines.runs.read_manifest import read_manifest
 from pipelines.system.progress import Reporter, Silent
 
 if TYPE_CHECKING:
     import keras
 
-NUM_IMAGES = 16
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """One export, and how it agrees with its run.
+    """One export, and how its probabilities compare with those of its run.
 
     Attributes:
         format: a name of `models.export.EXPORTERS`.
         path: the folder or file.
         images: how many real images were compared.
         max_difference: greatest absolute difference of a probability.
-        top1_agreement: share of images with the same best class, in [0, 1].
+        top1_agreement: share of images with the same most probable class, in [0, 1].
         bytes: size on disk.
         seconds: to write, load again and compare.
-        signatures: what it can be asked.
+        signatures: what it can be asked, for people.
     """
 
     format: str
@@ -51,6 +51,17 @@ class Exported:
     bytes: int
     seconds: float
     signatures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """An export in a temporary place whose probabilities are those of its run."""
+
+    format: str
+    exporter: Exporter
+    path: Path
+    parity: Parity
+    seconds: float
 
 
 def export(
@@ -68,22 +79,21 @@ def export(
         out: the folder that gets `<version>/` (SavedModel, the next free number) and `model.keras`; made if need be.
         formats: names of `EXPORTERS`.
         images: files to compare on; some of the run's own when empty.
-        reporter: where progress goes.
+        reporter: where progress goes; nowhere by default.
 
     Returns:
-        One record a format, in the order asked for.
+        One record per format, in the order asked for.
 
     Raises:
-        UserError: no such run or format, no image to compare on, or a place that cannot be written; with exit code 3
-            when an export does not answer as its run does. Nothing is left behind then.
+        UserError: no such run or format, no readable image to compare on, or a place that cannot be written; with
+            exit code 3 when an export differs from its run. Nothing is left behind then.
     """
-    for name in formats:
-        lookup(EXPORTERS, name, "export format")
+    exporters = {name: lookup(EXPORTERS, name, "export format") for name in formats}
     manifest = read_manifest(run)
-    _require_room(Path(out), formats)
-    contents = [_read_given(each) for each in images] or read_samples(_own_images(run, manifest))
+    _require_free(Path(out), exporters)
+    contents = [read_sample(path) for path in images] or read_samples(images_of_run(run, manifest))
     model, _ = load_run(run)
-    return export_model(model, manifest.class_names, contents, out, formats=formats, reporter=reporter)
+    return export_model(model, manifest.class_names, contents, out, exporters, reporter=reporter)
 
 
 def export_model(
@@ -91,8 +101,8 @@ def export_model(
     class_names: Sequence[str],
     contents: Sequence[bytes],
     out: str,
+    exporters: Mapping[str, Exporter],
     *,
-    formats: Sequence[str] = ("savedmodel",),
     reporter: Reporter | None = None,
 ) -> list[Exported]:
     """Export a model; all formats or none.
@@ -100,10 +110,10 @@ def export_model(
     Args:
         model: pixels (batch, side, side, 3) in [0, 255] -> probabilities (batch, classes).
         class_names: in the order of the outputs.
-        contents: image files to compare on, as `readable_bytes` gives them.
+        contents: of the image files to compare on, as `readable_bytes` gives them.
         out: as for `export`.
-        formats: names of `EXPORTERS`.
-        reporter: where progress goes.
+        exporters: by the names of their formats.
+        reporter: where progress goes; nowhere by default.
 
     Raises:
         UserError: as for `export`.
@@ -111,91 +121,42 @@ def export_model(
     from pipelines.images.decode import decode_resized
     from pipelines.images.resize import resize
 
-    folder, said = Path(out), reporter or Silent()
-    _require_room(folder, formats)
+    folder, reporter = Path(out), reporter or Silent()
+    _require_free(folder, exporters)
     side = int(model.input_shape[1])
-    pixels = np.stack([np.asarray(decode_resized(each, side)) for each in contents])
-    expected = probabilities(model, pixels)
-    found = []
-    with _beside(folder) as temporary, said.task("export", 2 * len(formats)) as task:
-        for name in formats:
-            started, exporter, path = time.monotonic(), EXPORTERS[name], temporary / f"{name}.keras"
+    pixels = np.stack([np.asarray(decode_resized(content, side)) for content in contents])
+    expected = predict_on_cpu(model, pixels)
+    checked = []
+    with _temporary_folder(folder) as temporary, reporter.task("export", 2 * len(exporters)) as task:
+        for name, exporter in exporters.items():
+            began, path = time.monotonic(), temporary / f"{name}.keras"
             exporter.save(model, path, class_names, Pixels(decode=decode_resized, resize=resize))
             task.advance(format=name)
-            answers = ask_in_fresh_process(name, path, contents, pixels)
-            difference, agreement = compare_outputs(name, answers, expected, class_names)
+            outputs = predict_in_fresh_process(name, exporter, path, contents, pixels)
+            parity = compare_outputs(name, outputs, expected, class_names)
             task.advance(format=name)
-            seconds = time.monotonic() - started
-            found.append((exporter, path, name, difference, agreement, _size(path), seconds))
-        return [
-            Exported(
-                format=name,
-                path=_give_place(path, folder, exporter),
-                images=len(contents),
-                max_difference=difference,
-                top1_agreement=agreement,
-                bytes=size,
-                seconds=seconds,
-                signatures=exporter.signatures,
-            )
-            for exporter, path, name, difference, agreement, size, seconds in found
-        ]
+            seconds = time.monotonic() - began
+            checked.append(Checked(format=name, exporter=exporter, path=path, parity=parity, seconds=seconds))
+        # All of them agree with the model: now they get their places.
+        return [_put_in_place(export, folder, num_images=len(contents)) for export in checked]
 
 
-def read_samples(paths: Sequence[str], limit: int = NUM_IMAGES) -> list[bytes]:
-    """The contents of the first `limit` readable images of `paths`.
+def _require_free(folder: Path, exporters: Mapping[str, Exporter]) -> None:
+    """Check that the exports can go into a folder.
 
     Raises:
-        UserError: none of them is readable.
+        UserError: it is a file, or has a file of that name.
     """
-    contents: list[bytes] = []
-    for path in paths:
-        if len(contents) == limit:
-            break
-        try:
-            contents.append(readable_bytes(path))
-        except UnreadableImage:
-            continue
-    if not contents:
-        raise UserError(
-            f"none of {len(paths):,} images to compare the export on can be read"
-            + (f": `{paths[0]}`" if paths else ""),
-            "an export is only trusted after it answered like its run on real images: name some",
-        )
-    return contents
-
-
-def _read_given(path: str) -> bytes:
-    try:
-        return readable_bytes(path)
-    except UnreadableImage as unreadable:
-        raise UserError(f"`{path}` cannot be compared on: {unreadable.reason}", "name other images") from unreadable
-
-
-def _own_images(run: str, manifest: Manifest) -> list[str]:
-    """The run's images: validation before test before training, each spread over its length."""
-    examples = read_split(run, manifest.class_names)
-    order = {"validation": 0, "test": 1, "train": 2}
-    parts = [[each.path for each in examples if each.split == part] for part in sorted(order, key=order.__getitem__)]
-    spread = []
-    for paths in parts:
-        step = max(1, len(paths) // NUM_IMAGES)
-        spread += [path for start in range(step) for path in paths[start::step]]
-    return spread
-
-
-def _require_room(folder: Path, formats: Sequence[str]) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"`{folder}` is a file, not a folder", "choose another --out")
-    for name in formats:
-        filename = EXPORTERS[name].filename
-        if filename and (folder / filename).exists():
-            raise UserError(f"`{folder / filename}` is there already", "choose another --out, or delete it")
+    for exporter in exporters.values():
+        if exporter.filename and (folder / exporter.filename).exists():
+            raise UserError(f"`{folder / exporter.filename}` is there already", "choose another --out, or delete it")
 
 
 @contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A temporary folder on the same disk as `folder`, gone at the end, with `folder` itself if it stayed empty."""
+def _temporary_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder inside `folder`, removed at the end, with `folder` itself if that is new and empty."""
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -210,23 +171,38 @@ def _beside(folder: Path) -> Iterator[Path]:
             folder.rmdir()
 
 
-def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
-    return sum(each.stat().st_size for each in files)
+def _put_in_place(export: Checked, folder: Path, *, num_images: int) -> Exported:
+    """Move an export to its place in a folder on the same disk, atomically."""
+    size = _size(export.path)
+    if export.exporter.versioned:
+        path = _move_to_next_version(export.path, folder)
+    else:
+        path = export.path.rename(folder / export.exporter.filename)
+    return Exported(
+        format=export.format,
+        path=path,
+        images=num_images,
+        max_difference=export.parity.max_difference,
+        top1_agreement=export.parity.top1_agreement,
+        bytes=size,
+        seconds=export.seconds,
+        signatures=export.exporter.signatures,
+    )
 
 
-def _give_place(path: Path, folder: Path, exporter: Exporter) -> Path:
-    """Move a checked export to where it belongs; atomic, on one disk."""
-    if not exporter.versioned:
-        place = folder / exporter.filename
-        path.rename(place)
-        return place
+def _move_to_next_version(path: Path, folder: Path) -> Path:
     while True:
-        taken = [int(each.name) for each in folder.iterdir() if each.name.isascii() and each.name.isdecimal()]
-        place = folder / str(max(taken, default=0) + 1)
+        names = [entry.name for entry in folder.iterdir()]
+        versions = [int(name) for name in names if name.isascii() and name.isdecimal()]
+        place = folder / str(max(versions, default=0) + 1)
         try:
             return path.rename(place)
         except OSError:
-            # Another export took the number in this moment.
+            # Another export took the number at this moment.
             if not place.exists():
                 raise
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,12 +11,12 @@ import numpy as np
 
 from models.arrays import Probabilities
 from pipelines.evaluation.predictions import predict_batches
-from pipelines.features.cached import CLEAN, Features
+from pipelines.features.cached import CLEAN, Base, Features
 from pipelines.features.extract import extract
 from pipelines.images.batches import Batches, pixel_batches
-from pipelines.inference.frozen_bases import CachedBase, frozen_bases
+from pipelines.images.readable import DECODE_VERSION
 from pipelines.runs.examples import Example
-from pipelines.runs.manifest import Manifest
+from pipelines.runs.manifest import BaseRecord, Manifest
 from pipelines.runs.models import load_run
 from pipelines.system.progress import Reporter
 
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
 BATCH = 32
 FEATURE_ROWS = 1024  # rows of cached features that pass the head at once
 Tensor: TypeAlias = Any  # TensorFlow ships no types
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedBase:
+    """A frozen base of a run's model.
+
+    Attributes:
+        key: of its features in the cache.
+        backbone_layer: name of its layer in the run's model.
+        pooling_layer: name of the layer that gives its features.
+        engine: that computes features which are not cached.
+    """
+
+    key: Base
+    backbone_layer: str
+    pooling_layer: str
+    engine: str
 
 
 def predict_examples(
@@ -52,6 +70,41 @@ def predict_examples(
         features.append(of_base)
         engines.append(engine)
     return _predict_features(_top(model, bases), features), f"cached features ({'; '.join(dict.fromkeys(engines))})"
+
+
+def frozen_bases(manifest: Manifest) -> list[CachedBase]:
+    """The frozen bases of a run's model; empty where a part of the model sees the pixels otherwise."""
+    records = manifest.bases
+    if not manifest.members and manifest.backbone.weights_sha256 is not None:
+        records = (_only_base(manifest, manifest.backbone.weights_sha256),)
+    return [
+        CachedBase(
+            key=Base(
+                backbone=record.backbone,
+                weights_sha256=record.weights_sha256,
+                image_size=record.image_size,
+                pooling=record.pooling,
+                decode_version=DECODE_VERSION,
+            ),
+            backbone_layer=record.backbone_layer,
+            pooling_layer=record.pooling_layer,
+            engine=record.engine,
+        )
+        for record in records
+    ]
+
+
+def _only_base(manifest: Manifest, weights_sha256: str) -> BaseRecord:
+    """The base of a single model."""
+    return BaseRecord(
+        backbone_layer="backbone",
+        pooling_layer="pooling",
+        backbone=manifest.backbone.name,
+        weights_sha256=weights_sha256,
+        image_size=manifest.image_size,
+        pooling=manifest.head.pooling,
+        engine=manifest.engine_asked,
+    )
 
 
 def _predict_pixels(model: keras.Model, examples: Sequence[Example], reporter: Reporter) -> Probabilities:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from pipelines.data.listing import walk
+from pipelines.data.walk import walk
 from pipelines.images.readable import MAX_PIXELS, UnreadableImage, read_file, readable_content
 from pipelines.inference.prediction_rows import Status
 
@@ -125,7 +125,7 @@ def _expand_folder(folder: str) -> Iterator[Input]:
         unlistable.append(Input(path, f"the folder cannot be read: {error.strerror or type(error).__name__}"))
 
     is_empty = True
-    for path, _ in walk(folder, ordered=True, unlistable=add_unlistable):
+    for path, _ in walk(folder, ordered=True, on_error=add_unlistable):
         # Folders that failed on the way to this file come before it.
         yield from unlistable
         unlistable.clear()

@@ -1,116 +1,142 @@
-"""Whether an export answers as its run does: asked in a fresh process that cannot import headstart."""
+"""Checks that an export gives the probabilities of its run, in a fresh process that cannot import headstart."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Pixels, Probabilities
 from models.errors import UserError
+from models.export import Exporter
 
 if TYPE_CHECKING:
     import keras
 
-Floats = NDArray[np.float32]
-# An export may differ from its run by this in a probability: rounding, and nothing else.
-TOLERANCE = 1e-4
-OWN_PACKAGES = ("app", "models", "pipelines")
-GATE_FAILED = 3
-_BUG = "nothing was written; this should not happen: please report it with the run's `run.json`"
+# Outputs of an export by name, as `models.export.Exporter.read` gives them: probabilities, class names, class indices.
+Outputs: TypeAlias = Mapping[str, NDArray[Any]]
+TOLERANCE = 1e-4  # greatest difference of a probability that rounding explains
+HIDDEN_PACKAGES = ("app", "models", "pipelines")
+GATE_FAILED = 3  # exit code
+BUG_HINT = "nothing was written; this should not happen: please report it with the run's `run.json`"
 
 
-def probabilities(model: keras.Model, pixels: Floats) -> Floats:
-    """What the run's own model says of pixels (images, side, side, 3): (images, classes)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """How the probabilities of an export compare with those of its run.
+
+    Attributes:
+        max_difference: greatest absolute difference of a probability.
+        top1_agreement: share of images with the same most probable class, in [0, 1].
+    """
+
+    max_difference: float
+    top1_agreement: float
+
+
+def predict_on_cpu(model: keras.Model, pixels: Pixels) -> Probabilities:
+    """Probabilities of the run's own model, compiled and on the processor, as the export will be."""
     import tensorflow as tf
 
-    # Compiled and on the processor, as the export will be: so that what differs is the export.
-    run = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+    function = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
     with tf.device("/CPU:0"):
-        return np.asarray(run(tf.constant(pixels)), np.float32)
+        return np.asarray(function(tf.constant(pixels)), np.float32)
 
 
-def ask_in_fresh_process(name: str, path: Path, contents: Sequence[bytes], pixels: Floats) -> dict[str, Any]:
-    """What an export says in a fresh process that cannot import headstart.
+def predict_in_fresh_process(
+    format_name: str, exporter: Exporter, path: Path, contents: Sequence[bytes], pixels: Pixels
+) -> Outputs:
+    """Outputs of an export, from a process that cannot import headstart.
 
     Args:
-        name: of the format.
+        format_name: for messages.
+        exporter: that wrote the export.
         path: the export.
-        contents: image files.
-        pixels: the same decoded and resized, (images, side, side, 3) float32 in [0, 255].
-
-    Returns:
-        The answers as `pipelines/inference/reload_export.py` names them.
+        contents: of image files.
+        pixels: the same images decoded and resized.
 
     Raises:
         UserError: with exit code 3, when it cannot be loaded there.
     """
-    with tempfile.TemporaryDirectory(prefix="headstart-export-") as place:
-        folder = Path(place)
+    request = {
+        "path": os.fspath(path.absolute()),
+        "reader": (inspect.getsourcefile(exporter.read), exporter.read.__name__),
+        "hidden": HIDDEN_PACKAGES,
+    }
+    with tempfile.TemporaryDirectory(prefix="headstart-export-") as name:
+        folder = Path(name)
         (folder / "files").mkdir()
         for number, content in enumerate(contents):
             (folder / "files" / f"{number:06d}").write_bytes(content)
         np.save(folder / "pixels.npy", pixels)
-        ask = {"format": name, "path": os.fspath(path.absolute()), "own": OWN_PACKAGES}
-        (folder / "ask.json").write_text(json.dumps(ask), encoding="utf-8")
-        script = Path(__file__).with_name("reload_export.py")
-        done = subprocess.run(
-            [sys.executable, "-P", os.fspath(script), place],
-            cwd=place,
+        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        finished = subprocess.run(
+            [sys.executable, "-P", os.fspath(Path(__file__).with_name("reload_export.py")), name],
+            cwd=name,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
         )
-        if done.returncode != 0:
-            last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1]
+        if finished.returncode != 0:
+            lines = finished.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
             raise UserError(
-                f"the {name} export cannot be loaded without headstart: {last}", _BUG, exit_code=GATE_FAILED
+                f"the {format_name} export cannot be loaded without headstart: {lines[-1]}",
+                BUG_HINT,
+                exit_code=GATE_FAILED,
             )
-        with np.load(folder / "answers.npz") as answers:
-            return dict(answers)
+        with np.load(folder / "outputs.npz") as outputs:
+            return dict(outputs)
 
 
-def compare_outputs(
-    name: str, answers: dict[str, Any], expected: Floats, class_names: Sequence[str]
-) -> tuple[float, float]:
-    """Greatest difference and top-1 agreement over all ways to ask.
+def compare_outputs(format_name: str, outputs: Outputs, expected: Probabilities, class_names: Sequence[str]) -> Parity:
+    """Compare all probabilities of an export with those of its run: the worst difference and the worst agreement.
+
+    Args:
+        format_name: for messages.
+        outputs: of the export.
+        expected: (images, classes) of the run's model.
+        class_names: in the order of the columns.
 
     Raises:
-        UserError: with exit code 3, when they are not what rounding explains.
+        UserError: with exit code 3, when rounding does not explain the differences.
     """
-    differences, agreements = [], []
-    for way, found in answers.items():
-        if way.startswith("probabilities"):
-            differences.append(float(np.abs(found - expected).max()))
-            agreements.append(_agreement(found, expected))
-    difference, agreement = max(differences), min(agreements)
-    named = _is_named(answers, class_names) if "classes of files" in answers else True
+    predicted = [array for name, array in outputs.items() if name.startswith("probabilities")]
+    parity = Parity(
+        # Not the built-in `max`, which may pass over a NaN.
+        max_difference=float(np.max([np.abs(probabilities - expected).max() for probabilities in predicted])),
+        top1_agreement=min(_agreement(probabilities, expected) for probabilities in predicted),
+    )
+    has_right_names = "classes of files" not in outputs or _has_right_names(outputs, class_names)
     # Written so that a NaN fails.
-    if not (difference <= TOLERANCE and agreement == 1.0 and named):
+    if not (parity.max_difference <= TOLERANCE and parity.top1_agreement == 1.0 and has_right_names):
         raise UserError(
-            f"the {name} export does not answer as its run does: probabilities differ by up to {difference:.2g}, "
-            f"top-1 agreement {agreement:.1%} on {len(expected)} images",
-            _BUG,
+            f"the {format_name} export differs from its run: probabilities by up to {parity.max_difference:.2g}, "
+            f"top-1 agreement {parity.top1_agreement:.1%} on {len(expected)} images",
+            BUG_HINT,
             exit_code=GATE_FAILED,
         )
-    return difference, agreement
+    return parity
 
 
-def _is_named(answers: dict[str, Any], class_names: Sequence[str]) -> bool:
-    best = answers["probabilities of files"].argmax(1)
-    said = [each.decode() for each in answers["classes of files"]]
-    return said == [class_names[each] for each in best] and bool((answers["class ids of files"] == best).all())
+def _has_right_names(outputs: Outputs, class_names: Sequence[str]) -> bool:
+    """Whether the classes that the export names are the most probable ones."""
+    best = outputs["probabilities of files"].argmax(1)
+    names = [name.decode() for name in outputs["classes of files"]]
+    return names == [class_names[column] for column in best] and bool((outputs["class ids of files"] == best).all())
 
 
-def _agreement(found: Floats, expected: Floats) -> float:
-    """Share of rows with the same best class; equals within the tolerance count as the same."""
+def _agreement(probabilities: Probabilities, expected: Probabilities) -> float:
+    """Share of rows with the same most probable class; classes that are equal within the tolerance count as one."""
     rows = np.arange(len(expected))
-    behind = expected.max(1) - expected[rows, found.argmax(1)]
-    return float((behind <= TOLERANCE).mean())
+    deficit = expected.max(1) - expected[rows, probabilities.argmax(1)]
+    return float((deficit <= TOLERANCE).mean())

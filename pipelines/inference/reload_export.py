@@ -1,53 +1,68 @@
-"""Answer from an export as a stranger would: run as a script, in a process where headstart cannot be imported.
+"""Loads an export and predicts with it in a process that cannot import headstart; a script, started by `parity`.
 
     python -P reload_export.py FOLDER
 
-FOLDER holds `ask.json` (`format`, `path`, `own`: package names to hide), `files/*` (contents of images, in order of
-their names) and `pixels.npy` (the same decoded and resized). What the export says goes to `answers.npz`: for each way
-to ask it, probabilities, and where it gives them, classes.
+FOLDER holds `request.json` (`path` of the export, `reader`: file and function that read it, `hidden`: packages that
+cannot be imported), `files/*` (contents of images, in order of their names) and `pixels.npy` (the same images as
+pixels). The outputs of the export go to `outputs.npz`, by name.
 """
 
 from __future__ import annotations
 
 import importlib.abc
+import importlib.util
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from types import ModuleType
+from typing import Any, NoReturn, TypeAlias
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-# On the processor, as what it is compared with: a GPU rounds otherwise, and its memory may be taken.
+# On the processor, as the model that it is compared with: a GPU rounds differently, and its memory may be taken.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
+Array: TypeAlias = Any  # NumPy is imported late, and this file has no types of its own
+Reader: TypeAlias = Callable[[str, Sequence[bytes], Array], dict[str, Array]]
 
-class Hidden(importlib.abc.MetaPathFinder):
+
+class HiddenPackages(importlib.abc.MetaPathFinder):
     """Makes packages impossible to import, however they are installed."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = frozenset(names)
 
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
-        """Refuse the hidden packages; leave the rest to others."""
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        """Refuse the hidden packages; leave the others to the next finder."""
         if fullname.partition(".")[0] in self.names:
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 def main(folder: Path) -> None:
-    """Load the export and ask it in every way it offers."""
-    ask = json.loads((folder / "ask.json").read_text(encoding="utf-8"))
-    sys.meta_path.insert(0, Hidden(ask["own"]))
-    for name in ask["own"]:
+    """Load the export and predict in every way that it offers."""
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    sys.meta_path.insert(0, HiddenPackages(request["hidden"]))
+    for name in request["hidden"]:
         _require_hidden(name)
     import numpy as np
 
-    contents = [each.read_bytes() for each in sorted((folder / "files").iterdir())]
+    read = _load_reader(*request["reader"])
+    contents = [path.read_bytes() for path in sorted((folder / "files").iterdir())]
     pixels = np.load(folder / "pixels.npy")
-    answers = READERS[ask["format"]](ask["path"], contents, pixels)
-    np.savez(folder / "answers.npz", **answers)
+    np.savez(folder / "outputs.npz", **read(request["path"], contents, pixels))
+
+
+def _load_reader(file: str, function: str) -> Reader:
+    """A function of a file that is loaded by its path, outside any package."""
+    spec = importlib.util.spec_from_file_location("export_reader", file)
+    if spec is None or spec.loader is None:
+        _fail(f"`{file}` is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    reader: Reader = getattr(module, function)
+    return reader
 
 
 def _require_hidden(name: str) -> None:
@@ -56,30 +71,6 @@ def _require_hidden(name: str) -> None:
     except ModuleNotFoundError:
         return
     _fail(f"`{name}` can be imported")
-
-
-def _savedmodel(path: str, contents: list[bytes], pixels: Any) -> dict[str, Any]:
-    import tensorflow as tf
-
-    signatures = tf.saved_model.load(path).signatures
-    found = signatures["serving_default"](image_bytes=tf.constant(contents))
-    given = signatures["serve_images"](images=tf.constant(pixels))
-    return {
-        "probabilities of files": found["probabilities"].numpy(),
-        "classes of files": found["class"].numpy().astype(bytes),
-        "class ids of files": found["class_id"].numpy(),
-        "probabilities of pixels": given["probabilities"].numpy(),
-    }
-
-
-def _keras(path: str, contents: list[bytes], pixels: Any) -> dict[str, Any]:
-    import keras
-
-    model = keras.models.load_model(path, compile=False)
-    return {"probabilities of pixels": model.predict_on_batch(pixels)}
-
-
-READERS: dict[str, Callable[[str, list[bytes], Any], dict[str, Any]]] = {"savedmodel": _savedmodel, "keras": _keras}
 
 
 def _fail(reason: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from models.export import EXPORTERS
-from pipelines import export as story
-from pipelines.export import export_model, read_samples
+from models.export import EXPORTERS, Exporter
+from pipelines import export as verb
+from pipelines.export import Exported, export_model
 from pipelines.inference import parity
+from pipelines.inference.sample_images import NUM_IMAGES
 from pipelines.runs.examples import Dataset, Example
 from pipelines.runs.folder import finish_run, write_split
 from pipelines.runs.models import save_model
@@ -34,52 +36,59 @@ def _model(seed: int = 3) -> keras.Model:
     return keras.Model(pixels, keras.layers.Dense(2, activation="softmax")(x))
 
 
-def test_both_formats_agree_with_the_model_where_headstart_is_not(tmp_path: Path) -> None:
+def _export(out: Path, *formats: str) -> list[Exported]:
+    exporters = {name: EXPORTERS[name] for name in formats}
+    return export_model(_model(), NAMES, CONTENTS, str(out), exporters)
+
+
+def test_all_formats_agree_with_the_model_where_headstart_is_missing(tmp_path: Path) -> None:
     out = tmp_path / "exports" / "pets"
-    found = export_model(_model(), NAMES, CONTENTS, str(out), formats=("savedmodel", "keras"))
-    assert [each.path for each in found] == [out / "1", out / "model.keras"]
-    assert [each.images for each in found] == [3, 3]
-    assert all(each.max_difference < 1e-5 and each.top1_agreement == 1 and each.bytes > 1000 for each in found)
-    assert sorted(each.name for each in out.iterdir()) == ["1", "model.keras"]
+    exports = _export(out, "savedmodel", "keras")
+    assert [export.path for export in exports] == [out / "1", out / "model.keras"]
+    assert [export.images for export in exports] == [3, 3]
+    assert all(export.max_difference < 1e-5 and export.top1_agreement == 1 for export in exports)
+    assert all(export.bytes > 1000 for export in exports)
+    assert sorted(path.name for path in out.iterdir()) == ["1", "model.keras"]
     assert (out / "1" / "saved_model.pb").is_file()
 
 
 def test_versions_count_up_and_the_keras_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(story, "ask_in_fresh_process", _echo)
+    monkeypatch.setattr(verb, "predict_in_fresh_process", _echo)
     (tmp_path / "7").mkdir()
     (tmp_path / "notes").mkdir()
-    assert export_model(_model(), NAMES, CONTENTS, str(tmp_path))[0].path == tmp_path / "8"
-    assert export_model(_model(), NAMES, CONTENTS, str(tmp_path))[0].path == tmp_path / "9"
+    assert _export(tmp_path, "savedmodel")[0].path == tmp_path / "8"
+    assert _export(tmp_path, "savedmodel")[0].path == tmp_path / "9"
     (tmp_path / "model.keras").write_text("mine")
     with pytest.raises(UserError, match=r"model.keras` is there already"):
-        export_model(_model(), NAMES, CONTENTS, str(tmp_path), formats=("savedmodel", "keras"))
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["7", "8", "9", "model.keras", "notes"]
+        _export(tmp_path, "savedmodel", "keras")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8", "9", "model.keras", "notes"]
 
 
-def _echo(name: str, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
-    """Answers as of an export that is right."""
-    return {"probabilities of pixels": parity.probabilities(_model(), pixels)}
+def _echo(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+    """Outputs of an export that is right."""
+    return {"probabilities of pixels": parity.predict_on_cpu(_model(), pixels)}
 
 
-def _stranger(name: str, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
-    return {"probabilities of pixels": parity.probabilities(_model(99), pixels)}
+def _stranger(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+    return {"probabilities of pixels": parity.predict_on_cpu(_model(99), pixels)}
 
 
-def _nothing(name: str, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+def _nothing(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
     return {"probabilities of pixels": np.full((len(pixels), 2), np.nan, np.float32)}
 
 
-def _misnamed(name: str, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
-    found = _echo(name, path, contents, pixels)["probabilities of pixels"]
-    wrong = np.asarray([NAMES[1 - each].encode() for each in found.argmax(1)])
-    return {"probabilities of files": found, "classes of files": wrong, "class ids of files": found.argmax(1)}
+def _misnamed(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+    probabilities = _echo(name, exporter, path, contents, pixels)["probabilities of pixels"]
+    best = probabilities.argmax(1)
+    wrong = np.asarray([NAMES[1 - column].encode() for column in best])
+    return {"probabilities of files": probabilities, "classes of files": wrong, "class ids of files": best}
 
 
-@pytest.mark.parametrize("answer", [_stranger, _nothing, _misnamed])
-def test_a_disagreement_fails_and_leaves_nothing(answer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(story, "ask_in_fresh_process", answer)
-    with pytest.raises(UserError, match="does not answer as its run does") as caught:
-        export_model(_model(), NAMES, CONTENTS, str(tmp_path / "out"))
+@pytest.mark.parametrize("predict", [_stranger, _nothing, _misnamed])
+def test_a_disagreement_fails_and_leaves_nothing(predict: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verb, "predict_in_fresh_process", predict)
+    with pytest.raises(UserError, match="differs from its run") as caught:
+        _export(tmp_path / "out", "savedmodel")
     assert caught.value.exit_code == 3
     assert not (tmp_path / "out").exists()
 
@@ -91,44 +100,20 @@ def test_an_export_that_needs_headstart_fails(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(EXPORTERS, "keras", replace(EXPORTERS["keras"], save=save))
     (tmp_path / "kept.txt").write_text("mine")
     with pytest.raises(UserError, match="cannot be loaded without headstart") as caught:
-        export_model(_model(), NAMES, CONTENTS, str(tmp_path), formats=("keras",))
+        _export(tmp_path, "keras")
     assert caught.value.exit_code == 3
     assert "\n" not in caught.value.message
-    assert [each.name for each in tmp_path.iterdir()] == ["kept.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
 
 
-def test_ties_within_the_tolerance_agree() -> None:
-    expected = np.asarray([[0.5, 0.5], [0.9, 0.1]], np.float32)
-    near = {"probabilities of pixels": expected + np.asarray([[-3e-5, 3e-5], [0, 0]], np.float32)}
-    assert parity.compare_outputs("keras", near, expected, NAMES)[1] == 1.0
-    far = {"probabilities of pixels": expected + np.asarray([[-3e-4, 3e-4], [0, 0]], np.float32)}
-    with pytest.raises(UserError, match=r"up to 0\.0003"):
-        parity.compare_outputs("keras", far, expected, NAMES)
-    turned = np.asarray([[0.5, 0.5], [0.1, 0.9]], np.float32)
-    with pytest.raises(UserError, match=r"50\.0%"):
-        parity.compare_outputs("keras", {"probabilities of pixels": turned}, expected, NAMES)
-
-
-def test_samples_are_the_readable_ones(tmp_path: Path) -> None:
-    paths = []
-    for number, data in enumerate([b"", *CONTENTS, saved(drawn(), "TIFF")]):
-        paths.append(str(tmp_path / f"{number}.img"))
-        Path(paths[-1]).write_bytes(data)
-    found = read_samples(paths)
-    assert found[:3] == CONTENTS and found[3].startswith(b"\x89PNG")
-    assert read_samples(paths, limit=2) == CONTENTS[:2]
-    with pytest.raises(UserError, match="none of 1 images"):
-        read_samples(paths[:1])
-
-
-def test_bad_places_and_formats(tmp_path: Path) -> None:
+def test_places_that_cannot_be_written_and_unknown_formats_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
-        export_model(_model(), NAMES, CONTENTS, str(tmp_path / "file"))
+        _export(tmp_path / "file", "savedmodel")
     with pytest.raises(UserError, match="cannot be written"):
-        export_model(_model(), NAMES, CONTENTS, str(tmp_path / "file" / "below"))
+        _export(tmp_path / "file" / "below", "savedmodel")
     with pytest.raises(UserError) as caught:
-        story.export(str(tmp_path), str(tmp_path / "out"), formats=("savedmodle",))
+        verb.export(str(tmp_path), str(tmp_path / "out"), formats=("savedmodle",))
     assert "savedmodel" in caught.value.hint
 
 
@@ -151,25 +136,43 @@ def _run(folder: Path, images: dict[str, bytes]) -> Path:
 def test_a_run_is_exported_and_compared_on_its_own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
-    def ask(name: str, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+    def predict(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
         seen.append(len(contents))
-        return _echo(name, path, contents, pixels)
+        return _echo(name, exporter, path, contents, pixels)
 
-    monkeypatch.setattr(story, "ask_in_fresh_process", ask)
+    monkeypatch.setattr(verb, "predict_in_fresh_process", predict)
     images = {f"{number}.jpg": saved(drawn(seed=number), "JPEG") for number in range(40)}
     run = _run(tmp_path, {"first.tif": saved(drawn(), "TIFF"), **images})
-    found = story.export(str(run), str(tmp_path / "out"), formats=("keras",))
-    assert found[0].path == tmp_path / "out" / "model.keras"
-    assert found[0].images == story.NUM_IMAGES == 16
+    exports = verb.export(str(run), str(tmp_path / "out"), formats=("keras",))
+    assert exports[0].path == tmp_path / "out" / "model.keras"
+    assert exports[0].images == NUM_IMAGES == 16
     picked = [str(tmp_path / "3.jpg"), str(tmp_path / "first.tif")]
-    assert story.export(str(run), str(tmp_path / "more"), formats=("keras",), images=picked)[0].images == 2
+    assert verb.export(str(run), str(tmp_path / "more"), formats=("keras",), images=picked)[0].images == 2
     assert seen == [16, 2]
     (tmp_path / "page.jpg").write_text("<html>")
     with pytest.raises(UserError, match=r"page.jpg` cannot be compared on: not an image but a web page"):
-        story.export(str(run), str(tmp_path / "none"), images=[picked[0], str(tmp_path / "page.jpg")])
+        verb.export(str(run), str(tmp_path / "none"), images=[picked[0], str(tmp_path / "page.jpg")])
     for name in images:
         (tmp_path / name).unlink()
     (tmp_path / "first.tif").unlink()
     with pytest.raises(UserError, match="none of 41 images"):
-        story.export(str(run), str(tmp_path / "none"))
+        verb.export(str(run), str(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
+
+
+def test_a_new_format_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights_only.py").write_text(
+        "def read(path, contents, pixels):\n"
+        "    import keras\n"
+        "    return {'probabilities of pixels': keras.models.load_model(path).predict_on_batch(pixels)}\n"
+    )
+    spec = importlib.util.spec_from_file_location("weights_only", tmp_path / "weights_only.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    toy = replace(EXPORTERS["keras"], read=module.read, filename="toy.keras")
+    monkeypatch.setitem(EXPORTERS, "toy", toy)
+    run = _run(tmp_path, {"a.png": saved(drawn(), "PNG")})
+    (exported,) = verb.export(str(run), str(tmp_path / "out"), formats=("toy",))
+    assert (exported.format, exported.path) == ("toy", tmp_path / "out" / "toy.keras")
+    assert exported.max_difference < 1e-5

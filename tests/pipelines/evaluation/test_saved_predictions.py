@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
+from pipelines.evaluation.predictions import Predictions
 from pipelines.evaluation.saved_predictions import FILE, read_predictions, save_predictions
 from pipelines.runs.examples import Example, Split
 
@@ -21,7 +22,7 @@ def examples(count: int, split: Split) -> list[Example]:
 
 def test_predictions_come_back_by_part(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    parts = {
+    parts: dict[Split, Predictions] = {
         "validation": (generator.random((3, 2), np.float32), np.array([0, 1, 0], np.int32)),
         "test": (generator.random((2, 2), np.float32), np.array([1, 1], np.int32)),
     }

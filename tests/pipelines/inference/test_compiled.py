@@ -78,7 +78,9 @@ def test_a_graph_with_other_probabilities_is_not_used(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         "models.engines.graph.function_of", lambda graph: lambda images: np.full((len(images), 4), 0.25)
     )
-    predict: Any = compile_folded(model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes)
+    predict: Any = compile_folded(
+        model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes
+    )
     for _ in range(2):
         np.testing.assert_allclose(predict(pixels(4)), model.predict_on_batch(pixels(4)), atol=1e-6)
     assert len(notes.lines) == 1 and "differ" in notes.lines[0]
@@ -90,6 +92,8 @@ def test_a_graph_that_cannot_be_built_is_not_used(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(source, "TracedBase", refuse)
     model, notes = classifier("mobilenet", 0), Notes()
-    predict: Any = compile_folded(model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes)
+    predict: Any = compile_folded(
+        model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes
+    )
     np.testing.assert_allclose(predict(pixels(2)), model.predict_on_batch(pixels(2)), atol=1e-6)
     assert len(notes.lines) == 1 and "ValueError" in notes.lines[0]
