@@ -1,4 +1,4 @@
-"""The story of joining runs that were trained apart.
+"""The story of combining runs that were trained separately into one.
 
 headstart ensemble runs/a runs/b runs/c --out runs/abc
 """
@@ -10,179 +10,177 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from models.errors import UserError
-from pipelines.ensembles.common_images import TrainedRun, common_images
-from pipelines.runs.ensemble_spec import EnsembleSpec
-from pipelines.runs.examples import Example
+from models.errors import UserError, lookup
+from pipelines.ensembles.methods import METHODS
 from pipelines.runs.folder import open_run, read_split
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
+from pipelines.system.cache import transcoded_file
 from pipelines.system.progress import Reporter, Silent
 from pipelines.system.text import one_line
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    import keras
 
+    from models.arrays import Probabilities
+    from pipelines.ensembles.common_images import TrainedRun
     from pipelines.ensembles.member_predictions import Images, MemberPredictions
+    from pipelines.runs.ensemble_spec import EnsembleSpec
+    from pipelines.runs.examples import Example, Split
 
 FEW_IMAGES = 50
+LISTED_CLASSES = 5
 
 
 def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | None = None) -> Manifest:
-    """Join runs to one.
+    """Combine runs into one.
 
-    Classes are matched by name. Weights are fitted on images that validated every member (or that it answered out of
+    Classes are matched by name. Weights are fitted on images that validated every member (or that it predicted out of
     fold) and trained none.
 
     Args:
         spec: what is asked for.
         force: replace a run that is there.
-        reporter: where words and progress go.
+        reporter: shows notes and progress; nothing by default.
 
     Raises:
-        UserError: a run is damaged or unknown, classes do not match, or no image can fit the weights.
+        UserError: a run is damaged or missing, classes do not match, or no image can fit the weights.
     """
-    say = reporter or Silent()
+    reporter = reporter or Silent()
 
     # Everything that can be wrong and needs no TensorFlow.
-    members = _read(spec)
-    class_names = _classes(members, say)
-    fit, test, every = common_images(members, class_names)
-    if len(fit) < FEW_IMAGES:
-        say.warn(f"only {len(fit):,} validation images: ensemble weights will be unreliable")
-    from models.errors import lookup
-    from pipelines.ensembles.methods import METHODS
+    method = lookup(METHODS, spec.method, "ensemble method")
+    runs = _read_runs(spec)
+    class_names = _match_classes(runs, reporter)
+    from pipelines.ensembles.common_images import common_images
 
-    lookup(METHODS, spec.method, "ensemble method")
+    images = common_images(runs, class_names)
+    if len(images.fitted) < FEW_IMAGES:
+        reporter.warn(f"only {len(images.fitted):,} validation images: ensemble weights will be unreliable")
     folder, _ = open_run(spec.out, RunRequest(ensemble=spec), force=force)
 
-    # What each member answers, and the model of it.
+    # The members' models and predictions, and one model of them.
     from pipelines.ensembles.join import JoinedRun, join
-    from pipelines.ensembles.member_predictions import EnsembleRequest, Images
+    from pipelines.ensembles.member_predictions import EnsembleRequest
     from pipelines.ensembles.selection import Budget
 
-    images = Images(fit=fit, test=test, every=every, class_names=class_names)
-    voters = _voters(members, images, say)
-
-    # One model of them.
-    request = EnsembleRequest(
-        method=spec.method, seed=spec.seed, budget=Budget(latency_ms=spec.max_latency, size_mb=spec.max_size)
-    )
-    run = JoinedRun(folder=folder, spec=RunRequest(ensemble=spec), data=members[0].manifest.data)
-    return join(voters, images, request, run, reporter=say)
+    members = _load_members(runs, images, reporter)
+    budget = Budget(latency_ms=spec.max_latency, size_mb=spec.max_size)
+    request = EnsembleRequest(method=method, name=spec.method, seed=spec.seed, budget=budget)
+    run = JoinedRun(folder=folder, spec=RunRequest(ensemble=spec), data=runs[0].manifest.data)
+    return join(members, images, request, run, reporter=reporter)
 
 
-def _read(spec: EnsembleSpec) -> list[TrainedRun]:
+def _read_runs(spec: EnsembleSpec) -> list[TrainedRun]:
     if len(spec.runs) < 2:
-        raise UserError(
-            "an ensemble is made of at least two runs", "name them: headstart ensemble RUN RUN... --out RUN"
-        )
-    places = [os.path.realpath(each) for each in spec.runs]
-    twice = next((run for run, place in zip(spec.runs, places, strict=True) if places.count(place) > 1), None)
+        raise UserError("an ensemble needs at least two runs", "name them: headstart ensemble RUN RUN... --out RUN")
+    paths = [os.path.realpath(run) for run in spec.runs]
+    twice = next((run for run, path in zip(spec.runs, paths, strict=True) if paths.count(path) > 1), None)
     if twice is not None:
         raise UserError(f"the run `{twice}` is given twice", "name each once")
-    if os.path.realpath(spec.out) in places:
-        raise UserError(f"--out `{spec.out}` is one of the runs to join", "choose another --out")
-    members = []
-    for run, name in zip(spec.runs, _names(spec.runs), strict=True):
-        manifest = read_manifest(run)
-        if not (Path(run) / "split.csv").is_file():
-            raise UserError(f"the run `{run}` has no `split.csv`", "train it again with --force")
-        try:
-            examples = read_split(run, manifest.class_names)
-            if not examples:
-                raise ValueError("no rows")
-        except (KeyError, ValueError, csv.Error) as error:
-            raise UserError(f"`{run}/split.csv` is damaged", "train the run again with --force") from error
-        members.append(TrainedRun(run=run, name=name, manifest=manifest, examples=examples))
-    return members
+    if os.path.realpath(spec.out) in paths:
+        raise UserError(f"--out `{spec.out}` is one of the runs to combine", "choose another --out")
+    return [_read_run(run, name) for run, name in zip(spec.runs, _short_names(spec.runs), strict=True)]
 
 
-def _names(paths: Sequence[str]) -> list[str]:
-    """The last parts of the paths, or as many as it takes to tell them apart."""
-    parts = [Path(os.path.realpath(each)).parts for each in paths]
+def _read_run(run: str, name: str) -> TrainedRun:
+    from pipelines.ensembles.common_images import TrainedRun
+
+    manifest = read_manifest(run)
+    if not (Path(run) / "split.csv").is_file():
+        raise UserError(f"the run `{run}` has no `split.csv`", "train it again with --force")
+    try:
+        examples = read_split(run, manifest.class_names)
+        if not examples:
+            raise ValueError("no rows")
+    except (KeyError, ValueError, csv.Error) as error:
+        raise UserError(f"`{run}/split.csv` is damaged", "train the run again with --force") from error
+    return TrainedRun(run=run, name=name, manifest=manifest, examples=examples)
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    """The last parts of the paths, as many as it takes to tell them apart."""
+    parts = [Path(os.path.realpath(path)).parts for path in paths]
     for count in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(each[-count:]) for each in parts]
+        names = ["/".join(path_parts[-count:]) for path_parts in parts]
         if len(set(names)) == len(names):
             break
     return names
 
 
-def _classes(members: Sequence[TrainedRun], say: Reporter) -> tuple[str, ...]:
-    """The classes of the ensemble: in the order of the first member that knows all of them."""
-    known = {name for each in members for name in each.manifest.class_names}
-    whole = next((each for each in members if set(each.manifest.class_names) == known), None)
-    if whole is None:
-        lacks = [f"`{each.run}` lacks {_listed(known - {*each.manifest.class_names})}" for each in members]
+def _match_classes(runs: Sequence[TrainedRun], reporter: Reporter) -> tuple[str, ...]:
+    """The classes of the ensemble: in the order of the first run that knows all of them."""
+    known = {name for run in runs for name in run.manifest.class_names}
+    complete = next((run for run in runs if set(run.manifest.class_names) == known), None)
+    if complete is None:
+        missing = [f"`{run.run}` lacks {_list_names(known - {*run.manifest.class_names})}" for run in runs]
         raise UserError(
-            f"no member knows all {len(known)} classes: {'; '.join(lacks)}",
-            "join runs that are trained on the same classes, or add one that is trained on all of them",
+            f"no member knows all {len(known)} classes: {'; '.join(missing)}",
+            "combine runs that are trained on the same classes, or add one that is trained on all of them",
         )
-    for each in members:
-        missing = [name for name in whole.manifest.class_names if name not in each.manifest.class_names]
-        if missing:
-            say.warn(
-                f"`{each.run}` does not know {_listed(missing)}: its probability of that is 0, and so it is weighed"
+    for run in runs:
+        unknown = [name for name in complete.manifest.class_names if name not in run.manifest.class_names]
+        if unknown:
+            reporter.warn(
+                f"`{run.run}` does not know {_list_names(unknown)}: it gives them probability 0"
             )
-    return whole.manifest.class_names
+    return complete.manifest.class_names
 
 
-def _listed(names: Iterable[str]) -> str:
-    shown = sorted(names)
-    return ", ".join(f"`{one_line(name)}`" for name in shown[:5]) + (" ..." if len(shown) > 5 else "")
+def _list_names(names: Iterable[str]) -> str:
+    names = sorted(names)
+    listed = ", ".join(f"`{one_line(name)}`" for name in names[:LISTED_CLASSES])
+    return listed + (" ..." if len(names) > LISTED_CLASSES else "")
 
 
-def _voters(members: Sequence[TrainedRun], images: Images, say: Reporter) -> list[MemberPredictions]:
+def _load_members(runs: Sequence[TrainedRun], images: Images, reporter: Reporter) -> list[MemberPredictions]:
+    """Each run's model, and its predictions in the ensemble's classes."""
     from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
-    from pipelines.ensembles.methods import rearranged
+    from pipelines.ensembles.weights import align_columns
 
-    bases: dict[Path, Any] = {}
-    voters = []
-    with say.task("members", len(members)) as task:
-        for member in members:
-            names = member.manifest.class_names
+    backbones: dict[Path, keras.Model] = {}
+    members = []
+    with reporter.task("members", len(runs)) as task:
+        for run in runs:
+            names = run.manifest.class_names
             columns = tuple(names.index(name) if name in names else None for name in images.class_names)
-            model, _ = load_run(member.run, bases)
-            fit, test = (
-                rearranged(_answers(member, part, examples, say), columns)
-                for part, examples in (("validation", images.fit), ("test", images.test))
-            )
-            one = LoadedMember(
-                name=member.name,
-                folder=Path(member.run),
-                manifest=member.manifest,
+            model, _ = load_run(run.run, backbones)
+            member = LoadedMember(
+                name=run.name,
+                folder=Path(run.run),
+                manifest=run.manifest,
                 model=model,
                 columns=columns,
                 fold=None,
-                test=test,
+                test=align_columns(_predict(run, "test", images.test, reporter), columns),
             )
-            voters.append(MemberPredictions(name=member.name, models=(one,), answers=fit))
+            probabilities = align_columns(_predict(run, "validation", images.fitted, reporter), columns)
+            members.append(MemberPredictions(name=run.name, models=(member,), probabilities=probabilities))
             task.advance()
-    return voters
+    return members
 
 
-def _answers(member: TrainedRun, part: str, examples: Sequence[Example], say: Reporter) -> NDArray[np.float32]:
-    """What a member answered on images, in their order: as it kept it, else asked again."""
+def _predict(run: TrainedRun, part: Split, examples: Sequence[Example], reporter: Reporter) -> Probabilities:
+    """A run's probabilities (images, classes) of images, in their order: those it saved, or computed now."""
     import numpy as np
 
     from pipelines.evaluation.saved_predictions import read_predictions
 
-    kept = read_predictions(member.run, part)
-    if kept is not None:
-        rows = {each.decode(): place for place, each in enumerate(kept.sha256)}
-        if all(each.sha256 in rows for each in examples):
-            places = [rows[each.sha256] for each in examples]
-            return np.asarray(kept.probabilities[places], np.float32)
+    saved = read_predictions(run.run, part)
+    if saved is not None:
+        row_of = {sha256.decode(): row for row, sha256 in enumerate(saved.sha256)}
+        if all(example.sha256 in row_of for example in examples):
+            rows = [row_of[example.sha256] for example in examples]
+            return np.asarray(saved.probabilities[rows], np.float32)
     if not examples:
-        return np.zeros((0, len(member.manifest.class_names)), np.float32)
+        return np.zeros((0, len(run.manifest.class_names)), np.float32)
     from pipelines.inference.examples import predict_examples
-    from pipelines.system.cache import transcoded_file
 
     readable = [
-        replace(each, source=str(png)) if (png := transcoded_file(each.sha256)).is_file() else each for each in examples
+        replace(example, source=str(png)) if (png := transcoded_file(example.sha256)).is_file() else example
+        for example in examples
     ]
-    return predict_examples(member.run, member.manifest, readable, cache=True, reporter=say)[0]
+    return predict_examples(run.run, run.manifest, readable, cache=True, reporter=reporter)[0]

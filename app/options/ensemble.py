@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from app.options.panels import Panel
+from pipelines.ensembles.methods import METHODS
 from pipelines.runs.ensemble_spec import MembersSpec
 
-# A test holds them to `pipelines.ensembles.methods.METHODS`, which needs numpy.
-METHODS = ("greedy", "mean", "weighted", "vote", "geometric", "stack")
 PANEL = "Ensemble"
 Tta = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""The images that runs trained apart have in common: to fit their weights on, and to judge them on."""
+"""Finds the images that runs trained separately have in common: to fit their weights on, and to evaluate them on."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models.errors import UserError
-from pipelines.runs.examples import SPLITS, Example
+from pipelines.ensembles.member_predictions import Images
+from pipelines.evaluation.saved_predictions import read_predictions
+from pipelines.runs.examples import SPLITS, Example, Split
 from pipelines.runs.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedRun:
-    """A run that was trained apart.
+    """A run that is to become a member.
 
     Attributes:
         run: its folder, as the user named it.
-        name: short, and its own.
-        manifest: of it.
+        name: short and distinct.
+        manifest: of the run.
         examples: its images with the parts they had.
     """
 
@@ -26,49 +28,59 @@ class TrainedRun:
     manifest: Manifest
     examples: tuple[Example, ...]
 
+    def hashes(self, part: Split) -> set[str]:
+        """Content hashes of its images of a part."""
+        return {example.sha256 for example in self.examples if example.split == part}
 
-def common_images(
-    members: Sequence[TrainedRun], class_names: tuple[str, ...]
-) -> tuple[tuple[Example, ...], tuple[Example, ...], tuple[Example, ...]]:
-    """Images to fit on, to judge on, and all with the part they had.
+
+def common_images(runs: Sequence[TrainedRun], class_names: tuple[str, ...]) -> Images:
+    """The images that weights can be fitted on, and those that can test the ensemble.
 
     Args:
-        members: the runs.
+        runs: the members.
         class_names: what the labels of the result index.
 
     Raises:
-        UserError: there is no image that no member was trained on.
+        UserError: the runs have no image in common that none of them was trained on.
     """
-    numbers = {name: number for number, name in enumerate(class_names)}
-    first: dict[str, Example] = {}
-    parts: dict[str, set[str]] = {}
-    for member in members:
-        for each in member.examples:
-            first.setdefault(each.sha256, replace(each, label=numbers[member.manifest.class_names[each.label]]))
-            parts.setdefault(each.sha256, set()).add(each.split)
-    first = dict(sorted(first.items(), key=lambda item: item[1].path))
-    # A member answers some training images out of fold: they are as good as validation images.
-    unseen = [_validated(each) for each in members]
-    trained = [{each.sha256 for each in member.examples if each.split == "train"} for member in members]
-    usable = set.intersection(*unseen)
-    for mine, seen in zip(trained, unseen, strict=True):
-        usable -= mine - seen
-    if not usable:
+    labels = {name: label for label, name in enumerate(class_names)}
+    examples: dict[str, Example] = {}
+    parts: dict[str, set[Split]] = {}
+    for run in runs:
+        for example in run.examples:
+            label = labels[run.manifest.class_names[example.label]]
+            examples.setdefault(example.sha256, replace(example, label=label))
+            parts.setdefault(example.sha256, set()).add(example.split)
+    examples = dict(sorted(examples.items(), key=lambda item: item[1].path))
+    fitted = _usable(runs)
+    if not fitted:
         raise UserError(
             "the runs have no validation image in common that none of them was trained on",
             "train them on the same data, or all at once: headstart train DATA --backbone A --backbone B --out RUN",
         )
-    tested = [{each.sha256 for each in member.examples if each.split == "test"} for member in members]
-    untouched = set.intersection(*tested) - {sha for sha, found in parts.items() if found != {"test"}}
-    strictest = {sha: min(found, key=lambda part: SPLITS.index(part)) for sha, found in parts.items()}
-    every = tuple(replace(each, split=strictest[sha]) for sha, each in first.items())  # type: ignore[arg-type]
-    fit = tuple(each for sha, each in first.items() if sha in usable)
-    return fit, tuple(each for sha, each in first.items() if sha in untouched), every
+    # An image that any run saw outside its test part is not a test image.
+    tested = set.intersection(*(run.hashes("test") for run in runs))
+    tested -= {sha256 for sha256, found_in in parts.items() if found_in != {"test"}}
+    first_part = {sha256: min(found_in, key=SPLITS.index) for sha256, found_in in parts.items()}
+    return Images(
+        fitted=tuple(example for sha256, example in examples.items() if sha256 in fitted),
+        test=tuple(example for sha256, example in examples.items() if sha256 in tested),
+        all=tuple(replace(example, split=first_part[sha256]) for sha256, example in examples.items()),
+        class_names=class_names,
+    )
 
 
-def _validated(member: TrainedRun) -> set[str]:
-    from pipelines.evaluation.saved_predictions import read_predictions
+def _usable(runs: Sequence[TrainedRun]) -> set[str]:
+    """Hashes of the images that every run has predictions of, without having been trained on them."""
+    predicted = [_predicted(run) for run in runs]
+    usable = set.intersection(*predicted)
+    for run, hashes in zip(runs, predicted, strict=True):
+        usable -= run.hashes("train") - hashes
+    return usable
 
-    kept = read_predictions(member.run, "validation")
-    out_of_fold = {each.decode() for each in kept.sha256} if kept is not None else set()
-    return {each.sha256 for each in member.examples if each.split == "validation"} | out_of_fold
+
+def _predicted(run: TrainedRun) -> set[str]:
+    """Hashes of a run's validation images; out-of-fold predictions of training images are as good as those."""
+    saved = read_predictions(run.run, "validation")
+    out_of_fold = {sha256.decode() for sha256 in saved.sha256} if saved is not None else set()
+    return run.hashes("validation") | out_of_fold

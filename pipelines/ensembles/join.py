@@ -1,4 +1,7 @@
-"""Join members that are trained to one run: fitted on what they answered to images none of them was trained on."""
+"""Combines trained members into one model and completes its run.
+
+The weights are fitted on predictions of images that none of the members was trained on.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +9,43 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.ensemble import combine
 from models.pools import Stack
-from pipelines.ensembles.costs import costs_of
+from pipelines.ensembles.costs import measure_costs
 from pipelines.ensembles.frozen_bases import record_bases
-from pipelines.ensembles.member_predictions import EnsembleRequest, Images, LoadedMember, MemberPredictions
-from pipelines.ensembles.methods import EnsembleWeights, fit, pooled
+from pipelines.ensembles.member_predictions import (
+    EnsembleRequest,
+    Images,
+    LoadedMember,
+    MemberPredictions,
+    labels_of,
+)
 from pipelines.ensembles.picture import PICTURE, draw_ensemble
-from pipelines.ensembles.ranking import rank_members
-from pipelines.ensembles.selection import Budget, Cost, affordable
-from pipelines.evaluation.calibration import fit_temperature
+from pipelines.ensembles.ranking import FittedEnsemble, rank_members
+from pipelines.ensembles.selection import Budget, affordable, of_true_class
+from pipelines.ensembles.weights import EnsembleWeights, fit_weights, pool_probabilities
 from pipelines.evaluation.metrics import report
+from pipelines.evaluation.predictions import Predictions, predict_batches
 from pipelines.evaluation.saved_predictions import save_predictions
+from pipelines.images.batches import pixel_batches
 from pipelines.runs.examples import Example, Split
 from pipelines.runs.folder import finish_run
 from pipelines.runs.manifest import Agreement, BackboneRecord, DataRecord, HeadRecord, Manifest, RunRequest
 from pipelines.runs.models import save_model
 from pipelines.system.files import write_csv
-from pipelines.system.progress import Reporter
 from pipelines.system.versions import versions
 
 if TYPE_CHECKING:
     import keras
 
-    from pipelines.evaluation.predictions import Predictions
+    from models.arrays import Doubles, Labels
+    from pipelines.ensembles.selection import Cost
+    from pipelines.system.progress import Reporter
 
-Floats = NDArray[np.float64]
 AGREEMENT_IMAGES = 16
 
 
@@ -60,9 +69,9 @@ class JoinedRun:
 
 
 def join(
-    voters: Sequence[MemberPredictions],
+    members: Sequence[MemberPredictions],
     images: Images,
-    wish: EnsembleRequest,
+    request: EnsembleRequest,
     run: JoinedRun,
     *,
     reporter: Reporter,
@@ -70,50 +79,56 @@ def join(
     """Combine members, evaluate the result, and complete its run.
 
     Args:
-        voters: at least one.
+        members: at least one.
         images: that the ensemble is fitted and evaluated on.
-        wish: how to combine them.
+        request: how to combine them.
         run: where the ensemble goes, and what its manifest says of it.
         reporter: shows progress.
 
     Raises:
         UserError: no member fits the budget, or the method needs other images.
     """
-    folder = run.folder
     started = time.monotonic()
-    labels = np.asarray([each.label for each in images.fit], np.int32)
-    test_labels = np.asarray([each.label for each in images.test], np.int32)
+    labels = labels_of(images.fitted)
 
     # Which members, and their weights.
-    answers = np.stack([each.answers for each in voters])
-    costs = costs_of(voters, reporter)
-    taken = _within(answers, labels, costs, wish)
-    joint = _fit(answers[taken], labels, wish, taken)
-    models, model_joint = _spread(joint, [voters[place] for place in taken])
+    probabilities = np.stack([member.probabilities for member in members])
+    costs = measure_costs(members, reporter)
+    places = _within_budget(probabilities, labels, costs, request.budget)
+    votes = None if request.votes is None or request.name != "vote" else [request.votes[place] for place in places]
+    fitted = fit_weights(probabilities[places], labels, request.method, seed=request.seed, votes=votes)
+    models, model_weights = _spread(fitted, [members[place] for place in places])
 
-    # One model, held to what its members' answers foretold.
+    # One model, compared with what its members' predictions give.
     model = combine(
-        [each.model for each in models],
-        None if model_joint.stack is not None else model_joint.weights,
-        method=joint.pool,
-        columns=[each.columns for each in models],
-        stack=model_joint.stack,
-        temperature=joint.temperature,
+        [member.model for member in models],
+        None if model_weights.stack is not None else model_weights.weights,
+        method=fitted.pool,
+        columns=[member.columns for member in models],
+        stack=model_weights.stack,
+        temperature=fitted.temperature,
     )
-    save_model(model, folder)
-    judged: dict[Split, Predictions] = {"validation": (pooled(answers[taken], joint).astype(np.float32), labels)}
-    if images.test:
-        judged["test"] = pooled(np.stack([each.test for each in models]), model_joint).astype(np.float32), test_labels
-    part: Split = "test" if images.test else "validation"
-    # Out-of-fold answers are not what all folds' models together say: only others can be compared.
-    seen = None if part == "validation" and voters[0].folds is not None else judged[part][0]
-    agreement = _agreement(model, images.test or images.fit, seen)
+    save_model(model, run.folder)
+    predictions = _predictions(images, probabilities[places], fitted, models, model_weights)
+    agreement = _compare_with_pooled(model, images, predictions, out_of_fold=members[0].folds is not None)
 
     # What the user reads.
-    leaderboard = rank_members(voters, taken, joint, labels, judged, costs, model, folder)
-    draw_ensemble(leaderboard, folder / PICTURE)
-    save_predictions(folder, judged, {"validation": images.fit, "test": images.test})
-    _write_split(folder, images)
+    weights = dict(zip(places, fitted.weights, strict=True))
+    ensemble = FittedEnsemble(
+        model=model,
+        method=request.name,
+        temperature=fitted.temperature,
+        members=members,
+        weights=[weights.get(place, 0.0) for place in range(len(members))],
+        costs=costs,
+        labels=labels,
+        predictions=predictions,
+        folder=run.folder,
+    )
+    leaderboard = rank_members(ensemble)
+    draw_ensemble(leaderboard, run.folder / PICTURE)
+    save_predictions(run.folder, predictions, {"validation": images.fitted, "test": images.test})
+    _write_split(run.folder, images)
     manifest = Manifest(
         class_names=images.class_names,
         image_size=int(model.input_shape[1]),
@@ -125,7 +140,7 @@ def join(
         head=HeadRecord(name="ensemble", pooling="of its members"),
         spec=run.spec,
         data=run.data,
-        metrics={name: report(*each, images.class_names) for name, each in judged.items()},
+        metrics={part: report(*predicted, images.class_names) for part, predicted in predictions.items()},
         notes=run.notes,
         seconds={**run.seconds, "join": round(time.monotonic() - started, 2)},
         versions=versions(),
@@ -135,61 +150,75 @@ def join(
         agreement=agreement,
         order=tuple(member.name for member in models),
     )
-    finish_run(folder, manifest)
+    finish_run(run.folder, manifest)
     return manifest
 
 
-def _within(answers: Floats, labels: NDArray[np.int32], costs: Sequence[Cost], wish: EnsembleRequest) -> list[int]:
-    if wish.budget == Budget():
-        return list(range(len(answers)))
-    return list(affordable(answers[:, np.arange(len(labels)), labels], costs, wish.budget))
+def _within_budget(probabilities: Doubles, labels: Labels, costs: Sequence[Cost], budget: Budget) -> list[int]:
+    """Places of the members to choose from."""
+    if budget == Budget():
+        return list(range(len(probabilities)))
+    return list(affordable(of_true_class(probabilities, labels), costs, budget))
 
 
-def _fit(answers: Floats, labels: NDArray[np.int32], wish: EnsembleRequest, taken: Sequence[int]) -> EnsembleWeights:
-    if wish.votes is None or wish.method != "vote":
-        return fit(answers, labels, method=wish.method, seed=wish.seed)
-    votes = np.asarray(wish.votes, np.float64)[list(taken)]
-    joint = EnsembleWeights(method="vote", pool="vote", weights=tuple(float(each) for each in votes / votes.sum()))
-    temperature = fit_temperature(pooled(answers, joint), labels, seed=wish.seed)
-    return EnsembleWeights(method="vote", pool="vote", weights=joint.weights, temperature=temperature)
-
-
-def _spread(joint: EnsembleWeights, voters: Sequence[MemberPredictions]) -> tuple[list[LoadedMember], EnsembleWeights]:
-    """The models that have a weight, and how they are joined: those of one voter share its weight."""
+def _spread(
+    fitted: EnsembleWeights, members: Sequence[MemberPredictions]
+) -> tuple[list[LoadedMember], EnsembleWeights]:
+    """The models that have a weight, and how they are combined: the models of one group share its weight."""
     models: list[LoadedMember] = []
     weights: list[float] = []
-    blocks: list[NDArray[Any]] = []
-    for place, (voter, weight) in enumerate(zip(voters, joint.weights, strict=True)):
-        if weight == 0 and joint.stack is None:
+    kernels: list[Doubles] = []
+    for place, (member, weight) in enumerate(zip(members, fitted.weights, strict=True)):
+        if weight == 0 and fitted.stack is None:
             continue
-        count, classes = len(voter.models), voter.answers.shape[1]
-        models += voter.models
+        count, num_classes = len(member.models), member.probabilities.shape[1]
+        models += member.models
         weights += [weight / count] * count
-        if joint.stack is not None:
-            blocks += [joint.stack.kernel[place * classes : (place + 1) * classes] / count] * count
-    stack = joint.stack and Stack(kernel=np.concatenate(blocks).astype(np.float32), bias=joint.stack.bias)
-    return models, replace(joint, weights=tuple(weights), stack=stack)
+        if fitted.stack is not None:
+            kernels += [fitted.stack.kernel[place * num_classes : (place + 1) * num_classes] / count] * count
+    stack = fitted.stack and Stack(kernel=np.concatenate(kernels).astype(np.float32), bias=fitted.stack.bias)
+    return models, replace(fitted, weights=tuple(weights), stack=stack)
 
 
-def _agreement(
-    model: keras.Model, examples: Sequence[Example], foretold: NDArray[np.float32] | None
+def _predictions(
+    images: Images,
+    probabilities: Doubles,
+    fitted: EnsembleWeights,
+    models: Sequence[LoadedMember],
+    model_weights: EnsembleWeights,
+) -> dict[Split, Predictions]:
+    """Predictions of the ensemble: on validation from those of its members, on test from those of all models."""
+    predictions: dict[Split, Predictions] = {
+        "validation": (pool_probabilities(probabilities, fitted).astype(np.float32), labels_of(images.fitted))
+    }
+    if images.test:
+        pooled = pool_probabilities(np.stack([model.test for model in models]), model_weights)
+        predictions["test"] = pooled.astype(np.float32), labels_of(images.test)
+    return predictions
+
+
+def _compare_with_pooled(
+    model: keras.Model, images: Images, predictions: Mapping[Split, Predictions], *, out_of_fold: bool
 ) -> Agreement | None:
-    """Compare what the joined model says of pixels with what its members' answers foretold, on a few images."""
-    from pipelines.evaluation.predictions import predict_batches
-    from pipelines.images.batches import pixel_batches
+    """Compare the joined model with the pooled predictions of its members, on a few images.
 
-    if foretold is None:
+    None where there are only out-of-fold predictions: the models of all folds together predict otherwise.
+    """
+    part: Split = "test" if "test" in predictions else "validation"
+    if part == "validation" and out_of_fold:
         return None
-    numbers = list(range(0, len(examples), max(1, len(examples) // AGREEMENT_IMAGES)))[:AGREEMENT_IMAGES]
-    batches = pixel_batches([examples[each] for each in numbers], size=int(model.input_shape[1]), batch=len(numbers))
+    examples: tuple[Example, ...] = images.test if part == "test" else images.fitted
+    places = list(range(0, len(examples), max(1, len(examples) // AGREEMENT_IMAGES)))[:AGREEMENT_IMAGES]
+    pooled = predictions[part][0][places]
+    batches = pixel_batches([examples[place] for place in places], size=int(model.input_shape[1]), batch=len(places))
     exact, _ = predict_batches(model, batches)
     return Agreement(
-        images=len(numbers),
-        top1_agreement=float((exact.argmax(1) == foretold[numbers].argmax(1)).mean()),
-        max_difference=round(float(np.abs(exact - foretold[numbers]).max()), 5),
+        images=len(places),
+        top1_agreement=float((exact.argmax(1) == pooled.argmax(1)).mean()),
+        max_difference=round(float(np.abs(exact - pooled).max()), 5),
     )
 
 
 def _write_split(folder: Path, images: Images) -> None:
-    rows = ((each.path, images.class_names[each.label], each.split, each.sha256) for each in images.every)
+    rows = ((example.path, images.class_names[example.label], example.split, example.sha256) for example in images.all)
     write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)

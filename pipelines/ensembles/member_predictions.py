@@ -1,14 +1,14 @@
-"""What is joined: models that are trained, what they answer, and the images that is about."""
+"""The records that combining works on: loaded members, their predictions, and the images that these are of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Doubles, Indices, Labels
 from models.fusing import Columns
 from pipelines.ensembles.selection import Budget
 from pipelines.runs.examples import Example
@@ -17,21 +17,21 @@ from pipelines.runs.manifest import Manifest
 if TYPE_CHECKING:
     import keras
 
-Floats = NDArray[np.float64]
+    from pipelines.ensembles.methods import Method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoadedMember:
-    """One model that is to be joined.
+    """One trained model.
 
     Attributes:
-        name: of it.
+        name: of the member.
         folder: of its run.
-        manifest: of it.
-        model: of it.
-        columns: its own number of each class of the ensemble; None for a class that it does not know.
-        fold: that validated it.
-        test: (images, classes) what it answers on the test images, in the ensemble's classes.
+        manifest: of its run.
+        model: pixels -> probabilities.
+        columns: its column of each class of the ensemble; None for a class that it does not know.
+        fold: that it was validated on; None without folds.
+        test: (images, classes of the ensemble) probabilities on the test images.
     """
 
     name: str
@@ -40,60 +40,67 @@ class LoadedMember:
     model: keras.Model
     columns: Columns
     fold: int | None
-    test: Floats
+    test: Doubles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MemberPredictions:
-    """What gets one weight: a model, or the models of all folds, which answer for each other's images.
+    """What gets one weight: a model, or the models of all folds, which predict each other's training images.
 
     Attributes:
-        name: of it.
+        name: of the member, or of the group of folds.
         models: one, or one a fold.
-        answers: (images, classes) on the images that the weights are fitted on.
+        probabilities: (images, classes) on the images that the weights are fitted on.
         folds: (images,) the fold that held each of them out; None without folds.
     """
 
     name: str
     models: tuple[LoadedMember, ...]
-    answers: Floats
-    folds: NDArray[np.int64] | None = None
+    probabilities: Doubles
+    folds: Indices | None = None
 
     @property
-    def test(self) -> Floats:
+    def test(self) -> Doubles:
         """(images, classes) on the test images."""
-        return np.mean([each.test for each in self.models], axis=0)
+        return np.mean([model.test for model in self.models], axis=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleRequest:
-    """How members are to be joined.
+    """How members are to be combined.
 
     Attributes:
-        method: a name of `pipelines.ensembles.methods.METHODS`.
+        method: an entry of `pipelines.ensembles.methods.METHODS`.
+        name: of it.
         budget: what the ensemble may cost.
         seed: of what is drawn.
-        votes: weights of the voters, given by boosting, for the method `vote`; None for equal ones.
+        votes: weights of the members, given by boosting, for the method `vote`; None for equal ones.
     """
 
-    method: str = "greedy"
-    budget: Budget = Budget()  # noqa: RUF009  frozen
+    method: Method
+    name: str
+    budget: Budget = field(default=Budget())
     seed: int = 0
     votes: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Images:
-    """What an ensemble is fitted and judged on.
+    """The images that an ensemble is fitted and evaluated on.
 
     Attributes:
-        fit: images that no member was trained on.
+        fitted: images that no member was trained on; the weights are fitted on them.
         test: images that decided nothing; may be empty.
-        every: all images with the part that they had for the members.
+        all: every image with the part that it had for the members.
         class_names: that the labels index.
     """
 
-    fit: tuple[Example, ...]
+    fitted: tuple[Example, ...]
     test: tuple[Example, ...]
-    every: tuple[Example, ...]
+    all: tuple[Example, ...]
     class_names: tuple[str, ...]
+
+
+def labels_of(examples: tuple[Example, ...]) -> Labels:
+    """(images,) labels."""
+    return np.asarray([example.label for example in examples], np.int32)

@@ -1,4 +1,4 @@
-"""`ensemble.png`: the members with their intervals beside the ensemble, and how they disagree."""
+"""Draws `ensemble.png`: the members with their intervals, and their disagreement."""
 
 from __future__ import annotations
 

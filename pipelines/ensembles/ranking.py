@@ -1,19 +1,17 @@
-"""How the members of an ensemble and the ensemble itself stand."""
+"""Ranks the members of an ensemble and the ensemble itself."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipelines.ensembles.costs import megabytes, milliseconds
-from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
-from pipelines.ensembles.methods import EnsembleWeights, disagreement
-from pipelines.ensembles.selection import Cost
+from pipelines.ensembles.weights import disagreement
 from pipelines.evaluation.comparison import compare_models
 from pipelines.evaluation.intervals import over_folds, wilson
 from pipelines.evaluation.metrics import losses
@@ -22,107 +20,119 @@ from pipelines.runs.manifest import MODEL_FILE, RunRequest
 from pipelines.runs.report import FoldScore, Score
 
 if TYPE_CHECKING:
-    from pipelines.evaluation.predictions import Predictions
-    from pipelines.runs.examples import Split
     import keras
 
+    from models.arrays import Indices, Labels, Probabilities
+    from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
+    from pipelines.ensembles.selection import Cost
+    from pipelines.evaluation.predictions import Predictions
+    from pipelines.runs.examples import Split
 
-def rank_members(
-    voters: Sequence[MemberPredictions],
-    taken: Sequence[int],
-    joint: EnsembleWeights,
-    labels: NDArray[np.int32],
-    judged: dict[Split, Predictions],
-    costs: Sequence[Cost],
-    model: keras.Model,
-    folder: Path,
-) -> Leaderboard:
-    """The leaderboard, with the gain over the best member.
 
-    Args:
-        voters: all that could be taken.
-        taken: the places among them of those that the budget allows.
-        joint: how these are joined.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FittedEnsemble:
+    """An ensemble and what it was made of.
+
+    Attributes:
+        model: pixels -> probabilities.
+        method: its name.
+        temperature: of the pooled probabilities; None where they are not scaled.
+        members: all that could be part of it.
+        weights: (members,) of each; 0 where it is not part of it.
+        costs: of each member.
         labels: (images,) of the images that the weights are fitted on.
-        judged: part -> what the ensemble answers there, and the labels.
-        costs: of each voter.
-        model: the ensemble.
+        predictions: part -> probabilities of the ensemble and labels.
         folder: of its run.
     """
-    weights = dict(zip(taken, joint.weights, strict=True))
-    rows = [
-        _row(voter, one, weights.get(place, 0.0) / len(voter.models), labels, costs[place], folder)
-        for place, voter in enumerate(voters)
-        for one in voter.models
-    ]
-    scores = [
-        (float((each.answers.argmax(1) == labels).mean()), -losses(each.answers, labels).mean()) for each in voters
-    ]
-    best = max(range(len(voters)), key=lambda place: scores[place])
-    part: Split = "test" if "test" in judged else "validation"
-    mine, truth = judged[part]
-    other = voters[best].test if part == "test" else voters[best].answers
-    ms = milliseconds(model)
-    gain = EnsembleGain(
-        comparison=compare_models(mine, other, truth, names=("ensemble", voters[best].name), part=part),
-        ms=ms,
-        best_ms=costs[best].backbone_ms + costs[best].head_ms,
-    )
+
+    model: keras.Model
+    method: str
+    temperature: float | None
+    members: Sequence[MemberPredictions]
+    weights: Sequence[float]
+    costs: Sequence[Cost]
+    labels: Labels
+    predictions: dict[Split, Predictions]
+    folder: Path
+
+
+def rank_members(ensemble: FittedEnsemble) -> Leaderboard:
+    """The leaderboard of an ensemble, with its gain over the best member."""
+    members, labels = ensemble.members, ensemble.labels
+    rows = [_row(ensemble, place, model) for place, member in enumerate(members) for model in member.models]
+    ms = milliseconds(ensemble.model)
+    predicted = [member.probabilities for member in members]
     return Leaderboard(
-        method=joint.method,
-        temperature=joint.temperature,
+        method=ensemble.method,
+        temperature=ensemble.temperature,
         members=tuple(sorted(rows, key=lambda row: (-row.accuracy, row.log_loss))),
-        names=tuple(each.name for each in voters),
-        disagreement=tuple(tuple(row) for row in disagreement([each.answers for each in voters]).tolist()),
-        gain=gain,
-        folds=_over_folds(voters[0].folds, judged["validation"][0], labels),
+        names=tuple(member.name for member in members),
+        disagreement=tuple(tuple(row) for row in disagreement(predicted).tolist()),
+        gain=_gain(ensemble, ms),
+        folds=_score_folds(members[0].folds, ensemble.predictions["validation"][0], labels),
         ms=ms,
-        mb=(folder / MODEL_FILE).stat().st_size / 1e6,
+        mb=(ensemble.folder / MODEL_FILE).stat().st_size / 1e6,
     )
 
 
-def _row(
-    voter: MemberPredictions, one: LoadedMember, weight: float, labels: NDArray[np.int32], cost: Cost, folder: Path
-) -> MemberRow:
-    mine = slice(None) if voter.folds is None or one.fold is None else voter.folds == one.fold
-    right = voter.answers[mine].argmax(1) == labels[mine]
-    loss = losses(voter.answers[mine], labels[mine]).mean()
+def _gain(ensemble: FittedEnsemble, ms: float) -> EnsembleGain:
+    """The ensemble against the member that is best on validation, on test images where there are some."""
+    scores = [
+        (
+            float((member.probabilities.argmax(1) == ensemble.labels).mean()),
+            -float(losses(member.probabilities, ensemble.labels).mean()),
+        )
+        for member in ensemble.members
+    ]
+    best = max(range(len(scores)), key=lambda place: scores[place])
+    member, cost = ensemble.members[best], ensemble.costs[best]
+    part: Split = "test" if "test" in ensemble.predictions else "validation"
+    probabilities, labels = ensemble.predictions[part]
+    of_member = member.test if part == "test" else member.probabilities
+    return EnsembleGain(
+        comparison=compare_models(probabilities, of_member, labels, names=("ensemble", member.name), part=part),
+        ms=ms,
+        best_ms=cost.backbone_ms + cost.head_ms,
+    )
+
+
+def _row(ensemble: FittedEnsemble, place: int, model: LoadedMember) -> MemberRow:
+    member = ensemble.members[place]
+    # The model of a fold is scored on the images of that fold.
+    rows = slice(None) if member.folds is None or model.fold is None else member.folds == model.fold
+    probabilities, labels = member.probabilities[rows], ensemble.labels[rows]
+    is_correct = probabilities.argmax(1) == labels
     return MemberRow(
-        name=one.name,
-        path=_relative(one.folder, folder),
-        backbone=one.manifest.backbone.name,
-        head=one.manifest.head.name,
-        seed=_seed_of(one.manifest.spec),
-        fold=one.fold,
-        weight=weight,
-        images=len(right),
-        accuracy=float(right.mean()),
-        accuracy_interval=wilson(int(right.sum()), len(right)),
-        log_loss=float(loss),
-        ms=cost.backbone_ms,
-        mb=megabytes(one),
+        name=model.name,
+        path=os.path.relpath(model.folder.absolute(), ensemble.folder.absolute()),
+        backbone=model.manifest.backbone.name,
+        head=model.manifest.head.name,
+        seed=_seed_of(model.manifest.spec),
+        fold=model.fold,
+        weight=ensemble.weights[place] / len(member.models),
+        images=len(is_correct),
+        accuracy=float(is_correct.mean()),
+        accuracy_interval=wilson(int(is_correct.sum()), len(is_correct)),
+        log_loss=float(losses(probabilities, labels).mean()),
+        ms=ensemble.costs[place].backbone_ms,
+        mb=megabytes(model),
     )
 
 
-def _relative(path: Path, folder: Path) -> str:
-    return os.path.relpath(path.absolute(), folder.absolute())
-
-
-def _over_folds(
-    folds: NDArray[np.int64] | None, answers: NDArray[np.float32], labels: NDArray[np.int32]
-) -> dict[Score, FoldScore]:
+def _score_folds(folds: Indices | None, probabilities: Probabilities, labels: Labels) -> dict[Score, FoldScore]:
+    """Accuracy and log-loss over the folds; empty without folds."""
     if folds is None:
         return {}
-    parts = [folds == number for number in np.unique(folds)]
-    right, loss = answers.argmax(1) == labels, losses(answers, labels)
+    of_fold = [folds == fold for fold in np.unique(folds)]
+    is_correct, loss = probabilities.argmax(1) == labels, losses(probabilities, labels)
     return {
-        "accuracy": over_folds([float(right[part].mean()) for part in parts]),
-        "log_loss": over_folds([float(loss[part].mean()) for part in parts]),
+        "accuracy": over_folds([float(is_correct[rows].mean()) for rows in of_fold]),
+        "log_loss": over_folds([float(loss[rows].mean()) for rows in of_fold]),
     }
 
 
 def _seed_of(request: RunRequest) -> int | None:
-    """The seed of a member; None for one that is an ensemble of members with seeds of their own."""
+    """The seed of a member; None for one that is an ensemble of members with their own seeds."""
     if request.train is not None:
         return request.train.fit.seed
     return request.ensemble.seed if request.ensemble is not None else None

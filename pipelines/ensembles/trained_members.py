@@ -13,6 +13,7 @@ import numpy as np
 from models.errors import UserError
 from pipelines.data.folds import divide_folds, pooled
 from pipelines.ensembles.member_predictions import EnsembleRequest, Images, LoadedMember, MemberPredictions
+from pipelines.ensembles.methods import METHODS
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.members.spec import MEMBERS_FOLDER, Member
 from pipelines.runs.ensemble_spec import MembersSpec
@@ -74,7 +75,7 @@ def load_members(members: Sequence[Member], folder: Path, dataset: Dataset, spec
             assert validation is not None, "a member writes its predictions before its manifest"
             probabilities[slice(None) if folds is None else folds == member.fold] = validation.probabilities
             models.append(_load_member(member, path, len(dataset.class_names), backbones))
-        predictions.append(MemberPredictions(name=name, models=tuple(models), answers=probabilities, folds=folds))
+        predictions.append(MemberPredictions(name=name, models=tuple(models), probabilities=probabilities, folds=folds))
     votes = tuple(
         1.0 if model.manifest.boost_weight is None else model.manifest.boost_weight
         for group_predictions in predictions
@@ -86,9 +87,12 @@ def load_members(members: Sequence[Member], folder: Path, dataset: Dataset, spec
     )
     return LoadedMembers(
         predictions=predictions,
-        images=Images(fit=held_out, test=dataset.part("test"), every=examples, class_names=dataset.class_names),
+        images=Images(fitted=held_out, test=dataset.part("test"), all=examples, class_names=dataset.class_names),
         request=EnsembleRequest(
-            method=spec.method, seed=spec.common.fit.seed, votes=votes if spec.boost and any(votes) else None
+            method=METHODS[spec.method],
+            name=spec.method,
+            seed=spec.common.fit.seed,
+            votes=votes if spec.boost and any(votes) else None,
         ),
         notes=tuple(f"{name} is left out: one of its folds failed" for name in incomplete),
     )

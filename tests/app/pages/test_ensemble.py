@@ -7,9 +7,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from app.options.ensemble import METHODS as NAMES
 from app.pages.ensemble import LISTED, MATRIX, ensemble_page, squeezed, verdict_lines
-from pipelines.ensembles.methods import METHODS
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
 from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
 from tests.app.pages.test_report import judged
@@ -105,7 +103,3 @@ def test_the_end_of_a_name_stays() -> None:
     found = squeezed(member(3).name, 24)
     assert len(found) == 24
     assert found.endswith("3-linear-s3")
-
-
-def test_the_methods_of_the_help_page_are_those_there_are() -> None:
-    assert tuple(METHODS) == NAMES

@@ -19,8 +19,8 @@ from pipelines.ensembles.selection import Budget, Cost, affordable, convex, forw
 BY_HAND = np.array([[0.9, 0.2], [0.1, 0.8], [0.4, 0.4]])
 
 
-def loss(weights: np.ndarray, chances: np.ndarray) -> float:
-    return float(-np.log(weights @ chances).mean())
+def loss(weights: np.ndarray, true_class: np.ndarray) -> float:
+    return float(-np.log(weights @ true_class).mean())
 
 
 def test_forward_selection_by_hand() -> None:
@@ -32,11 +32,11 @@ def test_forward_selection_by_hand() -> None:
 
 
 def test_a_member_that_is_best_everywhere_stays_alone() -> None:
-    chances = np.array([[0.9, 0.8, 0.7], [0.5, 0.5, 0.5]])
-    assert forward_selection(chances) == [0]
+    true_class = np.array([[0.9, 0.8, 0.7], [0.5, 0.5, 0.5]])
+    assert forward_selection(true_class) == [0]
 
 
-def test_a_zero_is_no_infinity() -> None:
+def test_a_probability_of_zero_costs_no_infinite_loss() -> None:
     assert forward_selection(np.array([[0.0, 1.0], [0.5, 0.5]])) == [1]
 
 
@@ -54,25 +54,25 @@ def test_bags_spread_the_weights_and_generalise_better() -> None:
 
 
 def test_greedy_is_reproducible() -> None:
-    chances = drawn(5, 50, 0)
-    assert np.array_equal(greedy(chances, seed=1), greedy(chances, seed=1))
-    assert greedy(chances).sum() == pytest.approx(1)
+    true_class = drawn(5, 50, 0)
+    assert np.array_equal(greedy(true_class, seed=1), greedy(true_class, seed=1))
+    assert greedy(true_class).sum() == pytest.approx(1)
 
 
 def test_convex_weights_are_the_optimum() -> None:
-    chances = drawn(4, 200, 3) * np.array([[1.0], [0.9], [0.5], [0.98]])
-    found = convex(chances)
+    true_class = drawn(4, 200, 3) * np.array([[1.0], [0.9], [0.5], [0.98]])
+    found = convex(true_class)
     start, bounds = np.full(4, 0.25), [(0, 1)] * 4
     constraint = {"type": "eq", "fun": lambda weights: weights.sum() - 1}
-    best = minimize(lambda weights: loss(weights, chances), start, bounds=bounds, constraints=constraint, tol=1e-10)
-    assert loss(found, chances) == pytest.approx(best.fun, abs=1e-5)
+    best = minimize(lambda weights: loss(weights, true_class), start, bounds=bounds, constraints=constraint, tol=1e-10)
+    assert loss(found, true_class) == pytest.approx(best.fun, abs=1e-5)
     assert found.sum() == pytest.approx(1)
     assert found.min() >= 0
 
 
 def test_convex_weights_of_a_useless_member_are_zero() -> None:
-    chances = np.vstack([drawn(2, 300, 0), np.full((1, 300), 0.01)])
-    assert convex(chances)[2] == 0
+    true_class = np.vstack([drawn(2, 300, 0), np.full((1, 300), 0.01)])
+    assert convex(true_class)[2] == 0
 
 
 COSTS = (
@@ -89,27 +89,27 @@ def test_a_shared_backbone_is_paid_once() -> None:
 
 
 def test_a_budget_is_kept_by_the_best_affordable_selection() -> None:
-    chances = drawn(4, 200, 0)
-    chances[0] = 0.9  # the best by far, and the dearest
-    assert affordable(chances, COSTS, Budget()) == tuple(sorted(set(forward_selection(chances))))
-    chosen = affordable(chances, COSTS, Budget(latency_ms=33))
+    true_class = drawn(4, 200, 0)
+    true_class[0] = 0.9  # the best by far, and the dearest
+    assert affordable(true_class, COSTS, Budget()) == tuple(sorted(set(forward_selection(true_class))))
+    chosen = affordable(true_class, COSTS, Budget(latency_ms=33))
     assert 0 not in chosen
-    assert price([COSTS[each] for each in chosen])[0] <= 33
+    assert price([COSTS[place] for place in chosen])[0] <= 33
     best = min(
-        loss(shares(forward_selection(chances[list(subset)]), len(subset)), chances[list(subset)])
+        loss(shares(forward_selection(true_class[list(subset)]), len(subset)), true_class[list(subset)])
         for count in (1, 2, 3)
         for subset in itertools.combinations(range(4), count)
-        if price([COSTS[each] for each in subset])[0] <= 33
+        if price([COSTS[place] for place in subset])[0] <= 33
     )
-    own = chances[list(chosen)]
-    assert loss(shares(forward_selection(own), len(own)), own) == pytest.approx(best, abs=1e-3)
+    selected = true_class[list(chosen)]
+    assert loss(shares(forward_selection(selected), len(selected)), selected) == pytest.approx(best, abs=1e-3)
 
 
 def test_a_dear_best_member_does_not_bar_a_better_pair() -> None:
     # The dear one is best alone; the two cheap ones together are better, and only they fit beside each other.
-    chances = np.array([[0.6, 0.6], [0.95, 0.35], [0.35, 0.95], [0.3, 0.3]])
-    assert forward_selection(chances, rounds=1) == [0]
-    assert affordable(chances, COSTS, Budget(latency_ms=55)) == (1, 2)
+    true_class = np.array([[0.6, 0.6], [0.95, 0.35], [0.35, 0.95], [0.3, 0.3]])
+    assert forward_selection(true_class, rounds=1) == [0]
+    assert affordable(true_class, COSTS, Budget(latency_ms=55)) == (1, 2)
 
 
 def test_no_member_in_the_budget_says_what_the_cheapest_costs() -> None:

@@ -1,0 +1,118 @@
+"""Fits how members are combined, on images that none of them was trained on, and pools their probabilities.
+
+NumPy, SciPy and scikit-learn only: `models.ensemble.combine` builds the Keras model that gives the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import softmax
+
+from models.pools import TIE_BREAK, Stack
+from pipelines.ensembles.stacking import fit_stack, side_by_side
+from pipelines.evaluation.calibration import fit_temperature, logarithm
+
+if TYPE_CHECKING:
+    from models.arrays import Doubles
+    from models.fusing import Columns
+    from pipelines.ensembles.methods import Method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EnsembleWeights:
+    """How members are combined; what `models.ensemble.combine` is called with.
+
+    Attributes:
+        pool: a key of `models.pools.POOLS`.
+        weights: (members,) with sum 1; a member of weight 0 is left out.
+        stack: a regression on the members' probabilities; None for most methods.
+        temperature: of the pooled probabilities; None where it does not help.
+    """
+
+    pool: str
+    weights: tuple[float, ...]
+    stack: Stack | None = None
+    temperature: float | None = None
+
+
+def fit_weights(
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    method: Method,
+    *,
+    seed: int = 0,
+    votes: ArrayLike | None = None,
+    calibrate: bool = True,
+) -> EnsembleWeights:
+    """Fit a method.
+
+    Args:
+        probabilities: (members, images, classes) on images that no member was trained on.
+        labels: (images,) true classes.
+        method: how to combine.
+        seed: of what is drawn.
+        votes: (members,) weights that are given, by boosting, and not fitted.
+        calibrate: whether a temperature is tried.
+
+    Raises:
+        UserError: the images do not suffice for the method.
+    """
+    members, truth = np.asarray(probabilities, np.float64), np.asarray(labels, np.intp)
+    shares = method.weigh(members, truth, seed) if votes is None else np.asarray(votes, np.float64)
+    fitted = EnsembleWeights(
+        pool=method.pool,
+        weights=tuple((shares / shares.sum()).tolist()) if votes is not None else tuple(shares.tolist()),
+        stack=fit_stack(members, truth, seed=seed) if method.is_stacked else None,
+    )
+    if not calibrate:
+        return fitted
+    return replace(fitted, temperature=fit_temperature(pool_probabilities(members, fitted), truth, seed=seed))
+
+
+def pool_probabilities(probabilities: ArrayLike, ensemble: EnsembleWeights) -> Doubles:
+    """Probabilities (images, classes) of an ensemble, given those of its members (members, images, classes)."""
+    members, weights = np.asarray(probabilities, np.float64), np.asarray(ensemble.weights)
+    if ensemble.pool == "mean":
+        pooled = np.tensordot(weights, members, 1)
+    elif ensemble.pool == "geometric":
+        pooled = softmax(np.tensordot(weights, logarithm(members), 1), axis=-1)
+    elif ensemble.pool == "vote":
+        votes = np.eye(members.shape[2])[members.argmax(2)]
+        pooled = np.tensordot(weights, (1 - TIE_BREAK) * votes + TIE_BREAK * members, 1)
+    elif ensemble.stack is not None:
+        pooled = softmax(side_by_side(members) @ ensemble.stack.kernel + ensemble.stack.bias, axis=-1)
+    else:
+        raise ValueError(f"cannot pool by {ensemble.pool}")
+    return pooled if ensemble.temperature is None else softmax(logarithm(pooled) / ensemble.temperature, axis=-1)
+
+
+def disagreement(probabilities: ArrayLike) -> Doubles:
+    """Share of the images for which two members predict different classes.
+
+    Args:
+        probabilities: (members, images, classes).
+
+    Returns:
+        (members, members), symmetric, with a zero diagonal.
+    """
+    predicted = np.asarray(probabilities).argmax(2)
+    return np.asarray((predicted[:, None] != predicted[None]).mean(2), np.float64)
+
+
+def align_columns(probabilities: ArrayLike, columns: Columns) -> Doubles:
+    """Probabilities (images, classes of a member) as (images, classes of the ensemble); 0 for a class it lacks.
+
+    Args:
+        probabilities: (images, classes of the member).
+        columns: the member's column of each class of the ensemble; None for a class that it does not know.
+    """
+    members_own = np.asarray(probabilities, np.float64)
+    aligned = np.zeros((len(members_own), len(columns)))
+    for place, column in enumerate(columns):
+        if column is not None:
+            aligned[:, place] = members_own[:, column]
+    return aligned
