@@ -52,11 +52,11 @@ class HeadGrid:
 def list_candidates(grid: HeadGrid, *, count: int, seed: int) -> tuple[Candidate, ...]:
     """List the hyperparameters of the heads of a bank, no two of them alike.
 
-    Where more heads are asked for than the grid has points, the grid of a linear head is widened and refined; heads
-    that depend on their seed go through the grid again with the next seed.
+    For more than 16 linear heads the grid becomes wider and finer. Heads that depend on their seed go through the grid
+    again, with the next seed.
 
     Args:
-        grid: the heads, and what is fixed.
+        grid: the heads, and their fixed hyperparameters.
         count: how many at most; the list is shorter where nothing else can vary, or where the bank would be too large.
         seed: of the first round through the grid.
     """

@@ -47,7 +47,7 @@ class StageProgress:
         plateau_factor: factor by which plateaus have lowered the learning rate.
         steps: steps done.
         is_stopped: whether early stopping has ended the stage.
-        step_state: what the training step has learnt about the machine.
+        step_state: the training step's settings for this machine.
         history: one record an epoch.
     """
 
@@ -75,14 +75,14 @@ class Checkpoint:
     def __init__(
         self, model: keras.Model, updates: Updates, average: Sequence[tf.Variable], folder: Path, stage: Stage
     ) -> None:
-        """Name the state that is saved.
+        """Set which variables are saved, and where.
 
         Args:
-            model: what is trained.
+            model: the network in training.
             updates: the optimizers, which have variables too.
             average: the moving average of `model.trainable_variables`, or nothing.
             folder: of the file.
-            stage: its label names the file.
+            stage: the stage, whose label gives the file its name.
         """
         self._model, self._updates, self._average = model, updates, average
         self.path = folder / f"{stage.label.replace(' ', '-')}.npz"

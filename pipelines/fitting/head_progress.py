@@ -8,11 +8,11 @@ import numpy as np
 
 from models.arrays import Doubles, Probabilities
 from models.bank import Bank
+from pipelines.fitting.schedule import LEAST_GAIN
 from pipelines.runs.training_records import HeadTrial
 
 PLATEAU_EPOCHS = 3  # epochs without a better validation loss before a head's learning rate is divided by 10
 NUM_DIVISIONS = 2  # divisions before a head stops
-LEAST_GAIN = 1e-4  # of the validation loss, nats, to count as better
 
 
 class HeadProgress:

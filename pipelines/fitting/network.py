@@ -99,41 +99,23 @@ def fit_network(
         UserError: not even one image fits into memory.
     """
     strategy = strategy or all_devices()
-    recipe, stage, num_images = fit.recipe, fit.stage, fit.data.num_images
-    precision = best_precision() if recipe.precision == "auto" else recipe.precision
+    stage, num_images = fit.stage, fit.data.num_images
+    precision = best_precision() if fit.recipe.precision == "auto" else fit.recipe.precision
     trunk = copy_for(strategy, fit.trunk) if fit.trunk is not None else None
     copied = replace(fit, model=copy_for(strategy, fit.model), trunk=trunk)
     models = [copied.model] if trunk is None else [copied.model, trunk]
     with computing_in(precision, *models), _scope(strategy):
         loop = _Loop(copied, precision=precision, state=state, reporter=reporter, strategy=strategy)
-        progress, best_weights = loop.resume()
         with reporter.task(stage.label, num_images * stage.epochs) as task:
-            task.advance(num_images * progress.epoch)
-            while progress.epoch < stage.epochs and not progress.is_stopped:
-                began = time.monotonic()
-                loss, accuracy = loop.train_epoch(progress, task)
-                weights = loop.checkpoint.evaluated_weights()
-                validation = loop.validate(weights)
-                if count_epoch(progress, validation.loss, recipe):
-                    best_weights, progress.temperature = weights, validation.temperature
-                record = EpochRecord(
-                    stage=stage.label,
-                    epoch=progress.epoch,
-                    loss=loss,
-                    accuracy=accuracy,
-                    validation_loss=validation.loss,
-                    validation_accuracy=validation.accuracy,
-                    learning_rate=loop.learning_rate(progress, progress.epoch),
-                    seconds=round(time.monotonic() - began, 2),
-                )
-                progress.history.append(record)
-                loop.checkpoint.save(progress, best_weights)
+            task.advance(num_images * loop.progress.epoch)
+            while loop.progress.epoch < stage.epochs and not loop.progress.is_stopped:
+                record = loop.run_epoch(task)
                 _show_epoch(task, record, stage.epochs)
                 if watch is not None:
                     watch(record)
-    if best_weights:
-        fit.model.set_weights(best_weights)
-    return progress
+    if loop.best_weights:
+        fit.model.set_weights(loop.best_weights)
+    return loop.progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +128,12 @@ class _Validation:
 
 
 class _Loop:
-    """The parts of one stage's training loop."""
+    """The training loop of one stage, from its checkpoint on.
+
+    Attributes:
+        progress: how far the stage has come.
+        best_weights: of its best epoch; empty before the first.
+    """
 
     def __init__(
         self,
@@ -168,33 +155,48 @@ class _Loop:
             StepOptions(clip=recipe.clip, label_smoothing=recipe.label_smoothing, precision=precision),
             trunk=fit.trunk,
             average=average,
-            on_halved=lambda pieces: reporter.warn(
-                f"memory ran out: each batch is now computed in {pieces} pieces",
-            ),
+            on_halved=lambda pieces: reporter.warn(f"memory ran out: each batch is now computed in {pieces} pieces"),
         )
-        self.checkpoint = Checkpoint(fit.model, self._updates, average, state, fit.stage)
+        self._checkpoint = Checkpoint(fit.model, self._updates, average, state, fit.stage)
+        self.progress, self.best_weights = self._checkpoint.load()
+        self._step.state = self.progress.step_state
 
-    def resume(self) -> tuple[StageProgress, WeightValues]:
-        """Continue from the checkpoint, if there is one; returns the progress and the weights of the best epoch."""
-        progress, best_weights = self.checkpoint.load()
-        self._step.state = progress.step_state
-        return progress, best_weights
+    def run_epoch(self, task: Task) -> EpochRecord:
+        """Train for one epoch, validate, and save a checkpoint."""
+        progress, began = self.progress, time.monotonic()
+        loss, accuracy = self._train(task)
+        weights = self._checkpoint.evaluated_weights()
+        validation = self._validate(weights)
+        if count_epoch(progress, validation.loss, self._fit.recipe):
+            self.best_weights, progress.temperature = weights, validation.temperature
+        record = EpochRecord(
+            stage=self._fit.stage.label,
+            epoch=progress.epoch,
+            loss=loss,
+            accuracy=accuracy,
+            validation_loss=validation.loss,
+            validation_accuracy=validation.accuracy,
+            learning_rate=self._learning_rate(progress.epoch),
+            seconds=round(time.monotonic() - began, 2),
+        )
+        progress.history.append(record)
+        self._checkpoint.save(progress, self.best_weights)
+        return record
 
-    def learning_rate(self, progress: StageProgress, epochs_done: float) -> float:
-        """The learning rate at one moment of the stage."""
+    def _learning_rate(self, epochs_done: float) -> float:
         stage = self._fit.stage
-        factor = rate_factor(self._fit.recipe, epochs_done, stage.epochs, progress.plateau_factor)
+        factor = rate_factor(self._fit.recipe, epochs_done, stage.epochs, self.progress.plateau_factor)
         return stage.learning_rate * factor
 
-    def train_epoch(self, progress: StageProgress, task: Task) -> tuple[float, float]:
+    def _train(self, task: Task) -> tuple[float, float]:
         """Train for one epoch; returns its mean loss and the share of images that were predicted correctly."""
-        data, began = self._fit.data, time.monotonic()
+        data, progress, began = self._fit.data, self.progress, time.monotonic()
         batches = _with_weights(data.train(progress.epoch))
         total_loss, num_correct, seen = 0.0, 0.0, 0
         shown, last_shown = 0, began
         for batch in self._strategy.experimental_distribute_dataset(batches) if self._strategy else batches:
-            self._updates.set_rate(self.learning_rate(progress, progress.epoch + min(1.0, seen / data.num_images)))
-            # A long average would keep the first weights for too long.
+            self._updates.set_rate(self._learning_rate(progress.epoch + min(1.0, seen / data.num_images)))
+            # In the first steps, a long average would hardly leave the initial weights.
             momentum = min(self._fit.recipe.ema, (1 + progress.steps) / (10 + progress.steps))
             loss, correct, count = self._step.train(batch, momentum)
             progress.steps += 1
@@ -206,7 +208,7 @@ class _Loop:
         task.advance(data.num_images - shown)
         return total_loss / max(seen, 1), num_correct / max(seen, 1)
 
-    def validate(self, weights: WeightValues) -> _Validation:
+    def _validate(self, weights: WeightValues) -> _Validation:
         """Score weights on the validation images; the model keeps its own."""
         model = self._fit.model
         trained_weights = model.get_weights()
@@ -239,5 +241,5 @@ def _with_weights(batches: Batches) -> Batches:
     return batches.map(lambda inputs, labels: (inputs, labels, tf.ones(tf.shape(labels)[:1])))
 
 
-def _scope(strategy: tf.distribute.Strategy | None) -> AbstractContextManager[Any]:
+def _scope(strategy: tf.distribute.Strategy | None) -> AbstractContextManager[object]:
     return (strategy or tf.distribute.get_strategy()).scope()

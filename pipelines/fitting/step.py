@@ -22,7 +22,7 @@ DOUBLING_STEPS = 2000  # with finite gradients, before the scale is doubled
 
 @dataclass(slots=True, kw_only=True)
 class StepState:
-    """What a training step has learnt about the machine; checkpoints keep it.
+    """Settings that a training step adapts to the machine as it runs; checkpoints keep them.
 
     Attributes:
         pieces: in how many pieces a batch is computed.
@@ -56,8 +56,8 @@ class TrainingStep:
     It spreads each batch over the devices of the `tf.distribute` strategy in whose scope it is built.
 
     Attributes:
-        model: what is trained.
-        state: what the step has learnt about the machine.
+        model: the network in training.
+        state: its settings for this machine.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class TrainingStep:
         self._trunk, self._updates, self._options = trunk, updates, options or StepOptions()
         self._average, self._on_halved = average, on_halved
         self._strategy = tf.distribute.get_strategy()
-        # Never compiled by XLA: MirroredStrategy cannot, and each new batch size would be compiled anew.
+        # Without XLA: MirroredStrategy does not support it, and every new batch size would be compiled again.
         self._batch_gradients = self._on_each_device(self._run_batch_gradients)
         self._piece_gradients = self._on_each_device(self._run_piece_gradients)
         self._add = self._on_each_device(lambda first, second: [a + b for a, b in zip(first, second, strict=True)])
@@ -93,7 +93,7 @@ class TrainingStep:
         self._update_average = tf.function(self._run_update_average)
         self._predict = tf.function(self._run_predict, reduce_retracing=True)
 
-    def _on_each_device(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _on_each_device(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """A compiled function that every device runs on its part of the arguments."""
         return tf.function(lambda *args: self._strategy.run(function, args=args), reduce_retracing=True)
 
@@ -134,7 +134,7 @@ class TrainingStep:
             except tf.errors.ResourceExhaustedError as error:
                 if self.state.pieces * 2 * self._strategy.num_replicas_in_sync > count:
                     raise UserError(
-                        "not enough memory to train on one image", "fine-tune fewer blocks, or use smaller images"
+                        "not enough memory to train on one image", "train fewer blocks, or use smaller images"
                     ) from error
                 self.state.pieces *= 2
                 self._on_halved(self.state.pieces)
@@ -189,7 +189,7 @@ class TrainingStep:
             outputs = self.model(inputs, training=True)
             main, *auxiliary = outputs if isinstance(outputs, list | tuple) else [outputs]
             targets = self._targets(labels, main.shape[-1])
-            # Of probabilities, in a graph: Keras goes back to the logits before the softmax.
+            # In a graph, Keras takes the logits before the softmax: the loss stays finite at a probability of 0.
             losses = keras.ops.categorical_crossentropy(targets, main)
             for probabilities in auxiliary:
                 losses += AUXILIARY_WEIGHT * keras.ops.categorical_crossentropy(targets, probabilities)

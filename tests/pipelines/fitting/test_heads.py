@@ -196,9 +196,8 @@ def test_weights_count_in_the_loss(tmp_path: Path, by: str) -> None:
     search = one_head(epochs=60, learning_rate=0.05)
     for values, expected in ((named, [0.75, 0.25]), ({}, [0.5, 0.5])):
         fitted = fit_heads(search, train=train, validation=validation, reporter=Silent(), **values)
-        np.testing.assert_allclose(
-            fitted.heads[0].predict_on_batch(np.zeros((1, 3), np.float32))[0], expected, atol=0.02
-        )
+        (probabilities,) = fitted.heads[0].predict_on_batch(np.zeros((1, 3), np.float32))
+        np.testing.assert_allclose(probabilities, expected, atol=0.02)
 
 
 def test_images_without_weight_change_nothing(tmp_path: Path) -> None:
