@@ -103,7 +103,7 @@ def evaluate(
 
     from pipelines.data.check import check
 
-    is_divided = any(entry.split is not None for entry in listing.entries)
+    is_divided = listing.has_given_parts
     dataset = check(listing, for_training=False, reporter=reporter)
     run_parts = {example.sha256: example.split for example in read_split(run, manifest.class_names)}
     selection = select_examples(dataset, run_parts, is_divided=is_divided, split=split)

@@ -1,7 +1,7 @@
-"""Open every listed file once, before training: what is no image is named and left out, the rest gets its part.
+"""Decodes every listed file once before training, reports the unreadable ones and splits the rest.
 
-A content that was decoded before is not decoded again (a ledger in headstart's cache remembers it), so that a second
-training of the same images needs no more than reading them. Nothing is written beside the user's images.
+An image that was decoded before is not decoded again (`pipelines.data.known_images` remembers it), so that a second
+training on the same images only reads and hashes them. Nothing is written into the user's folder.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pipelines.images.readable import DECODE_VERSION, MAX_PIXELS, UnreadableImag
 from pipelines.runs.examples import SPLITS, Dataset, Example, Skipped, Split
 from pipelines.system.cache import transcoded_file, write_cache_file
 from pipelines.system.progress import Reporter, Silent
-from pipelines.system.text import one_line
+from pipelines.system.text import counted, one_line
 from pipelines.system.versions import versions
 
-# Files a round: large enough to keep every thread busy, small enough that Ctrl-C and the bar answer at once.
-ROUND = 128
+# Files per chunk: large enough to keep every thread busy, small enough that Ctrl-C and the bar answer at once.
+CHUNK = 128
 
 
 def check(
@@ -38,140 +38,159 @@ def check(
     reporter: Reporter | None = None,
     workers: int | None = None,
 ) -> Dataset:
-    """Read, hash and decode each listed file once, leave out what is no image, and give each image its part.
+    """Read, hash and decode each listed file once, leave out unreadable ones, and give each image its part.
 
     The division is that of `pipelines.data.split`: by content, 80/10/10, unless the parts are given.
 
     Args:
         listing: from `pipelines.data.scan.scan`.
-        strict: an unreadable file is an error.
+        strict: whether an unreadable file is an error.
         for_training: False, for evaluation: given parts are kept, images without one are all `test`, and classes may
             lack images.
         max_pixels: a file whose header announces more is refused before it is decoded.
-        reporter: shown a progress bar.
+        reporter: shows a progress bar.
         workers: threads; by default two more than there are cores.
 
     Returns:
-        The dataset. `Example.source` is the user's file, or a lossless PNG of it in the cache where TensorFlow does
+        The data set. `Example.source` is the user's file, or a lossless PNG of it in the cache where TensorFlow does
         not read its format. `skipped` names the files left out, each with a reason.
 
     Raises:
         UserError: no readable image, or none in some class; unreadable files under `strict`; a class too small to
             divide; a cache that cannot be written.
     """
-    findings = _examine(listing.entries, max_pixels, reporter or Silent(), workers or _threads())
-    skipped = tuple(
-        Skipped(path=entry.path, reason=finding.reason)
-        for entry, finding in zip(listing.entries, findings, strict=True)
-        if finding.reason is not None
-    )
+    checked = _check_files(listing.files, max_pixels, reporter or Silent(), workers or _threads())
+    skipped = tuple(Skipped(path=item.file.path, reason=item.reason) for item in checked if item.reason is not None)
     if strict and skipped:
         raise _strict_error(listing, skipped)
-    found = [pair for pair in zip(listing.entries, findings, strict=True) if pair[1].reason is None]
-    if for_training or not found:
-        _require_images(listing, [entry for entry, _ in found], skipped)
-    readable = [(entry, finding.sha256) for entry, finding in found]
-    parts: list[Split] = [entry.split or "test" for entry, _ in found]
+    images = [image for image in checked if image.reason is None]
+    if for_training or not images:
+        _require_images(listing, {image.file.label for image in images}, skipped)
+    parts: list[Split] = [image.file.split or "test" for image in images]
     remarks: list[str] = []
     if for_training:
-        parts, remarks = divide(readable, listing.class_names)
-    examples = [
-        Example(path=entry.path, label=entry.label, split=part, sha256=finding.sha256, source=finding.source)
-        for (entry, finding), part in zip(found, parts, strict=True)
-    ]
+        parts, remarks = divide([(image.file, image.sha256) for image in images], listing.class_names)
+    examples = [image.example(part) for image, part in zip(images, parts, strict=True)]
     return Dataset(
         root=listing.root,
         origin=listing.origin,
         class_names=listing.class_names,
-        examples=tuple(sorted(examples, key=lambda each: (SPLITS.index(each.split), each.path))),
-        skipped=tuple(sorted(skipped, key=lambda each: each.path)),
+        examples=tuple(sorted(examples, key=lambda example: (SPLITS.index(example.split), example.path))),
+        skipped=tuple(sorted(skipped, key=lambda skipped_file: skipped_file.path)),
         remarks=(*listing.remarks, *remarks),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Finding:
-    """What one file turned out to be; `verdict` is set when it is new to the ledger."""
+class _CheckedFile:
+    """A file and whether it is a readable image.
 
+    Attributes:
+        file: as listed.
+        sha256: of its content, hexadecimal; empty where it cannot be read.
+        source: the file that TensorFlow decodes; empty where it cannot be read.
+        reason: why it is not a readable image; None where it is one.
+        new_result: where its content was decoded now, the result to remember.
+    """
+
+    file: ListedFile
     sha256: str
     source: str
     reason: str | None
-    verdict: DecodeResult | None = None
+    new_result: DecodeResult | None = None
+
+    def example(self, part: Split) -> Example:
+        """The image as an example of a part."""
+        return Example(path=self.file.path, label=self.file.label, split=part, sha256=self.sha256, source=self.source)
 
 
-def _examine(entries: Sequence[ListedFile], max_pixels: int, reporter: Reporter, workers: int) -> list[_Finding]:
-    known = versions()
-    # A verdict holds for these versions and this limit; under others the content is decoded again.
-    judge = f"{DECODE_VERSION}/{max_pixels}/{known['tensorflow']}/{known['pillow']}"
-    findings: list[_Finding] = []
+def _check_files(files: Sequence[ListedFile], max_pixels: int, reporter: Reporter, workers: int) -> list[_CheckedFile]:
+    """Check the files with several threads, and remember after each chunk what was decoded."""
+    checked: list[_CheckedFile] = []
     with (
         # Filters are the process's: set once here, what the threads save and restore around Pillow is always this.
         warnings.catch_warnings(action="ignore"),
-        open_known_images(judge) as ledger,
+        open_known_images(_decoder(max_pixels)) as known_images,
         ThreadPoolExecutor(workers, thread_name_prefix="check") as pool,
-        reporter.task("checking images", len(entries)) as task,
+        reporter.task("checking images", len(files)) as task,
     ):
-        for some_entries in _rounds(entries):
-            new = list(pool.map(lambda entry: _find(entry.path, ledger, max_pixels), some_entries))
-            ledger.record(finding.verdict for finding in new if finding.verdict)
-            findings.extend(new)
-            task.advance(len(new))
-    return findings
+        for chunk in _chunks(files):
+            results = list(pool.map(lambda file: _check_file(file, known_images, max_pixels), chunk))
+            known_images.add(result.new_result for result in results if result.new_result)
+            checked.extend(results)
+            task.advance(len(results))
+    return checked
 
 
-def _find(path: str, ledger: KnownImages, max_pixels: int) -> _Finding:
+def _decoder(max_pixels: int) -> str:
+    """Names everything that decides whether a content decodes; under another name it is decoded again."""
+    installed = versions()
+    return f"{DECODE_VERSION}/{max_pixels}/{installed['tensorflow']}/{installed['pillow']}"
+
+
+def _check_file(file: ListedFile, known_images: KnownImages, max_pixels: int) -> _CheckedFile:
     try:
-        content = read_file(path)
+        content = read_file(file.path)
     except UnreadableImage as unreadable:
-        return _Finding("", "", unreadable.reason)
+        return _CheckedFile(file, "", "", unreadable.reason)
     sha256 = hashlib.sha256(content).hexdigest()
-    verdict = ledger.known(sha256)
     png = transcoded_file(sha256)
-    if verdict and not (verdict.transcoded and not png.is_file()):
-        return _Finding(sha256, str(png) if verdict.transcoded else path, verdict.reason)
-    reason, transcoded = None, False
+    known = known_images.get(sha256)
+    is_complete = known is not None and (not known.transcoded or png.is_file())
+    result = known if known is not None and is_complete else _decode(content, sha256, max_pixels)
+    source = str(png) if result.transcoded else file.path
+    return _CheckedFile(file, sha256, source, result.reason, None if result is known else result)
+
+
+def _decode(content: bytes, sha256: str, max_pixels: int) -> DecodeResult:
+    """Decode a content, and write the PNG that TensorFlow needs of some."""
     try:
         readable = readable_content(content, max_pixels)
     except UnreadableImage as unreadable:
-        reason = unreadable.reason
+        return DecodeResult(sha256=sha256, reason=unreadable.reason, transcoded=False)
+    is_transcoded = readable is not content
+    if is_transcoded:
+        write_cache_file(transcoded_file(sha256), readable)
+    return DecodeResult(sha256=sha256, reason=None, transcoded=is_transcoded)
+
+
+def _require_images(listing: Listing, labels: set[int], skipped: Iterable[Skipped]) -> None:
+    """Refuse data in which a class has no readable image, with the reason of one of its files.
+
+    Args:
+        listing: all files.
+        labels: the classes that have readable images.
+        skipped: the files that are not readable.
+    """
+    missing = next((label for label in range(len(listing.class_names)) if label not in labels), None)
+    if missing is None:
+        return
+    reasons = {skipped_file.path: skipped_file.reason for skipped_file in skipped}
+    files = [file for file in listing.files if file.label == missing]
+    example = f", such as `{one_line(files[0].path)}`: {reasons[files[0].path]}" if files else ""
+    if labels:
+        subject, count = f"class `{one_line(listing.class_names[missing])}`", len(files)
     else:
-        transcoded = readable is not content
-        if transcoded:
-            write_cache_file(png, readable)
-    new = DecodeResult(sha256=sha256, reason=reason, transcoded=transcoded)
-    return _Finding(sha256, str(png) if transcoded else path, reason, new)
-
-
-def _require_images(listing: Listing, readable: Iterable[ListedFile], skipped: Sequence[Skipped]) -> None:
-    """Refuse data in which a class has no readable image, with the reason of one of its files."""
-    held = {entry.label for entry in readable}
-    reasons = {each.path: each.reason for each in skipped}
-    for label, name in enumerate(listing.class_names):
-        if label in held:
-            continue
-        lost = next((entry for entry in listing.entries if entry.label == label), None)
-        example = f", such as `{one_line(lost.path)}`: {reasons[lost.path]}" if lost else ""
-        count = sum(entry.label == label for entry in listing.entries)
-        which = f"class `{one_line(name)}`" if held else f"`{one_line(listing.root)}`"
-        raise UserError(
-            f"{which} has no readable image among {count if held else len(listing.entries):,} files{example}",
-            "put images into it, or take the class out" if held else "JPEG, PNG, GIF, BMP, WebP and TIFF are read",
-        )
-
-
-def _strict_error(listing: Listing, skipped: Sequence[Skipped]) -> UserError:
-    first = "; ".join(f"`{one_line(each.path)}`: {each.reason}" for each in skipped[:3])
-    rest = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
-    return UserError(
-        f"{len(skipped):,} of {len(listing.entries):,} files of `{one_line(listing.root)}` are no readable images: "
-        f"{first}{rest}",
-        "mend or remove them, or go on without --strict to leave them out",
+        subject, count = f"`{one_line(listing.root)}`", len(listing.files)
+    raise UserError(
+        f"{subject} has no readable image among {counted(count, 'file')}{example}",
+        "add images to it, or remove the class" if labels else "JPEG, PNG, GIF, BMP, WebP and TIFF are read",
     )
 
 
-def _rounds(entries: Sequence[ListedFile]) -> Iterator[list[ListedFile]]:
-    waiting = iter(entries)
-    while chunk := list(islice(waiting, ROUND)):
+def _strict_error(listing: Listing, skipped: Sequence[Skipped]) -> UserError:
+    first = "; ".join(f"`{one_line(skipped_file.path)}`: {skipped_file.reason}" for skipped_file in skipped[:3])
+    others = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
+    return UserError(
+        f"{len(skipped):,} of {len(listing.files):,} files of `{one_line(listing.root)}` are not readable images: "
+        f"{first}{others}",
+        "fix or remove them, or omit --strict to leave them out",
+    )
+
+
+def _chunks(files: Sequence[ListedFile]) -> Iterator[list[ListedFile]]:
+    remaining = iter(files)
+    while chunk := list(islice(remaining, CHUNK)):
         yield chunk
 
 

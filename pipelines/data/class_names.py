@@ -1,4 +1,4 @@
-"""Match classes by name: two orders of the same classes, or a part of them. Pure and light."""
+"""Matches the classes of a data set to those of a run by name, whatever their order."""
 
 from __future__ import annotations
 
@@ -7,77 +7,74 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.errors import UserError
-from pipelines.system.text import one_line
+from pipelines.system.text import counted, name_list, one_line
 
+# Names shown in a message.
 LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alignment:
-    """Where each class of some data stands among the classes of a run.
+    """The places of a data set's classes among the classes of a run.
 
     Attributes:
         labels: for each class of the data, its index among the run's classes.
-        remarks: lines the user should read.
+        remarks: lines that the user should read.
     """
 
     labels: tuple[int, ...]
     remarks: tuple[str, ...] = ()
 
 
-def align(found: Sequence[str], known: Sequence[str]) -> Alignment:
-    """Match the classes of a folder to those of a run, by name, whatever their order.
+def align(data_names: Sequence[str], run_names: Sequence[str]) -> Alignment:
+    """Match the classes of a data set to those of a run, by name.
 
     Two spellings of one Unicode text (macOS writes `é` as two characters) are one name.
 
     Args:
-        found: class names of the data.
-        known: class names of the run, in the order of its model's outputs.
+        data_names: class names of the data.
+        run_names: class names of the run, in the order of its model's outputs.
 
     Raises:
-        UserError: the data has a class that the run does not know; both lists are shown, and how they differ.
+        UserError: the data has a class that the run does not know; the message and the hint show the difference and
+            both lists.
     """
-    places = {unicodedata.normalize("NFC", name): place for place, name in enumerate(known)}
-    places |= {name: place for place, name in enumerate(known)}
-    matched = {name: places.get(name, places.get(unicodedata.normalize("NFC", name))) for name in found}
-    unknown = [name for name, place in matched.items() if place is None]
-    labels = [place for place in matched.values() if place is not None]
-    missing = [name for place, name in enumerate(known) if place not in set(labels)]
+    places = {unicodedata.normalize("NFC", name): place for place, name in enumerate(run_names)}
+    places |= {name: place for place, name in enumerate(run_names)}
+    matches = {name: places.get(name, places.get(unicodedata.normalize("NFC", name))) for name in data_names}
+    unknown = [name for name, place in matches.items() if place is None]
+    labels = tuple(place for place in matches.values() if place is not None)
+    known = set(labels)
+    missing = [name for place, name in enumerate(run_names) if place not in known]
     if unknown:
-        raise UserError(_difference(unknown, missing), _both(found, known, unknown, missing))
-    remarks = []
-    if missing:
-        remarks.append(
-            f"the data has {len(labels):,} of the run's {len(known):,} classes, without {_names(missing)}: "
-            "means over classes go over those it has"
-        )
-    return Alignment(labels=tuple(labels), remarks=tuple(remarks))
+        raise UserError(_difference(unknown, missing), _both_lists(data_names, run_names, unknown, missing))
+    if not missing:
+        return Alignment(labels=labels)
+    remark = (
+        f"the data has {len(labels):,} of the run's {len(run_names):,} classes, without {name_list(missing, LISTED)}: "
+        "means over classes leave those out"
+    )
+    return Alignment(labels=labels, remarks=(remark,))
 
 
 def _difference(unknown: Sequence[str], missing: Sequence[str]) -> str:
-    told = f"the data has {_classes(len(unknown))} that the run does not know: {_names(unknown, '+')}"
-    return told + (f"; and not {_names(missing, '-')}" if missing else "")
+    classes = counted(len(unknown), "class", "classes")
+    difference = f"the data has {classes} that the run does not know: {name_list(unknown, LISTED, sign='+')}"
+    return difference + (f"; missing: {name_list(missing, LISTED, sign='-')}" if missing else "")
 
 
-def _both(found: Sequence[str], known: Sequence[str], unknown: Sequence[str], missing: Sequence[str]) -> str:
-    alike = {_loosely(name): name for name in missing}
-    pairs = [(name, alike[_loosely(name)]) for name in unknown if _loosely(name) in alike]
-    told = f"the run has {_names(known)}; the data has {_names(found)}"
+def _both_lists(
+    data_names: Sequence[str], run_names: Sequence[str], unknown: Sequence[str], missing: Sequence[str]
+) -> str:
+    """The hint: the names of both, and which names of the data to change where they differ in spelling alone."""
+    hint = f"the run has {name_list(run_names, LISTED)}; the data has {name_list(data_names, LISTED)}"
+    by_letters = {_letters(name): name for name in missing}
+    pairs = [(name, by_letters[_letters(name)]) for name in unknown if _letters(name) in by_letters]
     if pairs:
-        told += "; rename " + ", ".join(f"`{one_line(name)}` to `{one_line(other)}`" for name, other in pairs[:LISTED])
-    return told
+        hint += "; rename " + ", ".join(f"`{one_line(name)}` to `{one_line(other)}`" for name, other in pairs[:LISTED])
+    return hint
 
 
-def _loosely(name: str) -> str:
-    """What is left of a name without case, blanks and punctuation."""
-    return "".join(each for each in unicodedata.normalize("NFKC", name).casefold() if each.isalnum())
-
-
-def _classes(count: int) -> str:
-    return "a class" if count == 1 else f"{count:,} classes"
-
-
-def _names(names: Sequence[str], sign: str = "") -> str:
-    shown = [f"{sign}`{one_line(name)}`" for name in names[:LISTED]]
-    rest = len(names) - LISTED
-    return ", ".join(shown) + (f" and {rest:,} more" if rest > 0 else "")
+def _letters(name: str) -> str:
+    """A name without case, blanks and punctuation."""
+    return "".join(character for character in unicodedata.normalize("NFKC", name).casefold() if character.isalnum())

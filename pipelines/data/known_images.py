@@ -1,4 +1,4 @@
-"""What is known of image contents that were decoded before: one small database in headstart's cache."""
+"""Remembers, by content hash, which images decode and which do not (SQLite in the cache folder)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pipelines.system.cache import cache_error, cache_folder, writing_to_cache
 
+# The names on disk (file, table, column `judge`) are those of the first version: others would discard users' caches.
+FILE = "ledger.sqlite"
 _TABLE = """
 CREATE TABLE IF NOT EXISTS verdicts (
     sha256 BLOB NOT NULL, judge TEXT NOT NULL, reason TEXT, transcoded INTEGER NOT NULL,
@@ -21,11 +23,11 @@ CREATE TABLE IF NOT EXISTS verdicts (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeResult:
-    """What decoding one content has shown.
+    """Whether an image decodes.
 
     Attributes:
-        sha256: of the content, hexadecimal.
-        reason: why it is no readable image; None when it is one.
+        sha256: of its content, hexadecimal.
+        reason: why it is not a readable image; None where it is one.
         transcoded: whether TensorFlow needs the lossless PNG of it in the cache.
     """
 
@@ -35,19 +37,66 @@ class DecodeResult:
 
 
 class KnownImages:
-    """Verdicts by content, for one judge; safe with several threads and processes at once."""
+    """The decode results of one decoder; several threads and processes may use the file at once."""
 
-    def __init__(self, path: Path, judge: str) -> None:
-        """Open the file, or begin a new one when there is none or it is damaged."""
+    def __init__(self, path: Path, decoder: str) -> None:
+        """Open the file, or create it where it is missing or damaged.
+
+        Args:
+            path: the database.
+            decoder: as for `open_known_images`.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
         self._path = path
-        self._judge = judge
+        self._decoder = decoder
         self._lock = threading.Lock()
         with writing_to_cache():
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._open()
         except sqlite3.DatabaseError as error:
-            self._mend(error)
+            self._rebuild(error)
+
+    def get(self, sha256: str) -> DecodeResult | None:
+        """The decode result of a content; None where it was not decoded yet.
+
+        Raises:
+            UserError: the database cannot be read, for another reason than damage.
+        """
+        with self._lock:
+            try:
+                row = self._database.execute(
+                    "SELECT reason, transcoded FROM verdicts WHERE sha256 = ? AND judge = ?",
+                    (bytes.fromhex(sha256), self._decoder),
+                ).fetchone()
+            except sqlite3.DatabaseError as error:
+                self._rebuild(error)
+                return None
+        return DecodeResult(sha256=sha256, reason=row[0], transcoded=bool(row[1])) if row else None
+
+    def add(self, results: Iterable[DecodeResult]) -> None:
+        """Store decode results: all of them or, where the disk is full, none.
+
+        Raises:
+            UserError: the database cannot be written.
+        """
+        rows = [
+            (bytes.fromhex(result.sha256), self._decoder, result.reason, int(result.transcoded)) for result in results
+        ]
+        if not rows:
+            return
+        with self._lock:
+            try:
+                self._insert(rows)
+            except sqlite3.DatabaseError as error:
+                self._rebuild(error)
+                self._insert(rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
 
     def _open(self) -> None:
         # The default rollback journal, not WAL: home folders lie on network file systems, where WAL's shared memory
@@ -55,52 +104,10 @@ class KnownImages:
         self._database = sqlite3.connect(self._path, timeout=60.0, isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute(_TABLE)
-        # Reading a row finds a file whose header is whole and whose pages are not, or whose columns are others.
+        # Reading a row detects a file whose header is intact and whose pages are not, or a table with other columns.
         self._database.execute("SELECT sha256, judge, reason, transcoded FROM verdicts LIMIT 1").fetchone()
 
-    def _mend(self, error: sqlite3.DatabaseError) -> None:
-        """Begin a new file if the error is damage: everything in it can be computed again."""
-        if not _is_damage(error):
-            raise cache_error(self._path, error) from error
-        self._database.close()
-        with writing_to_cache():
-            for stray in (self._path, self._path.with_name(self._path.name + "-journal")):
-                stray.unlink(missing_ok=True)
-        try:
-            self._open()
-        except sqlite3.DatabaseError as again:
-            raise cache_error(self._path, again) from again
-
-    def known(self, sha256: str) -> DecodeResult | None:
-        """The verdict there is on a content, if any."""
-        with self._lock:
-            try:
-                row = self._database.execute(
-                    "SELECT reason, transcoded FROM verdicts WHERE sha256 = ? AND judge = ?",
-                    (bytes.fromhex(sha256), self._judge),
-                ).fetchone()
-            except sqlite3.DatabaseError as error:
-                self._mend(error)
-                return None
-        return DecodeResult(sha256=sha256, reason=row[0], transcoded=bool(row[1])) if row else None
-
-    def record(self, verdicts: Iterable[DecodeResult]) -> None:
-        """Keep verdicts: all of them or, when the disk is full, none.
-
-        Raises:
-            UserError: the database cannot be written.
-        """
-        rows = [(bytes.fromhex(each.sha256), self._judge, each.reason, int(each.transcoded)) for each in verdicts]
-        if not rows:
-            return
-        with self._lock:
-            try:
-                self._write(rows)
-            except sqlite3.DatabaseError as error:
-                self._mend(error)
-                self._write(rows)
-
-    def _write(self, rows: list[tuple[bytes, str, str | None, int]]) -> None:
+    def _insert(self, rows: list[tuple[bytes, str, str | None, int]]) -> None:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             self._database.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", rows)
@@ -110,29 +117,39 @@ class KnownImages:
                 self._database.execute("ROLLBACK")
             raise
 
-    def close(self) -> None:
-        """Let go of the file."""
+    def _rebuild(self, error: sqlite3.DatabaseError) -> None:
+        """Replace the file by an empty one if the error is damage: all of it can be computed again."""
+        if not _is_damage(error):
+            raise cache_error(self._path, error) from error
         self._database.close()
+        with writing_to_cache():
+            for path in (self._path, self._path.with_name(self._path.name + "-journal")):
+                path.unlink(missing_ok=True)
+        try:
+            self._open()
+        except sqlite3.DatabaseError as second_error:
+            raise cache_error(self._path, second_error) from second_error
 
 
 @contextmanager
-def open_known_images(judge: str) -> Iterator[KnownImages]:
-    """The ledger in headstart's cache; rebuilt when its file is damaged.
+def open_known_images(decoder: str) -> Iterator[KnownImages]:
+    """Open the database in headstart's cache; it is rebuilt where its file is damaged.
 
     Args:
-        judge: names the versions of all that takes part in decoding; verdicts of another judge are not seen.
+        decoder: names the versions of everything that decides whether an image decodes; the results of another
+            decoder are ignored.
 
     Raises:
-        UserError: the cache folder cannot be written to.
+        UserError: the cache folder cannot be written.
     """
-    ledger = KnownImages(cache_folder() / "ledger.sqlite", judge)
+    known_images = KnownImages(cache_folder() / FILE, decoder)
     try:
-        yield ledger
+        yield known_images
     finally:
-        ledger.close()
+        known_images.close()
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
-    # A table with other columns, which something else made, is SQLITE_ERROR.
+    # SQLITE_ERROR: a table with other columns, which another program made.
     return code is not None and (code & 0xFF) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}

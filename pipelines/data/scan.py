@@ -1,4 +1,4 @@
-"""Find the user's images, their classes and their parts, without opening one: fast, pure, no TensorFlow."""
+"""Lists the user's images, their classes and their parts without opening an image (no NumPy, no TensorFlow)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 from models.errors import UserError
 from pipelines.data.csv_file import read_csv
 from pipelines.data.folders import LAYOUT, read_folder
-from pipelines.data.listing import Listing, visible
+from pipelines.data.listing import Listing
+from pipelines.data.walk import list_folder
 from pipelines.system.progress import Reporter, Silent
 from pipelines.system.text import name_list, one_line
 
@@ -18,12 +19,11 @@ def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = No
     """List the candidate images of DATA.
 
     Args:
-        data: a folder with one subfolder a class; a folder with `train/`, `validation/` (or `val/`, `valid/`) and
-            `test/` of such folders; a CSV with `path,label[,split]`; or `tfds:NAME[:VERSION]`, which is written
-            out as files into headstart's cache the first time (only then is TensorFlow imported).
-        for_training: False, for evaluation, lets there be one class, classes without images, and parts whose
-            classes differ.
-        reporter: told about a download.
+        data: a folder with one subfolder per class; a folder with `train/`, `validation/` (or `val/`, `valid/`) and
+            `test/` of such folders; a CSV with `path,label[,split]`; or `tfds:NAME[:VERSION]`, whose images are
+            copied as files into headstart's cache the first time (only then is TensorFlow imported).
+        for_training: False, for evaluation, allows one class, classes without images, and parts whose classes differ.
+        reporter: gets the progress of a download.
 
     Returns:
         The listing. Every visible file of a class is in it, at any depth, once: the content decides later which
@@ -33,6 +33,7 @@ def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = No
         UserError: says what DATA lacks and names the file or folder.
     """
     if data.startswith(TFDS):
+        # Inside: it is needed for this kind of data alone.
         from pipelines.data.tfds import read_tfds
 
         listing = read_tfds(data, reporter or Silent())
@@ -43,11 +44,11 @@ def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = No
     elif os.path.lexists(data):
         raise UserError(f"`{one_line(data)}` is neither a folder nor a file", LAYOUT)
     else:
-        raise UserError(f"there is no `{one_line(data)}`", f"{LAYOUT}; or `tfds:NAME` for a TensorFlow dataset")
+        raise UserError(f"`{one_line(data)}` does not exist", f"{LAYOUT}, or `tfds:NAME` for a TensorFlow dataset")
     if for_training and len(listing.class_names) < 2:
         raise UserError(
-            f"`{one_line(data)}` has one class, {name_list(listing.class_names)}: there is nothing to tell apart",
-            _nearer_folder(data, listing),
+            f"`{one_line(data)}` has one class, {name_list(listing.class_names)}: a classifier needs at least two",
+            _layout_hint(data, listing),
         )
     return listing
 
@@ -63,10 +64,10 @@ def _read_file(data: str, *, for_training: bool) -> Listing:
     return read_csv(data, for_training=for_training)
 
 
-def _nearer_folder(data: str, listing: Listing) -> str:
-    """Say in a hint that the class folders are often one level further down."""
+def _layout_hint(data: str, listing: Listing) -> str:
+    """Suggest the folder below where that is the one with class folders; else describe the layout."""
     if listing.origin == "folders":
         inner = os.path.join(data, listing.class_names[0])
-        if len(visible(inner)[0]) > 1:
+        if len(list_folder(inner)[0]) > 1:
             return f"did you mean `{one_line(inner)}`?"
     return LAYOUT

@@ -30,6 +30,11 @@ def name_list(names: Iterable[str], limit: int = 5, *, sign: str = "") -> str:
     return ", ".join(shown[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: `1 image`, `2,000 images`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def as_utf8(text: str) -> str:
     r"""`text` with the bytes that are not UTF-8 (surrogates in Python) as `\xNN`; control characters stay."""
     return os.fsencode(text).decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Checking: what is an image and what is not, whatever it is called; the ledger; nothing half-written."""
+"""Checking: what is an image and what is not, whatever it is called; what is remembered; nothing half-written."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_the_content_decides_and_not_the_ending(data: Path, kind: str) -> None:
     (data / "a" / "odd.jpg").write_bytes(content)
     dataset = checked(data)
     assert dataset.skipped == ()
-    (odd,) = [each for each in dataset.examples if each.path.endswith("odd.jpg")]
+    (odd,) = [example for example in dataset.examples if example.path.endswith("odd.jpg")]
     assert odd.sha256 == hashlib.sha256(content).hexdigest()
 
     import tensorflow as tf
@@ -136,11 +136,11 @@ def test_what_is_no_image_is_left_out_with_its_reason(data: Path, kind: str) -> 
     bad = data / "a" / "photo.jpg"
     bad.write_bytes(content())
     dataset = checked(data)
-    assert [each.path for each in dataset.skipped] == [str(bad)]
+    assert [example.path for example in dataset.skipped] == [str(bad)]
     assert words in dataset.skipped[0].reason
     assert str(bad) not in dataset.skipped[0].reason
     assert len(dataset.examples) == 12
-    # A second look comes to the same, now from the ledger.
+    # A second look comes to the same, now from what is remembered.
     assert checked(data) == dataset
     with pytest.raises(UserError, match="1 of 13 files") as caught:
         checked(data, strict=True)
@@ -162,7 +162,7 @@ def test_what_cannot_be_opened_is_left_out(data: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "stat", refuse)
     dataset = checked(data)
-    assert {Path(each.path).name: each.reason for each in dataset.skipped} == {
+    assert {Path(example.path).name: example.reason for example in dataset.skipped} == {
         "gone.jpg": "no such file or directory",
         "round.jpg": "too many levels of symbolic links",
         "pipe.jpg": "not a regular file",
@@ -184,7 +184,7 @@ def test_names_that_break_lines_and_encodings(data: Path) -> None:
         file.write(b"no image")
     dataset = checked(data)
     assert len(dataset.examples) == 14
-    assert all(Path(each.source).is_file() for each in dataset.examples)
+    assert all(Path(example.source).is_file() for example in dataset.examples)
     with pytest.raises(UserError) as caught:
         checked(data, strict=True)
     assert r"\xff\n.png" in caught.value.message
@@ -193,13 +193,13 @@ def test_names_that_break_lines_and_encodings(data: Path) -> None:
 
 def test_parts_and_order(data: Path) -> None:
     dataset = checked(data)
-    assert [each.path for split in ("train", "validation", "test") for each in dataset.part(split)] == [
-        each.path for each in dataset.examples
+    assert [example.path for split in ("train", "validation", "test") for example in dataset.part(split)] == [
+        example.path for example in dataset.examples
     ]
     for split in ("train", "validation", "test"):
         part = dataset.part(split)
-        assert {each.label for each in part} == {0, 1}
-        assert [each.path for each in part] == sorted(each.path for each in part)
+        assert {example.label for example in part} == {0, 1}
+        assert [example.path for example in part] == sorted(example.path for example in part)
 
 
 def test_a_class_with_one_image_is_refused_and_named(data: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_class_with_one_image_is_refused_and_named(data: Path) -> None:
 def test_a_class_without_a_readable_image_is_named_with_a_reason(data: Path) -> None:
     (data / "c").mkdir()
     (data / "c" / "1.png").write_bytes(b"")
-    with pytest.raises(UserError, match="class `c` has no readable image among 1 files") as caught:
+    with pytest.raises(UserError, match="class `c` has no readable image among 1 file,") as caught:
         checked(data)
     assert "empty" in caught.value.message
 
@@ -230,14 +230,14 @@ def test_evaluation_divides_nothing_and_takes_one_image(tmp_path: Path) -> None:
     (tmp_path / "data" / "a").mkdir(parents=True)
     (tmp_path / "data" / "a" / "1.png").write_bytes(saved(drawn(), "PNG"))
     dataset = check(scan(str(tmp_path / "data"), for_training=False), for_training=False)
-    assert [each.split for each in dataset.examples] == ["test"]
+    assert [example.split for example in dataset.examples] == ["test"]
 
 
 def test_a_conflict_of_labels_is_told(data: Path) -> None:
     (data / "b" / "copy.png").write_bytes((data / "a" / "0.png").read_bytes())
     dataset = checked(data)
-    assert any("1 images stand in two classes" in line for line in dataset.remarks)
-    copies = [each for each in dataset.examples if each.path.endswith(("a/0.png", "copy.png"))]
+    assert any("1 image with identical copies in two classes" in line for line in dataset.remarks)
+    copies = [example for example in dataset.examples if example.path.endswith(("a/0.png", "copy.png"))]
     assert copies[0].split == copies[1].split
     assert copies[0].sha256 == copies[1].sha256
 

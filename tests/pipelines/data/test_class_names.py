@@ -15,18 +15,18 @@ def test_another_order_is_put_right() -> None:
     assert align(["cat", "dog"], ["cat", "dog"]).remarks == ()
 
 
-def test_some_of_the_classes_are_fine_and_said_so() -> None:
-    found = align(["dog", "ant"], ["ant", "bee", "cat", "dog"])
-    assert found.labels == (3, 0)
-    assert found.remarks == (
-        "the data has 2 of the run's 4 classes, without `bee`, `cat`: means over classes go over those it has",
+def test_some_of_the_classes_are_enough_and_a_remark_names_the_others() -> None:
+    alignment = align(["dog", "ant"], ["ant", "bee", "cat", "dog"])
+    assert alignment.labels == (3, 0)
+    assert alignment.remarks == (
+        "the data has 2 of the run's 4 classes, without `bee`, `cat`: means over classes leave those out",
     )
 
 
 def test_an_unknown_class_shows_both_lists_and_the_difference() -> None:
     with pytest.raises(UserError) as raised:
         align(["cat", "wolf"], ["cat", "dog"])
-    assert raised.value.message == "the data has a class that the run does not know: +`wolf`; and not -`dog`"
+    assert raised.value.message == "the data has 1 class that the run does not know: +`wolf`; missing: -`dog`"
     assert raised.value.hint == "the run has `cat`, `dog`; the data has `cat`, `wolf`"
 
 

@@ -25,8 +25,8 @@ def listed(folder: Path, content: str | bytes) -> list[tuple[str, str, str | Non
     listing = scan(str(path))
     assert listing.origin == "csv"
     return [
-        (os.path.relpath(each.path, folder / "images"), listing.class_names[each.label], each.split)
-        for each in listing.entries
+        (os.path.relpath(file.path, folder / "images"), listing.class_names[file.label], file.split)
+        for file in listing.files
     ]
 
 
@@ -59,7 +59,7 @@ def test_splits_are_read_under_any_of_their_names(folder: Path) -> None:
 def test_a_line_that_repeats_another_counts_once(folder: Path) -> None:
     content = "path,label\nimages/1.jpg,a\nimages/2.jpg,b\nimages/../images/1.jpg,a\n"
     assert len(listed(folder, content)) == 2
-    assert "1 lines" in scan(str(folder / "list.csv")).remarks[0]
+    assert "1 repeated line" in scan(str(folder / "list.csv")).remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,21 @@ def test_a_line_that_repeats_another_counts_once(folder: Path) -> None:
     [
         ("", "has no columns `path` and `label`"),
         ("file;class\n1.jpg;a\n", "has no columns `path` and `label`"),
-        ("path,label\n", "names no image"),
+        ("path,label\n", "lists no images"),
         ("path,label\nimages/1.jpg,a\nimages/gone.jpg,b\nimages/too.jpg,b\n", "line 3 of"),
-        ("path,label\nimages/1.jpg,a\nimages/gone.jpg,b\nimages/too.jpg,b\n", "and 1 lines more"),
+        ("path,label\nimages/1.jpg,a\nimages/gone.jpg,b\nimages/too.jpg,b\n", "and 1 more missing file"),
         ("path,label\nimages/1.jpg,\n", "line 2 of"),
         ("path,label\n,a\n", "has no path"),
         ("path,label\nimages/1.jpg\n", "has no label"),
-        ("path,label,split\nimages/1.jpg,a,dev\n", "has the split `dev`"),
+        ("path,label,split\nimages/1.jpg,a,dev\n", "has the unknown split `dev`"),
         ("path,label,split\nimages/1.jpg,a,train\nimages/2.jpg,b,\n", "line 3 of"),
         ("path,label,split\nimages/1.jpg,a,train\nimages/2.jpg,b,train\n", "has only train lines"),
         ("path,label,split\nimages/1.jpg,a,train\nimages/2.jpg,b,test\n", "the classes of `test`"),
         ("path,label\nimages/1.jpg,a\nimages/1.jpg,b\n", "two labels: `a` and `b`"),
         ("path,label,split\nimages/1.jpg,a,train\nimages/1.jpg,a,test\n", "two splits: `train` and `test`"),
-        ('path,label\n"images/1.jpg,a\n', "is no CSV"),
+        ('path,label\n"images/1.jpg,a\n', "is not valid CSV"),
         ("path,label\nimages/1.jpg,a\nimages/2.jpg,a\n", "one class, `a`"),
-        ("path,label\n" + "x" * 200_000 + ",a\n", "is no CSV"),
+        ("path,label\n" + "x" * 200_000 + ",a\n", "is not valid CSV"),
     ],
 )
 def test_what_is_wrong_is_named(folder: Path, content: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""The ledger of decoded contents: shared by processes, rebuilt when damaged."""
+"""Decode results by content: shared by processes, rebuilt when the file is damaged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.errors import UserError
 from pipelines.data.known_images import DecodeResult, KnownImages, open_known_images
 
 
-def verdict(number: int, reason: str | None = None) -> DecodeResult:
+def result(number: int, reason: str | None = None) -> DecodeResult:
     return DecodeResult(sha256=f"{number:064x}", reason=reason, transcoded=number % 2 == 1)
 
 
@@ -22,16 +22,16 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "ledger.sqlite"
 
 
-def test_verdicts_are_kept_for_their_judge_alone(path: Path) -> None:
-    with open_known_images("one") as ledger:
-        ledger.record([verdict(1), verdict(2, "damaged")])
-        ledger.record([])
-    with open_known_images("one") as ledger:
-        assert ledger.known(verdict(1).sha256) == verdict(1)
-        assert ledger.known(verdict(2).sha256) == verdict(2, "damaged")
-        assert ledger.known(verdict(3).sha256) is None
-    with open_known_images("two") as ledger:
-        assert ledger.known(verdict(1).sha256) is None
+def test_results_are_kept_for_their_decoder_alone(path: Path) -> None:
+    with open_known_images("one") as known_images:
+        known_images.add([result(1), result(2, "damaged")])
+        known_images.add([])
+    with open_known_images("one") as known_images:
+        assert known_images.get(result(1).sha256) == result(1)
+        assert known_images.get(result(2).sha256) == result(2, "damaged")
+        assert known_images.get(result(3).sha256) is None
+    with open_known_images("two") as known_images:
+        assert known_images.get(result(1).sha256) is None
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def test_verdicts_are_kept_for_their_judge_alone(path: Path) -> None:
 def test_a_damaged_file_is_rebuilt(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with open_known_images("one") as ledger:
-        assert ledger.known(verdict(1).sha256) is None
-        ledger.record([verdict(1)])
-        assert ledger.known(verdict(1).sha256) == verdict(1)
+    with open_known_images("one") as known_images:
+        assert known_images.get(result(1).sha256) is None
+        known_images.add([result(1)])
+        assert known_images.get(result(1).sha256) == result(1)
 
 
 def test_a_table_of_another_kind_is_rebuilt(path: Path) -> None:
@@ -54,29 +54,29 @@ def test_a_table_of_another_kind_is_rebuilt(path: Path) -> None:
     database.execute("CREATE TABLE verdicts (something TEXT)")
     database.commit()
     database.close()
-    with open_known_images("one") as ledger:
-        ledger.record([verdict(1)])
-        assert ledger.known(verdict(1).sha256) == verdict(1)
+    with open_known_images("one") as known_images:
+        known_images.add([result(1)])
+        assert known_images.get(result(1).sha256) == result(1)
 
 
-def test_damage_in_the_middle_of_the_work_is_rebuilt(path: Path) -> None:
-    with open_known_images("one") as ledger:
-        ledger.record(verdict(number) for number in range(5000))
+def test_damage_in_the_middle_of_the_file_is_rebuilt(path: Path) -> None:
+    with open_known_images("one") as known_images:
+        known_images.add(result(number) for number in range(5000))
     size = path.stat().st_size
     with open(path, "r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * (size - 4096))
-    with open_known_images("one") as ledger:
-        assert ledger.known(verdict(4999).sha256) is None
-        ledger.record([verdict(7)])
-        assert ledger.known(verdict(7).sha256) == verdict(7)
+    with open_known_images("one") as known_images:
+        assert known_images.get(result(4999).sha256) is None
+        known_images.add([result(7)])
+        assert known_images.get(result(7).sha256) == result(7)
 
 
 def _fill(path: Path, first: int) -> None:
-    ledger = KnownImages(path, "one")
+    known_images = KnownImages(path, "one")
     for start in range(first, first + 200, 20):
-        ledger.record(verdict(number) for number in range(start, start + 20))
-    ledger.close()
+        known_images.add(result(number) for number in range(start, start + 20))
+    known_images.close()
 
 
 def test_two_processes_write_at_once(path: Path) -> None:
@@ -88,16 +88,16 @@ def test_two_processes_write_at_once(path: Path) -> None:
     for writer in writers:
         writer.join(60)
         assert writer.exitcode == 0
-    with open_known_images("one") as ledger:
-        assert all(ledger.known(verdict(number).sha256) for number in [*range(300), *range(1000, 1200)])
+    with open_known_images("one") as known_images:
+        assert all(known_images.get(result(number).sha256) for number in [*range(300), *range(1000, 1200)])
 
 
 def test_a_full_disk_keeps_what_was_there(path: Path) -> None:
-    with open_known_images("one") as ledger:
-        ledger.record([verdict(1)])
-        ledger._database.execute("PRAGMA max_page_count = 3")  # what a full disk looks like to SQLite
+    with open_known_images("one") as known_images:
+        known_images.add([result(1)])
+        known_images._database.execute("PRAGMA max_page_count = 3")  # what a full disk looks like to SQLite
         with pytest.raises(UserError, match="cannot be written: database or disk is full") as caught:
-            ledger.record(verdict(number) for number in range(10_000))
+            known_images.add(result(number) for number in range(10_000))
         assert "HEADSTART_CACHE" in caught.value.hint
-        assert ledger.known(verdict(1).sha256) == verdict(1)
-        assert ledger.known(verdict(2).sha256) is None
+        assert known_images.get(result(1).sha256) == result(1)
+        assert known_images.get(result(2).sha256) is None

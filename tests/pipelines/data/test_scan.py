@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import UserError
-from pipelines.data import folders as folder_source
+from pipelines.data.folders import LAYOUT
 from pipelines.data.listing import Listing, natural_order
 from pipelines.data.scan import scan
 
@@ -24,7 +24,7 @@ def touch(root: Path, *names: str) -> None:
 
 
 def found(listing: Listing, root: Path) -> set[tuple[str, str]]:
-    return {(listing.class_names[each.label], os.path.relpath(each.path, root)) for each in listing.entries}
+    return {(listing.class_names[file.label], os.path.relpath(file.path, root)) for file in listing.files}
 
 
 def refused(data: Path | str) -> UserError:
@@ -71,7 +71,7 @@ def test_class_folders_at_any_depth_without_what_is_hidden(tmp_path: Path) -> No
         ("cat", "cat/3"),
         ("cat", "cat/notes.txt"),
     }
-    assert all(os.path.isabs(each.path) and each.split is None for each in listing.entries)
+    assert all(os.path.isabs(file.path) and file.split is None for file in listing.files)
 
 
 def test_loops_of_links_end_and_a_file_counts_once_a_class(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_loops_of_links_end_and_a_file_counts_once_a_class(tmp_path: Path) -> No
     (tmp_path / "data/b/1.jpg").symlink_to(tmp_path / "data/a/1.jpg")
     (tmp_path / "data/b/gone.jpg").symlink_to("nothing")
     listing = scan(str(tmp_path / "data"))
-    reached = [(listing.class_names[each.label], os.path.realpath(each.path)) for each in listing.entries]
+    reached = [(listing.class_names[file.label], os.path.realpath(file.path)) for file in listing.files]
     assert sorted(reached) == sorted(
         ("a", str(tmp_path / name)) for name in ("data/a/1.jpg", "data/a/below/2.jpg", "store/4.jpg", "data/a/self")
     ) + [("b", str(tmp_path / name)) for name in ("data/a/1.jpg", "data/b/3.jpg", "data/b/nothing")]
@@ -98,15 +98,15 @@ def test_names_with_newlines_and_bytes_that_are_no_utf8(tmp_path: Path) -> None:
             pass
     listing = scan(str(tmp_path))
     assert {os.fsencode(name) for name in listing.class_names} == {b"a\nb", b"\xff\xfe"}
-    assert all(os.path.exists(each.path) for each in listing.entries)
+    assert all(os.path.exists(file.path) for file in listing.files)
 
 
 def test_given_parts_are_kept_under_any_of_their_names(tmp_path: Path) -> None:
     touch(tmp_path, "Train/a/1", "Train/b/2", "val/a/3", "val/b/4", "test/b/5", "test/a/6", "masks/7", "readme")
     listing = scan(str(tmp_path))
     assert listing.origin == "split folders"
-    assert listing.divided
-    assert {(Path(each.path).name, each.split) for each in listing.entries} == {
+    assert listing.has_given_parts
+    assert {(Path(file.path).name, file.split) for file in listing.files} == {
         ("1", "train"), ("2", "train"), ("3", "validation"), ("4", "validation"), ("5", "test"), ("6", "test"),
     }  # fmt: skip
     assert any("`masks`" in line for line in listing.remarks)
@@ -122,11 +122,11 @@ def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
     ("files", "words"),
     [
         ([], "is empty"),
-        (["1.jpg", "2.jpg"], "2 files lie directly in it"),
+        (["1.jpg", "2.jpg"], "has no class folders, only 2 files"),
         (["only/1.jpg"], "one class, `only`"),
         (["a/1.jpg", "b/.hidden.jpg"], "class `b` has no image"),
         (["train/a/1", "train/b/2", "val/a/3"], "the classes of `val` in"),
-        (["train/a/1", "train/b/2", "test/a/3", "test/b/4", "test/c/5"], "only it has `c`"),
+        (["train/a/1", "train/b/2", "test/a/3", "test/b/4", "test/c/5"], "extra `c`"),
         (["train/a/1", "train/b/2", "val/1"], "has no class folders"),
         (["val/a/1", "val/b/2", "test/a/3", "test/b/4"], "no `train`"),
         (["train/a/1", "train/b/2", "val/a/3", "val/b/4", "valid/a/5", "valid/b/6"], "two folders for validation"),
@@ -140,7 +140,7 @@ def test_a_wrong_layout_is_named(tmp_path: Path, files: list[str], words: str) -
 def test_classes_that_differ_are_both_listed(tmp_path: Path) -> None:
     touch(tmp_path, "train/a/1", "train/b/2", "test/a/3", "test/c/4")
     error = refused(tmp_path)
-    assert "it has no `b`; only it has `c`" in error.message
+    assert "missing `b`; extra `c`" in error.message
     assert "`train` has `a`, `b`; `test` has `a`, `c`" in error.hint
     assert len(scan(str(tmp_path), for_training=False).class_names) == 3
 
@@ -154,11 +154,11 @@ def test_evaluation_takes_one_class(tmp_path: Path) -> None:
     touch(tmp_path, "cat/1", "dog/.2")
     listing = scan(str(tmp_path), for_training=False)
     assert listing.class_names == ("cat", "dog")
-    assert len(listing.entries) == 1
+    assert len(listing.files) == 1
 
 
 def test_what_is_not_there_or_neither_folder_nor_csv_is_named(tmp_path: Path) -> None:
-    assert f"there is no `{tmp_path}/nowhere`" in refused(tmp_path / "nowhere").message
+    assert f"`{tmp_path}/nowhere` does not exist" in refused(tmp_path / "nowhere").message
     (tmp_path / "photos.zip").write_bytes(b"PK\x03\x04\x00\x00")
     assert "neither a folder nor a CSV" in refused(tmp_path / "photos.zip").message
     os.mkfifo(tmp_path / "pipe")
@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert f"`{tmp_path}/b/locked` cannot be read: Permission denied" in refused(tmp_path).message
-    assert folder_source.LAYOUT
+    assert LAYOUT
 
 
 def test_ten_thousand_classes_take_a_moment(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_ten_thousand_classes_take_a_moment(tmp_path: Path) -> None:
     listing = scan(str(tmp_path))
     assert time.process_time() - began < 3.0
     assert listing.class_names[:3] == ("class0", "class1", "class2")
-    assert len(listing.class_names) == len(listing.entries) == 10_000
+    assert len(listing.class_names) == len(listing.files) == 10_000
 
 
 def test_scanning_imports_no_tensorflow(tmp_path: Path) -> None:

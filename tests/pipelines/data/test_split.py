@@ -80,7 +80,7 @@ def test_copies_stay_together_also_when_moved_and_across_classes() -> None:
     for label in range(2):
         held = {part for (entry, _), part in zip(images, parts, strict=True) if entry.label == label}
         assert held == {"train", "validation", "test"}
-    assert any("1 images stand in two classes" in line and "/0/0.79.jpg" in line for line in remarks)
+    assert any("1 image with identical copies in two classes" in line and "/0/0.79.jpg" in line for line in remarks)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -102,7 +102,7 @@ def test_classes_with_the_same_images_get_them_in_the_same_parts() -> None:
 def test_classes_too_entangled_to_divide_are_refused() -> None:
     # Four contents in four classes of three: any two contents share a class, so that no part can hold two.
     images = [at(label, u) for label in range(4) for number, u in enumerate((0.1, 0.2, 0.3, 0.4)) if number != label]
-    with pytest.raises(UserError, match="stand in other classes as well"):
+    with pytest.raises(UserError, match="appear in other classes as well"):
         divide(images, ["a", "b", "c", "d"])
 
 
@@ -128,9 +128,7 @@ def test_a_missing_validation_part_is_carved_out_of_train() -> None:
 def test_an_image_in_two_given_parts_is_told() -> None:
     images = [at(0, 0.1, "1", "train"), at(0, 0.1, "2", "test"), at(0, 0.2, "3", "validation")]
     _, remarks = divide(images, ["a"])
-    assert remarks == [
-        "1 images stand in two parts with identical content, such as `/0/1.jpg` (train) and `/0/2.jpg` (test)"
-    ]
+    assert remarks == ["1 image with identical copies in two parts, such as `/0/1.jpg` (train) and `/0/2.jpg` (test)"]
 
 
 def test_a_given_part_without_a_readable_image_of_a_class_is_named() -> None:

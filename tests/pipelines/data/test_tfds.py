@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from pipelines.data import tfds as tfds_source
+from pipelines.data import tfds_copy
 from pipelines.data.check import check
 from pipelines.data.scan import scan
 from pipelines.system.cache import write_cache_file
@@ -95,21 +95,21 @@ def test_images_are_copied_as_they_are_and_labels_follow_the_natural_order(
     assert listing.class_names == ("item2", "item10")
     assert contents(cache, "train") == hashes("train", 12)
     assert contents(cache, "test") == hashes("test", 5)
-    assert [each.split for each in listing.entries] == ["train"] * 12 + ["test"] * 5
-    assert any("1 images" in line and "have no label" in line for line in listing.remarks)
+    assert [file.split for file in listing.files] == ["train"] * 12 + ["test"] * 5
+    assert any("1 image without a label" in line for line in listing.remarks)
     expected = {hashlib.sha256(picture("train", number)).hexdigest(): LABELS[number % 2] for number in range(12)}
-    for each in listing.entries[:12]:
-        assert listing.class_names[each.label] == expected[hashlib.sha256(Path(each.path).read_bytes()).hexdigest()]
+    for file in listing.files[:12]:
+        assert listing.class_names[file.label] == expected[hashlib.sha256(Path(file.path).read_bytes()).hexdigest()]
     dataset = check(listing)
     assert dataset.skipped == ()
     assert dataset.part("validation")  # carved out of train
-    assert scan("tfds:headstart_pictures:1.2.3").entries == listing.entries
+    assert scan("tfds:headstart_pictures:1.2.3").files == listing.files
 
 
 def test_a_copy_is_listed_without_tensorflow() -> None:
     scan("tfds:headstart_pictures")
     code = (
-        "import sys; from pipelines.data.scan import scan; assert len(scan('tfds:headstart_pictures').entries) == 17; "
+        "import sys; from pipelines.data.scan import scan; assert len(scan('tfds:headstart_pictures').files) == 17; "
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
@@ -124,7 +124,7 @@ def test_an_interrupted_copy_is_taken_up(cache: Path, monkeypatch: pytest.Monkey
         written.append(path)
         write_cache_file(path, content)
 
-    monkeypatch.setattr(tfds_source, "write_cache_file", stop)
+    monkeypatch.setattr(tfds_copy, "write_cache_file", stop)
     with pytest.raises(KeyboardInterrupt):
         scan("tfds:headstart_pictures")
     assert len(contents(cache, "train")) == 7
@@ -135,7 +135,7 @@ def test_an_interrupted_copy_is_taken_up(cache: Path, monkeypatch: pytest.Monkey
         again.append(path)
         write_cache_file(path, content)
 
-    monkeypatch.setattr(tfds_source, "write_cache_file", count)
+    monkeypatch.setattr(tfds_copy, "write_cache_file", count)
     scan("tfds:headstart_pictures")
     assert contents(cache, "train") == hashes("train", 12)
     assert not set(again) & set(written)
@@ -145,8 +145,8 @@ def test_an_interrupted_copy_is_taken_up(cache: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("tfds:headstart_numbers", "is no set of labelled images"),
-        ("tfds:no_such_dataset_at_all", "there is no TensorFlow dataset"),
+        ("tfds:headstart_numbers", "is not a set of labelled images"),
+        ("tfds:no_such_dataset_at_all", "unknown TensorFlow dataset"),
         ("tfds:headstart_pictures:9.9.9", "headstart_pictures:9.9.9`"),
         ("tfds:", "does not name"),
         ("tfds:../../etc", "does not name"),
@@ -167,5 +167,5 @@ def test_a_set_with_one_part_is_divided_by_content(cache: Path) -> None:
     facts = json.loads(done.read_text())
     done.write_text(json.dumps(facts | {"parts": ["train", "unsupervised"]}))
     listing = scan("tfds:headstart_pictures")
-    assert {each.split for each in listing.entries} == {None}
+    assert {file.split for file in listing.files} == {None}
     assert any("unsupervised" in line for line in listing.remarks)

@@ -107,7 +107,7 @@ def test_every_content_is_listed_by_size_and_cleared(folder: Path) -> None:
         (folder / name / "deep" / "file").write_bytes(b"x" * size)
     os.utime(folder / "tfds" / "deep" / "file", (2000, 1000))
     with open_known_images("versions") as known_images:
-        known_images.record([DecodeResult(sha256="00" * 32, reason=None, transcoded=False)])
+        known_images.add([DecodeResult(sha256="00" * 32, reason=None, transcoded=False)])
     (folder / "ledger.sqlite-journal").write_bytes(b"")
 
     usage = {content.name: content for content in cache.cache_usage()}

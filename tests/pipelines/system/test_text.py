@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from pipelines.system.text import as_utf8, name_list, one_line, padded
+from pipelines.system.text import as_utf8, counted, name_list, one_line, padded
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -55,6 +55,11 @@ def test_names_beyond_the_limit_are_counted() -> None:
     assert name_list(["a", "b"], 2) == "`a`, `b`"
     assert name_list((str(number) for number in range(2_005)), 2) == "`0`, `1` and 2,003 more"
     assert name_list(["a", "b"], sign="+") == "+`a`, +`b`"
+
+
+def test_numbers_take_the_singular_or_the_plural() -> None:
+    assert [counted(count, "image") for count in (0, 1, 2_000)] == ["0 images", "1 image", "2,000 images"]
+    assert [counted(count, "class", "classes") for count in (1, 2)] == ["1 class", "2 classes"]
 
 
 def test_bytes_that_are_not_utf8_are_spelt_out_and_the_rest_stays() -> None:

@@ -1,0 +1,50 @@
+"""Reports identical images that have two labels, or that appear in two parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines.data.listing import ListedFile
+from pipelines.runs.examples import Split
+from pipelines.system.text import counted, one_line
+
+
+def label_conflicts(readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str]) -> list[str]:
+    """A remark where identical images appear in two classes, since one of the labels must be wrong.
+
+    Args:
+        readable: files with the SHA-256 of their content.
+        class_names: indexed by the files' labels.
+    """
+    first: dict[str, ListedFile] = {}
+    conflicts: dict[str, tuple[ListedFile, ListedFile]] = {}
+    for file, sha256 in readable:
+        earlier = first.setdefault(sha256, file)
+        if earlier.label != file.label:
+            conflicts.setdefault(sha256, (earlier, file))
+    if not conflicts:
+        return []
+    copies = min(conflicts.values(), key=lambda pair: pair[0].path)
+    return [_remark(len(conflicts), "classes", [(file.path, class_names[file.label]) for file in copies])]
+
+
+def leaks(readable: Sequence[tuple[ListedFile, str]], parts: Sequence[Split]) -> list[str]:
+    """A remark where identical images appear in two parts, since scores on them are too high.
+
+    Args:
+        readable: files with the SHA-256 of their content.
+        parts: the part of each file.
+    """
+    first: dict[str, tuple[str, Split]] = {}
+    leaked: dict[str, list[tuple[str, str]]] = {}
+    for (file, sha256), part in zip(readable, parts, strict=True):
+        earlier = first.setdefault(sha256, (file.path, part))
+        if earlier[1] != part:
+            leaked.setdefault(sha256, [earlier, (file.path, part)])
+    return [_remark(len(leaked), "parts", min(leaked.values()))] if leaked else []
+
+
+def _remark(count: int, what: str, copies: Sequence[tuple[str, str]]) -> str:
+    """`copies` holds the path and the class or part of each of two identical images."""
+    example = " and ".join(f"`{one_line(path)}` ({one_line(place)})" for path, place in copies)
+    return f"{counted(count, 'image')} with identical copies in two {what}, such as {example}"
