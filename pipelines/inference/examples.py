@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,23 +27,6 @@ FEATURE_ROWS = 1024  # rows of cached features that pass the head at once
 Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedBase:
-    """A frozen base of a run's model.
-
-    Attributes:
-        key: of its features in the cache.
-        backbone_layer: name of its layer in the run's model.
-        pooling_layer: name of the layer that gives its features.
-        engine: that computes features which are not cached.
-    """
-
-    key: Base
-    backbone_layer: str
-    pooling_layer: str
-    engine: str
-
-
 def predict_examples(
     run: str, manifest: Manifest, examples: Sequence[Example], *, cache: bool, reporter: Reporter
 ) -> tuple[Probabilities, str]:
@@ -61,7 +43,7 @@ def predict_examples(
         UserError: the model cannot be loaded, or an image changed since it was checked.
     """
     model, _ = load_run(run)
-    bases = frozen_bases(manifest) if cache else []
+    bases = frozen_bases(manifest) if cache else ()
     if not bases:
         return _predict_pixels(model, examples, reporter), "the saved model, float32"
     features, engines = [], []
@@ -72,31 +54,12 @@ def predict_examples(
     return _predict_features(_top(model, bases), features), f"cached features ({'; '.join(dict.fromkeys(engines))})"
 
 
-def frozen_bases(manifest: Manifest) -> list[CachedBase]:
+def frozen_bases(manifest: Manifest) -> tuple[BaseRecord, ...]:
     """The frozen bases of a run's model; empty where a part of the model sees the pixels otherwise."""
-    records = manifest.bases
-    if not manifest.members and manifest.backbone.weights_sha256 is not None:
-        records = (_only_base(manifest, manifest.backbone.weights_sha256),)
-    return [
-        CachedBase(
-            key=Base(
-                backbone=record.backbone,
-                weights_sha256=record.weights_sha256,
-                image_size=record.image_size,
-                pooling=record.pooling,
-                decode_version=DECODE_VERSION,
-            ),
-            backbone_layer=record.backbone_layer,
-            pooling_layer=record.pooling_layer,
-            engine=record.engine,
-        )
-        for record in records
-    ]
-
-
-def _only_base(manifest: Manifest, weights_sha256: str) -> BaseRecord:
-    """The base of a single model."""
-    return BaseRecord(
+    weights_sha256 = manifest.backbone.weights_sha256
+    if manifest.members or weights_sha256 is None:
+        return manifest.bases
+    base = BaseRecord(
         backbone_layer="backbone",
         pooling_layer="pooling",
         backbone=manifest.backbone.name,
@@ -105,6 +68,7 @@ def _only_base(manifest: Manifest, weights_sha256: str) -> BaseRecord:
         pooling=manifest.head.pooling,
         engine=manifest.engine_asked,
     )
+    return (base,)
 
 
 def _predict_pixels(model: keras.Model, examples: Sequence[Example], reporter: Reporter) -> Probabilities:
@@ -126,23 +90,30 @@ def _predict_features(top: keras.Model, features: Sequence[Features]) -> Probabi
 
 
 def _extract(
-    model: keras.Model, base: CachedBase, examples: Sequence[Example], reporter: Reporter, *, is_named: bool
+    model: keras.Model, base: BaseRecord, examples: Sequence[Example], reporter: Reporter, *, is_named: bool
 ) -> tuple[Features, str]:
     """The features of one base, and the engine that computed them, in words."""
+    key = Base(
+        backbone=base.backbone,
+        weights_sha256=base.weights_sha256,
+        image_size=base.image_size,
+        pooling=base.pooling,
+        decode_version=DECODE_VERSION,
+    )
     extracted = extract(
         {"images": examples},
-        base.key,
+        key,
         build=partial(_trunk, model, base),
         views={"images": CLEAN},
         engine=base.engine,
         augmenter=None,
         reporter=reporter,
     )
-    reporter.note(f"{base.key.backbone}: {extracted.line}" if is_named else extracted.line)
+    reporter.note(f"{base.backbone}: {extracted.line}" if is_named else extracted.line)
     return extracted.parts["images"], f"{extracted.engine.engine}, {extracted.engine.precision}"
 
 
-def _trunk(model: keras.Model, base: CachedBase) -> keras.Model:
+def _trunk(model: keras.Model, base: BaseRecord) -> keras.Model:
     """The part of the model that computes the features of a base: pixels of its size -> (batch, features)."""
     import keras
 
@@ -152,7 +123,7 @@ def _trunk(model: keras.Model, base: CachedBase) -> keras.Model:
     return keras.Model(pixels, pooling(backbone(pixels)), name="features")
 
 
-def _top(model: keras.Model, bases: Sequence[CachedBase]) -> keras.Model:
+def _top(model: keras.Model, bases: Sequence[BaseRecord]) -> keras.Model:
     """The rest of the model: features of each base -> probabilities."""
     import keras
 

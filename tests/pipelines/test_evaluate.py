@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from models.errors import UserError
 from pipelines.evaluate import Part, evaluate, select_examples
 from pipelines.runs.examples import Dataset, Example, Split
+from pipelines.system.files import write_csv
 from tests.conftest import Result
 from tests.pipelines.test_ensemble import COLOURS, make_run, pictures
 
@@ -25,6 +25,13 @@ def dataset(*parts: Split) -> Dataset:
         for number, part in enumerate(parts)
     )
     return Dataset(root="/", origin="split folders", class_names=("cat",), examples=examples)
+
+
+def training_images(pictures: Path) -> Path:
+    """A CSV that calls every picture a training image."""
+    rows = [(str(path), path.parent.name, "train") for path in sorted(pictures.rglob("*.png"))]
+    write_csv(pictures.parent / "training.csv", ("path", "label", "split"), rows)
+    return pictures.parent / "training.csv"
 
 
 def numbers(examples: tuple[Example, ...]) -> list[int]:
@@ -80,17 +87,15 @@ def test_images_left_out_and_images_of_the_training_are_remarked() -> None:
 
 def test_data_with_training_images_alone_is_not_called_validation(pictures: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
-    shutil.copytree(pictures, tmp_path / "other" / "train")
-    evaluation = evaluate(str(run), str(tmp_path / "other"))
+    evaluation = evaluate(str(run), str(training_images(pictures)))
     assert (evaluation.part, evaluation.report.images) == ("all", 48)
     assert evaluation.to_json()["part"] == "all"
 
 
 def test_a_part_without_images_is_an_error(pictures: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
-    shutil.copytree(pictures, tmp_path / "other" / "train")
     with pytest.raises(UserError, match="has no images in the part `validation`"):
-        evaluate(str(run), str(tmp_path / "other"), split="validation")
+        evaluate(str(run), str(training_images(pictures)), split="validation")
 
 
 def test_the_command_prints_scores_part_and_the_gain_of_views(
