@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from pipelines.runs.report import Comparison, FoldScore, Interval, ModelComparison, Score
+from pipelines.runs.report import FoldScore, Interval, ModelComparison, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +41,6 @@ class MemberRow:
     log_loss: float
     ms: float
     mb: float
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> MemberRow:  # JSON: strings, numbers and lists
-        """The record that `dataclasses.asdict` turned into these values."""
-        return cls(**{**values, "accuracy_interval": tuple(values["accuracy_interval"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,40 +80,6 @@ class EnsembleGain:
             f"{self.ms / self.best_ms:.1f}x the time an image"
         )
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> EnsembleGain:  # as for `MemberRow.from_json`
-        """The record that `dataclasses.asdict` turned into these values."""
-        return cls(
-            comparison=ModelComparison.from_json(values["comparison"]), ms=values["ms"], best_ms=values["best_ms"]
-        )
-
-    @classmethod
-    def from_verdict(cls, values: Mapping[str, Any]) -> EnsembleGain:  # as for `MemberRow.from_json`
-        """Read the `verdict` that earlier versions of headstart wrote.
-
-        It has pairs (ensemble, best member) and an interval of the accuracy's difference alone: that of the log-loss
-        becomes unbounded.
-        """
-        first, second = values["accuracy"]
-        loss, best_loss = values["log_loss"]
-        common = {"first": "ensemble", "second": values["best"], "part": values["part"], "images": values["images"]}
-        accuracy = Comparison(
-            score="accuracy",
-            means=(first, second),
-            value=values["difference"]["value"],
-            interval=tuple(values["difference"]["interval"]),
-            **common,
-        )
-        log_loss = Comparison(
-            score="log_loss",
-            means=(loss, best_loss),
-            value=loss - best_loss,
-            interval=(-math.inf, math.inf),
-            **common,
-        )
-        ms, best_ms = values["ms"]
-        return cls(comparison=ModelComparison(accuracy=accuracy, log_loss=log_loss), ms=ms, best_ms=best_ms)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
@@ -147,23 +106,3 @@ class Leaderboard:
     folds: Mapping[Score, FoldScore]
     ms: float
     mb: float
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Leaderboard:  # as for `MemberRow.from_json`
-        """The record that `dataclasses.asdict` turned into these values; also of earlier versions."""
-        folds: dict[Score, FoldScore] = {
-            score: FoldScore(**{**fold, "interval": tuple(fold["interval"])}) for score, fold in values["folds"].items()
-        }
-        return cls(
-            method=values["method"],
-            temperature=values["temperature"],
-            members=tuple(MemberRow.from_json(row) for row in values["members"]),
-            names=tuple(values["names"]),
-            disagreement=tuple(tuple(row) for row in values["disagreement"]),
-            gain=EnsembleGain.from_json(values["gain"])
-            if "gain" in values
-            else EnsembleGain.from_verdict(values["verdict"]),
-            folds=folds,
-            ms=values["ms"],
-            mb=values["mb"],
-        )

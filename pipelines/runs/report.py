@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -86,11 +85,6 @@ class Comparison:
         """Whether the whole interval is on the side where the first model is better."""
         return self.interval[0] > 0 if self.score == "accuracy" else self.interval[1] < 0
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Comparison:  # JSON: strings, numbers and lists
-        """The record that `dataclasses.asdict` turned into these values."""
-        return cls(**{**values, "means": tuple(values["means"]), "interval": tuple(values["interval"])})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelComparison:
@@ -118,11 +112,6 @@ class ModelComparison:
         if self.accuracy.is_clear and not self.log_loss.is_clear:
             return self.accuracy.first_is_better
         return self.log_loss.first_is_better
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> ModelComparison:  # as for `Comparison.from_json`
-        """The record that `dataclasses.asdict` turned into these values."""
-        return cls(accuracy=Comparison.from_json(values["accuracy"]), log_loss=Comparison.from_json(values["log_loss"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,14 +194,3 @@ class Report:
         values = asdict(self)
         lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
         return values | lists | {"confusion_matrix": [list(row) for row in self.confusion_matrix]}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Report:  # JSON
-        """The report that `to_json` turned into these values."""
-        lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list | tuple)}
-        records = {
-            "classes": tuple(ClassScore(**score) for score in values["classes"]),
-            "confusion_matrix": tuple(tuple(row) for row in values["confusion_matrix"]),
-            "confused": tuple(Confusion(**confusion) for confusion in values["confused"]),
-        }
-        return cls(**{**values, **lists, **records})

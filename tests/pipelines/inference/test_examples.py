@@ -50,12 +50,12 @@ def model() -> keras.Model:
 def examples(tmp_path: Path) -> list[Example]:
     """Forty noise images."""
     generator = np.random.default_rng(1)
-    found = []
+    drawn = []
     for number in range(40):
         path = tmp_path / f"{number:02d}.png"
         Image.fromarray(generator.integers(0, 256, (SIDE, SIDE, 3), np.uint8)).save(path)
-        found.append(Example(path=str(path), label=number % 3, split="test", sha256=f"{number:064x}", source=str(path)))
-    return found
+        drawn.append(Example(path=str(path), label=number % 3, split="test", sha256=f"{number:064x}", source=str(path)))
+    return drawn
 
 
 def finished(folder: Path, model: keras.Model, manifest: Manifest) -> str:
@@ -83,7 +83,11 @@ def test_cached_features_and_pixels_give_the_same_probabilities(
     np.testing.assert_allclose(cached, expected, atol=2e-3)
     again, _ = predict_examples(run, manifest, list(reversed(examples)), cache=True, reporter=notes)
     np.testing.assert_allclose(again, cached[::-1], atol=1e-6)
-    assert "40" in notes.lines[0] and len(notes.lines) == 2
+    features = [line for line in notes.lines if "cached" in line]
+    assert [("0 cached, 40 new" in line, "40 cached, 0 new" in line) for line in features] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 def test_a_frozen_backbone_is_a_base_and_a_trained_one_is_not() -> None:

@@ -1,9 +1,8 @@
-"""Ensemble results: JSON there and back, results of earlier versions, and the recommended model."""
+"""Ensemble results: JSON there and back, and the recommended model."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
 from pipelines.runs.report import Comparison, FoldScore, Interval, ModelComparison
+from pipelines.system.records import as_record
 
 
 def gain(interval: Interval) -> EnsembleGain:
@@ -51,27 +51,7 @@ def leaderboard() -> Leaderboard:
 
 def test_a_leaderboard_survives_json() -> None:
     text = json.dumps(asdict(leaderboard()), allow_nan=False)
-    assert Leaderboard.from_json(json.loads(text)) == leaderboard()
-
-
-def test_a_leaderboard_of_an_earlier_version_is_read() -> None:
-    values = asdict(leaderboard())
-    del values["gain"]
-    values["verdict"] = {
-        "part": "test",
-        "images": 100,
-        "best": "one",
-        "accuracy": [0.92, 0.9],
-        "log_loss": [0.25, 0.5],
-        "ms": [30.0, 12.0],
-        "difference": {"value": 0.02, "interval": [0.01, 0.03]},
-    }
-    board = Leaderboard.from_json(json.loads(json.dumps(values)))
-    assert board.gain.line == leaderboard().gain.line
-    assert board.gain.comparison.accuracy == leaderboard().gain.comparison.accuracy
-    assert board.gain.comparison.log_loss.value == -0.25
-    assert board.gain.comparison.log_loss.interval == (-math.inf, math.inf)
-    assert not board.gain.comparison.log_loss.is_clear
+    assert as_record(json.loads(text), Leaderboard) == leaderboard()
 
 
 @pytest.mark.parametrize(

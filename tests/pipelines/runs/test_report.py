@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.evaluation.metrics import report
 from pipelines.runs.report import Comparison, Interval, ModelComparison, Report, Score
+from pipelines.system.records import as_record
 
 
 def comparison(score: Score, value: float, interval: Interval) -> Comparison:
@@ -30,7 +31,7 @@ def test_a_report_survives_json() -> None:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 50)
     scores = report(probabilities, labels, ["cat", "dog", "owl"])
     text = json.dumps(scores.to_json(), allow_nan=False)
-    assert Report.from_json(json.loads(text)) == scores
+    assert as_record(json.loads(text), Report) == scores
     assert {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"} <= json.loads(text).keys()
     assert len(json.loads(text)["accuracy_interval"]) == 2
 
@@ -40,7 +41,7 @@ def test_a_comparison_survives_json_with_the_keys_that_scripts_read() -> None:
         accuracy=comparison("accuracy", 0.1, (0.05, 0.15)), log_loss=comparison("log_loss", -0.2, (-0.3, -0.1))
     )
     values = json.loads(json.dumps(asdict(models), allow_nan=False))
-    assert ModelComparison.from_json(values) == models
+    assert as_record(values, ModelComparison) == models
     assert (values["accuracy"]["value"], values["accuracy"]["interval"]) == (0.1, [0.05, 0.15])
 
 
