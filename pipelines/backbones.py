@@ -1,7 +1,8 @@
-"""What `headstart backbones` lists: the table with what lies in the cache, as plain data. No Keras."""
+"""Lists the backbones with their sizes and accuracies (no Keras), and describes one by its layers and blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -10,24 +11,25 @@ from models.weights import cached
 from models.zoo import BACKBONES
 
 if TYPE_CHECKING:
+    from models.blocks import Block
     from models.layers import LayerFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackboneRow:
-    """A backbone as it is listed; a key of `headstart backbones --json` for each attribute.
+class BackboneSummary:
+    """A backbone in the list; each attribute is a key of `headstart backbones --json`.
 
     Attributes:
         name: what `--backbone` takes.
         family: its architecture.
         image_size: side of its own input in pixels.
-        parameters: with the top for the 1000 classes of ImageNet; None for networks that were never given one.
-        base_parameters: without it: what headstart uses.
+        parameters: with the top for the 1000 classes of ImageNet; None for networks that never had one.
+        base_parameters: without the top, as headstart uses it.
         size_mb: of the weights with top in MB, as documented; None where it is not.
-        top1: ImageNet top-1 accuracy in percent, as documented; None where it is not.
-        top5: likewise top-5.
+        top1: ImageNet top-1 accuracy in per cent, as documented; None where it is not.
+        top5: ImageNet top-5 accuracy in per cent, likewise.
         pretrained: whether ImageNet weights are published.
-        cached: whether they lie in Keras' cache.
+        cached: whether the weights are in Keras' cache.
     """
 
     name: str
@@ -41,11 +43,53 @@ class BackboneRow:
     pretrained: bool
     cached: bool
 
+    def to_json(self) -> dict[str, object]:
+        """The summary as plain data."""
+        return asdict(self)
 
-def catalogue() -> tuple[BackboneRow, ...]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockSummary:
+    """A block that `--fine-tune` can begin with.
+
+    Attributes:
+        name: what `--fine-tune` takes.
+        from_top: its number from the top, from 1; `--fine-tune` takes it as well, as the number of blocks to train.
+        parameters: of the block.
+        trained: parameters of the block and of all blocks above it.
+    """
+
+    name: str
+    from_top: int
+    parameters: int
+    trained: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneDescription:
+    """A backbone layer by layer and block by block.
+
+    Attributes:
+        name: of the backbone.
+        image_size: side in pixels of the input that the shapes are for.
+        layers: from the input upwards, with the top for ImageNet where Keras has one.
+        blocks: from the top downwards, without that top.
+    """
+
+    name: str
+    image_size: int
+    layers: tuple[LayerFacts, ...]
+    blocks: tuple[BlockSummary, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The description as plain data."""
+        return asdict(self)
+
+
+def list_backbones() -> tuple[BackboneSummary, ...]:
     """Every backbone, in the order of the table."""
     return tuple(
-        BackboneRow(
+        BackboneSummary(
             name=backbone.name,
             family=backbone.family.name,
             image_size=backbone.image_size,
@@ -61,54 +105,11 @@ def catalogue() -> tuple[BackboneRow, ...]:
     )
 
 
-def as_rows(entries: tuple[BackboneRow, ...]) -> list[dict[str, object]]:
-    """The same for JSON."""
-    return [asdict(entry) for entry in entries]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockFacts:
-    """A block that `--fine-tune` can begin with.
-
-    Attributes:
-        name: what `--fine-tune` takes.
-        from_top: or this number: how many blocks are trained.
-        parameters: its own.
-        trained: its own and those of all blocks above it.
-    """
-
-    name: str
-    from_top: int
-    parameters: int
-    trained: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anatomy:
-    """A backbone taken apart.
-
-    Attributes:
-        name: its key.
-        image_size: side in pixels of the input that the shapes are for.
-        layers: from the input upwards, with the top for ImageNet where Keras has one.
-        blocks: from the top downwards, without that top.
-    """
-
-    name: str
-    image_size: int
-    layers: tuple[LayerFacts, ...]
-    blocks: tuple[BlockFacts, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """The same as plain data."""
-        return asdict(self)
-
-
-def describe(name: str) -> Anatomy:
-    """Take a backbone apart: builds it, which needs Keras, some seconds and the memory of its weights.
+def describe_backbone(name: str) -> BackboneDescription:
+    """Describe a backbone; it is built, which takes Keras, some seconds and the memory of its weights.
 
     Raises:
-        UserError: there is no such backbone; told without Keras.
+        UserError: no backbone has this name; found out before Keras is imported.
     """
     backbone = lookup(BACKBONES, name, "backbone")
 
@@ -116,10 +117,18 @@ def describe(name: str) -> Anatomy:
     from models.blocks import blocks
     from models.layers import anatomy
 
-    layers = anatomy(build_with_top(backbone))
-    found = blocks(build_backbone(backbone, weights="none"))
-    trained, listed = 0, []
-    for from_top, block in enumerate(reversed(found), 1):
+    return BackboneDescription(
+        name=name,
+        image_size=backbone.image_size,
+        layers=anatomy(build_with_top(backbone)),
+        blocks=_block_summaries(blocks(build_backbone(backbone, weights="none"))),
+    )
+
+
+def _block_summaries(blocks: Sequence[Block]) -> tuple[BlockSummary, ...]:
+    """The blocks, given from the input upwards, from the top downwards."""
+    summaries, trained = [], 0
+    for from_top, block in enumerate(reversed(blocks), 1):
         trained += block.parameters
-        listed.append(BlockFacts(name=block.name, from_top=from_top, parameters=block.parameters, trained=trained))
-    return Anatomy(name=name, image_size=backbone.image_size, layers=layers, blocks=tuple(listed))
+        summaries.append(BlockSummary(name=block.name, from_top=from_top, parameters=block.parameters, trained=trained))
+    return tuple(summaries)

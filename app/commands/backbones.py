@@ -26,26 +26,26 @@ def backbones(
     """
     terminal = terminal_of(context)
     if name is not None:
-        from pipelines.backbones import describe
+        from pipelines.backbones import describe_backbone
 
-        anatomy = describe(name)
+        description = describe_backbone(name)
         if as_json:
-            terminal.data(_json(anatomy.to_json()))
+            terminal.data(_json(description.to_json()))
             return
-        from app.pages.backbones import anatomy_page
+        from app.pages.backbones import description_page
 
-        terminal.page(anatomy_page(anatomy))
+        terminal.page(description_page(description))
         return
-    from pipelines.backbones import as_rows, catalogue
+    from pipelines.backbones import list_backbones
 
-    entries = catalogue()
+    summaries = list_backbones()
     if as_json:
-        terminal.data(_json(as_rows(entries)))
+        terminal.data(_json([summary.to_json() for summary in summaries]))
         return
-    from app.pages.backbones import catalogue_page
+    from app.pages.backbones import list_page
     from models.weights import keras_home
 
-    terminal.page(catalogue_page(entries, str(keras_home())))
+    terminal.page(list_page(summaries, str(keras_home())))
 
 
 def _json(data: object) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.pages.report import shortened
-from pipelines.backbones import Anatomy, BackboneRow, BlockFacts
+from pipelines.backbones import BackboneDescription, BackboneSummary, BlockSummary
 
 if TYPE_CHECKING:
     from models.layers import LayerFacts
@@ -26,11 +26,11 @@ _SHORT = {
 }
 
 
-def catalogue_page(entries: Sequence[BackboneRow], folder: str) -> Table:
+def list_page(summaries: Sequence[BackboneSummary], folder: str) -> Table:
     """The list.
 
     Args:
-        entries: in the order of the rows.
+        summaries: in the order of the rows.
         folder: where Keras keeps weights, for the caption.
     """
     table = _table()
@@ -38,15 +38,15 @@ def catalogue_page(entries: Sequence[BackboneRow], folder: str) -> Table:
     for heading in ("input", "params", "MB", "top-1", "top-5"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("weights", no_wrap=True)
-    for entry in entries:
+    for summary in summaries:
         table.add_row(
-            entry.name,
-            str(entry.image_size),
-            _millions(entry.parameters if entry.parameters is not None else entry.base_parameters),
-            "-" if entry.size_mb is None else str(entry.size_mb),
-            _percent(entry.top1),
-            _percent(entry.top5),
-            "cached" if entry.cached else "download" if entry.pretrained else "none",
+            summary.name,
+            str(summary.image_size),
+            _millions(summary.parameters if summary.parameters is not None else summary.base_parameters),
+            "-" if summary.size_mb is None else str(summary.size_mb),
+            _percent(summary.top1),
+            _percent(summary.top5),
+            "cached" if summary.cached else "download" if summary.pretrained else "none",
         )
     table.caption = Text(
         "params: with the top for ImageNet; top-1, top-5: per cent on ImageNet, as\n"
@@ -57,18 +57,18 @@ def catalogue_page(entries: Sequence[BackboneRow], folder: str) -> Table:
     return table
 
 
-def anatomy_page(anatomy: Anatomy) -> Group:
+def description_page(description: BackboneDescription) -> Group:
     """One backbone: its layers, then its blocks from the top."""
-    return Group(_layers_table(anatomy), "", _blocks_table(anatomy.blocks))
+    return Group(_layers_table(description), "", _blocks_table(description.blocks))
 
 
-def _layers_table(anatomy: Anatomy) -> Table:
+def _layers_table(description: BackboneDescription) -> Table:
     table = _table(gap=1)
     table.add_column("layer", no_wrap=True)
     table.add_column("type", no_wrap=True)
     for heading in ("output", "parameters", "memory", "field"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in anatomy.layers:
+    for row in description.layers:
         table.add_row(
             Text(shortened(row.name, NAME_WIDTH)),
             shortened(_SHORT.get(row.type, row.type).removesuffix("2D"), 13),
@@ -77,17 +77,17 @@ def _layers_table(anatomy: Anatomy) -> Table:
             "-" if row.activation_bytes is None else _bytes(row.activation_bytes),
             _field(row),
         )
-    parameters = sum(row.parameters for row in anatomy.layers)
-    memory = sum(row.activation_bytes or 0 for row in anatomy.layers)
+    parameters = sum(row.parameters for row in description.layers)
+    memory = sum(row.activation_bytes or 0 for row in description.layers)
     table.caption = Text(
         f"{parameters:,} parameters; {_bytes(memory)} of activations an image in float32\n"
-        f"at {anatomy.image_size} x {anatomy.image_size}; field: pixels of the input that an output depends on"
+        f"at {description.image_size} x {description.image_size}; field: pixels of the input that an output depends on"
     )
     table.caption_justify = "left"
     return table
 
 
-def _blocks_table(blocks: Sequence[BlockFacts]) -> Table:
+def _blocks_table(blocks: Sequence[BlockSummary]) -> Table:
     table = _table()
     table.add_column("--fine-tune", justify="right", no_wrap=True)
     table.add_column("or", no_wrap=True)
