@@ -12,16 +12,18 @@ import pytest
 from PIL import Image
 
 from models.errors import UserError
-from pipelines.ensemble import EnsembleSpec, ensemble
+from pipelines.ensemble import ensemble
 from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import save_predictions
 from pipelines.predict import predict
+from pipelines.runs.ensemble_spec import EnsembleSpec
 from pipelines.runs.folder import finish_run, read_split
-from pipelines.runs.leaderboard import Leaderboard
-from pipelines.runs.manifest import Manifest, is_run
+from pipelines.runs.manifest import BackboneRecord, DataRecord, Manifest
 from pipelines.runs.models import save_model
+from pipelines.runs.read_manifest import is_run
 from pipelines.system.files import write_csv
 from tests.conftest import Result
+from tests.pipelines.manifests import manifest_with
 from tests.pipelines.test_train import Words
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
@@ -65,17 +67,9 @@ def make_run(
         for number, path in enumerate(sorted((pictures / name).iterdir()))
     ]
     write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
-    manifest = Manifest(
-        class_names=tuple(class_names),
-        image_size=SIDE,
-        backbone={"name": "colour", "weights": "none", "parameters": 0},
-        head={"name": "linear", "pooling": "avg"},
-        spec={"seed": 0},
-        data={"root": str(pictures), "origin": "folders", "images": {}, "skipped": 0, "remarks": []},
-        metrics={},
-        stages=(),
-    )
-    finish_run(folder, manifest)
+    backbone = BackboneRecord(name="colour", weights="none", parameters=0)
+    data = DataRecord(root=str(pictures), origin="folders", images={}, skipped=0)
+    finish_run(folder, manifest_with(class_names=tuple(class_names), image_size=SIDE, backbone=backbone, data=data))
     return folder
 
 
@@ -91,12 +85,12 @@ def test_classes_are_matched_by_name_and_the_result_is_a_run(pictures: Path, tmp
     manifest, _ = join(tmp_path, one, other, method="mean")
     assert manifest.class_names == ("red", "green", "blue")
     # By number two thirds of the answers would be at odds.
-    assert manifest.metrics["test"]["accuracy"] == 1.0
-    board = Leaderboard.from_json(manifest.extra["leaderboard"])
-    assert np.max(board.disagreement) == 0
-    assert manifest.extra["agreement"]["max_difference"] < 1e-4
+    assert manifest.metrics["test"].accuracy == 1.0
+    assert manifest.leaderboard is not None and manifest.agreement is not None
+    assert np.max(manifest.leaderboard.disagreement) == 0
+    assert manifest.agreement.max_difference < 1e-4
     judged = evaluate(str(tmp_path / "joined"), str(pictures))
-    assert judged.report.to_json() == manifest.metrics["test"]
+    assert judged.report == manifest.metrics["test"]
     names, rows = predict(str(tmp_path / "joined"), [str(pictures / "green")])
     assert names == manifest.class_names
     assert {row.label for row in rows} == {"green"}
@@ -106,20 +100,18 @@ def test_classes_are_matched_by_name_and_the_result_is_a_run(pictures: Path, tmp
 def test_every_method_ends_in_a_run_that_does_what_it_foretold(method: str, pictures: Path, tmp_path: Path) -> None:
     members = [make_run(tmp_path / str(each), pictures, tuple(COLOURS), sharpness=each / 100) for each in (1, 2, 3)]
     manifest, _ = join(tmp_path, *members, method=method)
-    assert manifest.extra["agreement"] == {
-        "images": 6,
-        "top1_agreement": 1.0,
-        "max_difference": pytest.approx(0, abs=1e-4),
-    }
-    assert sum(each["weight"] for each in manifest.members) == pytest.approx(1)
+    assert manifest.agreement is not None
+    assert (manifest.agreement.images, manifest.agreement.top1_agreement) == (6, 1.0)
+    assert manifest.agreement.max_difference == pytest.approx(0, abs=1e-4)
+    assert sum(member.weight for member in manifest.members) == pytest.approx(1)
 
 
 def test_weights_are_fitted_on_validation_images_alone(pictures: Path, tmp_path: Path) -> None:
     members = [make_run(tmp_path / name, pictures, tuple(COLOURS)) for name in ("one", "other")]
     manifest, words = join(tmp_path, *members)
-    assert manifest.metrics["validation"]["images"] == 6
-    assert manifest.metrics["test"]["images"] == 6
-    assert any("only 6 images" in line for line in words.lines)
+    assert manifest.metrics["validation"].images == 6
+    assert manifest.metrics["test"].images == 6
+    assert any("only 6 validation images" in line for line in words.lines)
 
 
 def test_an_image_that_one_member_was_trained_on_decides_nothing(pictures: Path, tmp_path: Path) -> None:
@@ -131,8 +123,8 @@ def test_an_image_that_one_member_was_trained_on_decides_nothing(pictures: Path,
         split=lambda number: ["validation", "train", "train", "test"][number % 4],
     )
     manifest, _ = join(tmp_path, one, other)
-    assert manifest.metrics["validation"]["images"] == 12  # numbers 0, 4, 8, 12 of three classes
-    assert manifest.metrics["test"]["images"] == 12  # numbers 3, 7, 11, 15
+    assert manifest.metrics["validation"].images == 12  # numbers 0, 4, 8, 12 of three classes
+    assert manifest.metrics["test"].images == 12  # numbers 3, 7, 11, 15
     parts = {each.path: each.split for each in read_split(tmp_path / "joined", manifest.class_names)}
     assert parts[str(pictures / "red" / "01.png")] == "train"
     assert parts[str(pictures / "red" / "02.png")] == "train"
@@ -160,8 +152,8 @@ def test_answers_out_of_fold_validate_training_images(pictures: Path, tmp_path: 
         probabilities[np.arange(len(labels)), said] = 0.8
         save_predictions(member, {"validation": (probabilities, labels)}, {"validation": examples})
     manifest, _ = join(tmp_path, *members, method="mean")
-    assert manifest.metrics["validation"]["images"] == 42
-    assert manifest.metrics["validation"]["accuracy"] == 0.5
+    assert manifest.metrics["validation"].images == 42
+    assert manifest.metrics["validation"].accuracy == 0.5
 
 
 def test_a_member_that_lacks_a_class_is_named_and_takes_part(pictures: Path, tmp_path: Path) -> None:
@@ -240,8 +232,8 @@ def test_an_ensemble_can_be_joined_again(pictures: Path, tmp_path: Path) -> None
     join(tmp_path, *members[:2])
     spec = EnsembleSpec(runs=(str(tmp_path / "joined"), str(members[2])), out=str(tmp_path / "again"), method="mean")
     manifest = ensemble(spec)
-    assert manifest.metrics["test"]["accuracy"] == 1.0
-    assert [each["name"] for each in manifest.members] == ["joined", "third"]
+    assert manifest.metrics["test"].accuracy == 1.0
+    assert [member.name for member in manifest.members] == ["joined", "third"]
 
 
 def test_the_command_prints_a_leaderboard_and_a_verdict(
