@@ -6,10 +6,12 @@ import errno
 import hashlib
 import io
 import os
+import sqlite3
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -273,6 +275,14 @@ def test_a_second_check_decodes_nothing(data: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(check_module, "DECODE_VERSION", -1)
     checked(data)
     assert len(decoded) == 1 + len(first.examples) + 1
+
+
+def test_results_are_remembered_for_the_versions_that_decoded(data: Path, cache: Path) -> None:
+    checked(data)
+    with closing(sqlite3.connect(cache / "ledger.sqlite")) as database:
+        decoders = database.execute("SELECT DISTINCT judge FROM verdicts").fetchall()
+    # The key of users' caches: another form of it decodes their images again.
+    assert decoders == [(f"1/268435456/{version('tensorflow')}/{version('pillow')}",)]
 
 
 def test_a_lost_png_is_made_again(data: Path) -> None:

@@ -101,3 +101,20 @@ def test_a_full_disk_keeps_what_was_there(path: Path) -> None:
         assert "HEADSTART_CACHE" in caught.value.hint
         assert known_images.get(result(1).sha256) == result(1)
         assert known_images.get(result(2).sha256) is None
+
+
+def test_a_file_of_an_earlier_version_is_read(path: Path) -> None:
+    # As the first version of headstart wrote it; its names are on the disks of users.
+    path.parent.mkdir(parents=True)
+    database = sqlite3.connect(path)
+    database.execute(
+        "CREATE TABLE verdicts (sha256 BLOB NOT NULL, judge TEXT NOT NULL, reason TEXT, transcoded INTEGER NOT NULL, "
+        "PRIMARY KEY (sha256, judge)) WITHOUT ROWID"
+    )
+    database.execute("INSERT INTO verdicts VALUES (?, 'one', 'damaged', 0)", (bytes.fromhex(result(2).sha256),))
+    database.execute("INSERT INTO verdicts VALUES (?, 'one', NULL, 1)", (bytes.fromhex(result(3).sha256),))
+    database.commit()
+    database.close()
+    with open_known_images("one") as known_images:
+        assert known_images.get(result(2).sha256) == result(2, "damaged")
+        assert known_images.get(result(3).sha256) == result(3)

@@ -1,4 +1,4 @@
-"""Scanning: what counts as an image of a class, in which order, and what is said when the layout is wrong."""
+"""Scanning: which reader DATA gets, what is refused whatever the reader, and that it is quick and light."""
 
 from __future__ import annotations
 
@@ -8,141 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from models.errors import UserError
-from pipelines.data.folders import LAYOUT
-from pipelines.data.listing import Listing, natural_order
 from pipelines.data.scan import scan
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-
-
-def found(listing: Listing, root: Path) -> set[tuple[str, str]]:
-    return {(listing.class_names[file.label], os.path.relpath(file.path, root)) for file in listing.files}
-
-
-def refused(data: Path | str) -> UserError:
-    with pytest.raises(UserError) as caught:
-        scan(str(data))
-    error = caught.value
-    assert error.hint
-    assert not error.message.endswith(".")
-    assert "\n" not in error.message + error.hint
-    (error.message + error.hint).encode("utf-8")  # no surrogates: every terminal can show it
-    return error
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["item10", "item2", "item1"], ["item1", "item2", "item10"]),
-        (["b", "A", "a", "B"], ["A", "a", "B", "b"]),
-        (["x1y2", "x1y10", "x01y3"], ["x1y2", "x01y3", "x1y10"]),
-        (["a", "a1", "a0", "1", "10", "9"], ["1", "9", "10", "a", "a0", "a1"]),
-        (["Ä", "z", "ß", "ss"], ["ss", "ß", "z", "Ä"]),
-    ],
-)
-def test_names_are_in_natural_order_from_wherever_one_begins(names: list[str], expected: list[str]) -> None:
-    assert natural_order(names) == expected
-    assert natural_order(reversed(names)) == expected
-
-
-def test_numbers_of_any_length_are_compared() -> None:
-    long = "x" + "9" * 5000
-    assert natural_order([long, "x10"]) == ["x10", long]
-
-
-def test_class_folders_at_any_depth_without_what_is_hidden(tmp_path: Path) -> None:
-    touch(tmp_path, "dog/1.jpg", "dog/deep/er/2.jpg", "cat/3", "cat/.hidden/4.jpg", "cat/.5.jpg", "cat/Thumbs.db")
-    touch(tmp_path, ".git/6.jpg", "__MACOSX/dog/7.jpg", "dog/__MACOSX/8.jpg", "dog/desktop.ini", "cat/notes.txt")
-    listing = scan(str(tmp_path))
-    assert listing.class_names == ("cat", "dog")
-    assert listing.origin == "folders"
-    # The content decides what is an image, so `notes.txt` and a name without an ending are candidates.
-    assert found(listing, tmp_path) == {
-        ("dog", "dog/1.jpg"),
-        ("dog", "dog/deep/er/2.jpg"),
-        ("cat", "cat/3"),
-        ("cat", "cat/notes.txt"),
-    }
-    assert all(os.path.isabs(file.path) and file.split is None for file in listing.files)
-
-
-def test_loops_of_links_end_and_a_file_counts_once_a_class(tmp_path: Path) -> None:
-    touch(tmp_path, "data/a/1.jpg", "data/a/below/2.jpg", "data/b/3.jpg", "store/4.jpg")
-    (tmp_path / "data/a/below/up").symlink_to(tmp_path / "data/a")
-    (tmp_path / "data/a/self").symlink_to("self")
-    (tmp_path / "data/a/again.jpg").symlink_to("1.jpg")
-    (tmp_path / "data/a/away").symlink_to(tmp_path / "store")
-    (tmp_path / "data/a/away-4.jpg").symlink_to(tmp_path / "store/4.jpg")
-    (tmp_path / "data/b/1.jpg").symlink_to(tmp_path / "data/a/1.jpg")
-    (tmp_path / "data/b/gone.jpg").symlink_to("nothing")
-    listing = scan(str(tmp_path / "data"))
-    reached = [(listing.class_names[file.label], os.path.realpath(file.path)) for file in listing.files]
-    assert sorted(reached) == sorted(
-        ("a", str(tmp_path / name)) for name in ("data/a/1.jpg", "data/a/below/2.jpg", "store/4.jpg", "data/a/self")
-    ) + [("b", str(tmp_path / name)) for name in ("data/a/1.jpg", "data/b/3.jpg", "data/b/nothing")]
-
-
-def test_names_with_newlines_and_bytes_that_are_no_utf8(tmp_path: Path) -> None:
-    for name in (b"a\nb/one\ntwo.jpg", b"\xff\xfe/\xe9.jpg"):
-        path = os.path.join(os.fsencode(tmp_path), name)
-        os.makedirs(os.path.dirname(path))
-        with open(path, "wb"):
-            pass
-    listing = scan(str(tmp_path))
-    assert {os.fsencode(name) for name in listing.class_names} == {b"a\nb", b"\xff\xfe"}
-    assert all(os.path.exists(file.path) for file in listing.files)
-
-
-def test_given_parts_are_kept_under_any_of_their_names(tmp_path: Path) -> None:
-    touch(tmp_path, "Train/a/1", "Train/b/2", "val/a/3", "val/b/4", "test/b/5", "test/a/6", "masks/7", "readme")
-    listing = scan(str(tmp_path))
-    assert listing.origin == "split folders"
-    assert listing.has_given_parts
-    assert {(Path(file.path).name, file.split) for file in listing.files} == {
-        ("1", "train"), ("2", "train"), ("3", "validation"), ("4", "validation"), ("5", "test"), ("6", "test"),
-    }  # fmt: skip
-    assert any("`masks`" in line for line in listing.remarks)
-    assert any("`readme`" in line for line in listing.remarks)
-
-
-def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
-    touch(tmp_path, "train/1", "bus/2")
-    assert scan(str(tmp_path)).class_names == ("bus", "train")
-
-
-@pytest.mark.parametrize(
-    ("files", "words"),
-    [
-        ([], "is empty"),
-        (["1.jpg", "2.jpg"], "has no class folders, only 2 files"),
-        (["only/1.jpg"], "one class, `only`"),
-        (["a/1.jpg", "b/.hidden.jpg"], "class `b` has no image"),
-        (["train/a/1", "train/b/2", "val/a/3"], "the classes of `val` in"),
-        (["train/a/1", "train/b/2", "test/a/3", "test/b/4", "test/c/5"], "extra `c`"),
-        (["train/a/1", "train/b/2", "val/1"], "has no class folders"),
-        (["val/a/1", "val/b/2", "test/a/3", "test/b/4"], "no `train`"),
-        (["train/a/1", "train/b/2", "val/a/3", "val/b/4", "valid/a/5", "valid/b/6"], "two folders for validation"),
-    ],
-)
-def test_a_wrong_layout_is_named(tmp_path: Path, files: list[str], words: str) -> None:
-    touch(tmp_path, *files)
-    assert words in refused(tmp_path).message
-
-
-def test_classes_that_differ_are_both_listed(tmp_path: Path) -> None:
-    touch(tmp_path, "train/a/1", "train/b/2", "test/a/3", "test/c/4")
-    error = refused(tmp_path)
-    assert "missing `b`; extra `c`" in error.message
-    assert "`train` has `a`, `b`; `test` has `a`, `c`" in error.hint
-    assert len(scan(str(tmp_path), for_training=False).class_names) == 3
+from tests.pipelines.data.tree import refused, touch
 
 
 def test_a_folder_too_far_up_gets_a_hint(tmp_path: Path) -> None:
@@ -163,20 +30,6 @@ def test_what_is_not_there_or_neither_folder_nor_csv_is_named(tmp_path: Path) ->
     assert "neither a folder nor a CSV" in refused(tmp_path / "photos.zip").message
     os.mkfifo(tmp_path / "pipe")
     assert "neither a folder nor a file" in refused(tmp_path / "pipe").message
-
-
-def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch(tmp_path, "a/1", "b/locked/2")
-    real = os.scandir
-
-    def scandir(path: str) -> object:
-        if str(path).endswith("locked"):
-            raise PermissionError(13, "Permission denied", path)
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
-    assert f"`{tmp_path}/b/locked` cannot be read: Permission denied" in refused(tmp_path).message
-    assert LAYOUT
 
 
 def test_ten_thousand_classes_take_a_moment(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""Identical images: reported where their labels or their parts differ, and only there."""
+
+from __future__ import annotations
+
+from pipelines.data.duplicates import label_conflicts, leaks
+from pipelines.data.listing import ListedFile
+
+
+def image(path: str, label: int, content: str) -> tuple[ListedFile, str]:
+    return ListedFile(path=path, label=label, split=None), content
+
+
+def test_copies_with_one_label_in_one_part_are_no_remark() -> None:
+    images = [image("/1", 0, "x"), image("/2", 0, "x"), image("/3", 1, "y")]
+    assert label_conflicts(images, ["a", "b"]) == []
+    assert leaks(images, ["train", "train", "test"]) == []
+
+
+def test_contents_with_two_labels_are_counted_once_each_and_the_first_path_is_named() -> None:
+    images = [image("/2", 0, "x"), image("/4", 1, "x"), image("/9", 0, "x"), image("/1", 1, "y"), image("/3\n", 0, "y")]
+    assert label_conflicts(images, ["a", "b"]) == [
+        r"2 images with identical copies in two classes, such as `/1` (b) and `/3\n` (a)"
+    ]
+
+
+def test_contents_in_two_parts_are_counted_once_each_and_the_first_path_is_named() -> None:
+    images = [image("/2", 0, "x"), image("/4", 0, "x"), image("/9", 0, "x"), image("/1", 0, "y"), image("/3", 0, "y")]
+    assert leaks(images, ["train", "test", "validation", "test", "train"]) == [
+        "2 images with identical copies in two parts, such as `/1` (test) and `/3` (train)"
+    ]
+    assert leaks(images, ["train", "train", "train", "train", "validation"]) == [
+        "1 image with identical copies in two parts, such as `/1` (train) and `/3` (validation)"
+    ]
