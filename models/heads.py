@@ -30,6 +30,23 @@ class Head:
     about: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Hyperparameters of one head of a bank.
+
+    Attributes:
+        l2: strength of the penalty `l2 / 2 * sum(kernel ** 2)` on standardised features.
+        learning_rate: the first.
+        dropout: rate in [0, 1).
+        seed: of its initial weights.
+    """
+
+    l2: float
+    learning_rate: float
+    dropout: float
+    seed: int
+
+
 HEADS: dict[str, Head] = {
     "linear": Head(name="linear", hidden=0, batch_norm=False, dropout=0.0, about="softmax regression on the features"),
     "mlp": Head(

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise, product
 
-from models.bank import Candidate, Optimizer
-from models.heads import Head
+from models.bank import Optimizer
+from models.heads import Candidate, Head
 
 MAX_WEIGHTS = 8_000_000  # of a whole bank: with thousands of classes there are fewer heads in it
 # Values of the grids. The middle of each comes first: a small bank holds the likely values.

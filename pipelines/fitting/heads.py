@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import softmax
 
 from models.arrays import Doubles, FeatureRows, Labels, Probabilities, Weights
-from models.bank import Bank, Candidate, Optimizer
-from models.heads import Head
+from models.bank import Bank, Optimizer
+from models.heads import Candidate, Head
 from pipelines.evaluation.metrics import losses
 from pipelines.features.cached import Features
 from pipelines.fitting.head_progress import HeadProgress
@@ -138,7 +138,6 @@ def _build_bank(search: HeadSearch, train: Features) -> Bank:
     return Bank(
         search.head,
         search.candidates,
-        num_features=train.num_features,
         num_classes=search.num_classes,
         optimizer=search.optimizer,
         mean=mean,

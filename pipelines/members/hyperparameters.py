@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.bank import Candidate
 from models.errors import UserError
+from models.heads import Candidate
 from pipelines.members.spec import Member, file_names
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.manifest import ChosenHead

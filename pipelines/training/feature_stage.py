@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from keras import Model
 
     from models.arrays import Probabilities
-    from models.bank import Candidate
+    from models.heads import Candidate
     from pipelines.evaluation.predictions import Predictions
     from pipelines.features.cached import Features
     from pipelines.runs.stages import Stage

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bank import Candidate
-from models.heads import HEADS
+from models.heads import HEADS, Candidate
 from pipelines.features.cached import Features
 from pipelines.features.shards import ShardStore, key
 from pipelines.fitting.heads import HeadSearch, fit_heads

@@ -70,8 +70,7 @@ def _write(folder: Path, size: int) -> None:
 
 
 def _fit(folder: Path, size: int) -> dict[str, object]:
-    from models.bank import Candidate
-    from models.heads import HEADS
+    from models.heads import HEADS, Candidate
     from pipelines.features.cached import Features
     from pipelines.features.shards import ShardStore
     from pipelines.fitting.heads import HeadSearch, fit_heads

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import softmax
 
-from models.bank import Bank, Candidate
-from models.heads import HEADS, Head
+from models.bank import Bank
+from models.heads import HEADS, Candidate, Head
 
 Floats = NDArray[np.float32]
 NUM_FEATURES, NUM_CLASSES = 12, 3
@@ -32,7 +33,6 @@ def _bank(head: Head, candidates: tuple[Candidate, ...], optimizer: str = "adam"
     return Bank(
         head,
         candidates,
-        num_features=NUM_FEATURES,
         num_classes=NUM_CLASSES,
         optimizer=optimizer,  # type: ignore[arg-type]
         mean=features.mean(0),
@@ -112,13 +112,19 @@ def test_an_image_of_weight_zero_might_as_well_not_be_there() -> None:
     np.testing.assert_allclose(weighted.logits(features), without.logits(features), rtol=1e-3, atol=1e-4)
 
 
-def test_dropout_works_in_training_only_and_keeps_the_expectation() -> None:
-    from models.bank import HeadDropout
-
-    layer = HeadDropout((0.0, 0.5), seed=4)
-    ones = np.ones((400, 2, 50), np.float32)
-    dropped = np.asarray(layer(ones, training=True))
-    np.testing.assert_array_equal(np.asarray(layer(ones, training=False)), ones)
-    np.testing.assert_array_equal(dropped[:, 0], ones[:, 0])
-    assert set(np.unique(dropped[:, 1])) == {0.0, 2.0}
-    assert abs(dropped[:, 1].mean() - 1.0) < 0.05
+@pytest.mark.parametrize("hidden", [0, NUM_FEATURES, NUM_CLASSES])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("count", [NUM_FEATURES, NUM_CLASSES])
+def test_as_many_heads_as_features_units_or_classes_are_not_confused(hidden: int, batch_norm: bool, count: int) -> None:
+    head = Head(name="toy", hidden=hidden, batch_norm=batch_norm and hidden > 0, dropout=0.0, about="")
+    candidates = tuple(_candidate(l2=0.02 * number, learning_rate=1e-2, seed=number) for number in range(count))
+    bank = _bank(head, candidates)
+    _fit(bank, 5)
+    features, _ = _data()
+    state, logits = bank.state(), bank.logits(features)
+    for number in (0, 1, count - 1):
+        expected = softmax(logits[number], axis=-1)
+        np.testing.assert_allclose(bank.head_model(number, state).predict_on_batch(features), expected, atol=1e-5)
+        alone = _bank(head, (candidates[number],))
+        _fit(alone, 5)
+        np.testing.assert_allclose(logits[number], alone.logits(features)[0], rtol=1e-3, atol=1e-4)

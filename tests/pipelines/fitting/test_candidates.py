@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.bank import Candidate
-from models.heads import HEADS
+from models.heads import HEADS, Candidate
 from pipelines.fitting.candidates import HeadGrid, list_candidates
 
 # The grid of 16 that a linear head has by default, in the order in which it is tried.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.bank import Bank, Candidate
-from models.heads import HEADS
+from models.bank import Bank
+from models.heads import HEADS, Candidate
 from pipelines.fitting.head_progress import HeadProgress
 from pipelines.runs.training_records import HeadTrial
 
@@ -20,7 +20,6 @@ def bank() -> Bank:
     return Bank(
         HEADS["linear"],
         candidates,
-        num_features=2,
         num_classes=2,
         optimizer="sgd",
         mean=np.zeros(2, np.float32),

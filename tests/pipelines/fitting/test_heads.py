@@ -12,8 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from models.bank import Candidate
-from models.heads import HEADS
+from models.heads import HEADS, Candidate
 from pipelines.features.cached import Features
 from pipelines.features.shards import ShardStore, key
 from pipelines.fitting.candidates import HeadGrid, list_candidates
