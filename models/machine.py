@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 def bfloat16_units() -> bool:
@@ -32,3 +33,12 @@ def processor() -> str:
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def graphics() -> tuple[str, ...]:
+    """The names of NVIDIA GPUs, as their driver tells; empty without one."""
+    names = []
+    for file in sorted(_NVIDIA.glob("*/information")):
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        names += [line.split(":", 1)[1].strip() for line in lines if line.startswith("Model:")]
+    return tuple(names)

@@ -8,6 +8,7 @@ import typer
 
 from app.options.panels import Panel
 from models import heads
+from models.engines.table import ENGINES
 from pipelines.runs.spec import HeadSpec, NetworkSpec
 
 DEFAULT_BACKBONE, DEFAULT_HEAD = NetworkSpec().backbone, HeadSpec().name
@@ -46,9 +47,9 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="NAME",
+        metavar="|".join(("auto", *ENGINES)),
         rich_help_panel=_NETWORK,
-        help="What the frozen base runs on: auto measures and takes the fastest; keras, tensorflow, openvino.",
+        help="What the frozen base runs on: auto measures and takes the fastest.",
     ),
 ]
 HeadNames = Annotated[

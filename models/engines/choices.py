@@ -1,4 +1,4 @@
-"""Which engine was chosen for which model on which machine, kept in a small JSON file."""
+"""Remembers which engine was chosen, for each machine and its versions, in a small JSON file (no NumPy, no Keras)."""
 
 from __future__ import annotations
 
@@ -7,62 +7,62 @@ import hashlib
 import json
 import os
 import tempfile
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from models.fingerprint import fingerprint
-from models.machine import bfloat16_units, processor
+import msgspec
 
-if TYPE_CHECKING:
-    import keras
+from models.engines.records import EngineChoice
+from models.engines.table import ENGINES
+from models.machine import bfloat16_units, graphics, processor
 
 # A choice for a few images left out what was not worth building for them; for so many times as many it is made anew.
 _GROWN = 2
 _PACKAGES = ("tensorflow", "keras", "openvino", "headstart")
 
 
-def key(model: keras.Model, shape: tuple[int, ...], asked: str) -> str:
-    """What a choice holds for: layers and weights of the model, the input shape, what was asked, machine and versions.
+def machine_key() -> str:
+    """A short name of this machine and of the versions on it: what is fastest elsewhere may be missing here."""
+    parts = (processor(), bfloat16_units(), graphics(), [_version(name) for name in _PACKAGES])
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
-    Empty for a model whose layers cannot be told: its choice is not kept.
+
+def read_choice(file: Path, asked: str, num_images: int | None) -> EngineChoice | None:
+    """The engine that was chosen on this machine.
+
+    Args:
+        file: of one frozen base.
+        asked: the engine that was asked for, or `auto`.
+        num_images: how many images there are to compute; None for very many.
+
+    Returns:
+        None where there is no choice that holds for so many images and can run here.
     """
-    import tensorflow as tf
-
-    digest = hashlib.sha256()
-    for part in (shape, asked, processor(), bfloat16_units(), [_version(name) for name in _PACKAGES]):
-        digest.update(repr(part).encode())
-    digest.update(repr([device.name for device in tf.config.list_physical_devices("GPU")]).encode())
-    try:
-        digest.update(fingerprint(model).encode())
-    except NotImplementedError:  # A subclassed model that cannot say what it is made of.
-        return ""
-    return digest.hexdigest()[:24]
-
-
-def read(file: Path, key: str, num_images: int | None) -> dict[str, Any] | None:
-    """The choice kept under `key`; None if there is none that holds for so many images and can run here."""
-    from models.engines.table import ENGINES
-
-    choice = _all(file).get(key)
-    if not isinstance(choice, dict) or not {"engine", "precision", "report", "num_images"} <= choice.keys():
+    choice = _read(file).get(machine_key(), {}).get(asked)
+    if choice is None:
         return None
-    known = ENGINES.get(choice["engine"])
-    if known is None or choice["precision"] not in known.precisions():
+    engine = ENGINES.get(choice.engine)
+    if engine is None or choice.precision not in engine.precisions():
         return None
-    made_for = choice["num_images"]
-    if made_for is not None and (num_images is None or num_images > _GROWN * made_for):
+    limit = None if choice.num_images is None else _GROWN * choice.num_images
+    if limit is not None and (num_images is None or num_images > limit):
         return None
     return choice
 
 
-def write(file: Path, made: dict[str, dict[str, Any]]) -> list[str]:
-    """Keep choices by their keys; returns why that could not be done, as a list of at most one line."""
-    kept = {**_all(file), **made}
+def write_choice(file: Path, asked: str, choice: EngineChoice) -> str:
+    """Remember a choice; returns why that was not possible, or an empty string."""
+    choices = _read(file)
+    choices.setdefault(machine_key(), {})[asked] = choice
+    values = {
+        machine: {asked: asdict(choice) for asked, choice in of_machine.items()}
+        for machine, of_machine in choices.items()
+    }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=file.name, delete=False) as stream:
-            stream.write(json.dumps(kept, indent=2) + "\n")
+            stream.write(json.dumps(values, indent=1) + "\n")
         try:
             os.replace(stream.name, file)
         except OSError:
@@ -70,16 +70,17 @@ def write(file: Path, made: dict[str, dict[str, Any]]) -> list[str]:
                 os.unlink(stream.name)
             raise
     except OSError as error:
-        return [f"the choice is not kept: `{file}` cannot be written: {error.strerror}"]
-    return []
+        return f"the choice of engine is not remembered: `{file}` cannot be written: {error.strerror}"
+    return ""
 
 
-def _all(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, dict[str, EngineChoice]]:
+    """Machine -> engine asked for -> choice; empty where the file is missing, damaged or of an older layout."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return msgspec.convert(values, dict[str, dict[str, EngineChoice]])
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _version(name: str) -> str:

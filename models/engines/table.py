@@ -33,7 +33,7 @@ class Engine:
         absent: why it cannot run here: a message and a hint, for a UserError.
         hope: precision -> at most so many times the images/s of `keras`, seen on any network.
         cost: building it takes about so many times as long as building `keras`.
-        missed: `auto` says so where it cannot run.
+        named_when_absent: whether `auto` says that it cannot run here.
     """
 
     build: Callable[[TracedBase, str], tuple[Run, int]]
@@ -41,7 +41,7 @@ class Engine:
     absent: tuple[str, str]
     hope: dict[str, float]
     cost: float
-    missed: bool = False
+    named_when_absent: bool = False
 
 
 def _build_keras(source: TracedBase, precision: str) -> tuple[Run, int]:
@@ -115,7 +115,7 @@ ENGINES: dict[str, Engine] = {
         ),
         hope={"bfloat16": 3.5, "float32": 2.0},
         cost=1.5,
-        missed=True,
+        named_when_absent=True,
     ),
     "gpu": Engine(
         build=gpu.build,
@@ -130,13 +130,13 @@ ENGINES: dict[str, Engine] = {
 }
 
 
-def require(name: str, engine: Engine) -> tuple[str, ...]:
-    """The precisions an engine offers here.
+def require(engine: Engine) -> tuple[str, ...]:
+    """The precisions that an engine offers here.
 
     Raises:
         UserError: it cannot run here.
     """
-    found = engine.precisions()
-    if not found:
+    offered = engine.precisions()
+    if not offered:
         raise UserError(*engine.absent)
-    return found
+    return offered

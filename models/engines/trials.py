@@ -1,4 +1,4 @@
-"""Build a candidate, hold it against plain Keras and measure it."""
+"""Builds an engine, compares its features with those of plain Keras and measures its speed."""
 
 from __future__ import annotations
 
@@ -7,32 +7,56 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from models.arrays import FeatureRows, Pixels
     from models.engines.source import Run, TracedBase
     from models.engines.table import Engine
 
-Floats = NDArray[np.float32]
 # Relative difference of the features from plain Keras' that is still the same base; bfloat16 gives 2e-3 to 6e-3.
 TOLERANCE = 2e-2
 # A batch that takes longer than this many seconds is timed once, not twice.
 _LONG = 2.0
-# What reaches this part of the best is measured again, so many batches in turn.
+# What reaches this part of the best rate is measured again, so many batches in turn.
 _NEAR, _ROUNDS = 0.6, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reference:
+    """What engines are built from and compared with.
+
+    Attributes:
+        source: the base.
+        pixels: a batch.
+        features: of plain Keras for it.
+    """
+
+    source: TracedBase
+    pixels: Pixels
+    features: FeatureRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTrial:
-    """A candidate, built and measured; `seconds` for building and the first batch, `rate` in images/s."""
+    """An engine that was built.
+
+    Attributes:
+        engine: its name.
+        precision: that it computes in.
+        run: a full batch of pixels -> features.
+        batch: images that one run takes.
+        build_seconds: for building it and its first batch.
+        rate: images/s; 0 where it is not measured.
+        difference: relative difference of its features from plain Keras'.
+    """
 
     engine: str
     precision: str
     run: Run
     batch: int
-    seconds: float
-    rate: float
-    difference: float
+    build_seconds: float
+    rate: float = 0.0
+    difference: float = 0.0
 
     @property
     def name(self) -> str:
@@ -40,10 +64,10 @@ class EngineTrial:
         return f"{self.engine}/{self.precision}"
 
 
-def attempt(
-    source: TracedBase, name: str, engine: Engine, precision: str, pixels: Floats, reference: Floats, reasons: list[str]
+def try_engine(
+    name: str, engine: Engine, precision: str, reference: Reference, reasons: list[str]
 ) -> EngineTrial | None:
-    """Build, compare and measure a candidate.
+    """Build an engine, compare its features and measure it.
 
     Returns:
         None if it does not work, with a reason; not measured (a rate of 0), with a reason, if its features differ by
@@ -51,63 +75,53 @@ def attempt(
     """
     began = time.monotonic()
     try:
-        run, batch = engine.build(source, precision)
-        features = run(filled(pixels, batch))[: len(reference)]
-    except Exception as error:  # Whatever a converter raises for a network it does not know.
+        run, batch = engine.build(reference.source, precision)
+        features = run(filled(reference.pixels, batch))[: len(reference.features)]
+    except Exception as error:  # A converter may raise anything for a network that it does not know.
         reasons.append(f"dropped: {name} {precision} fails: {_first_line(error)}")
         return None
-    seconds = time.monotonic() - began
-    difference = _difference(features, reference[: len(features)])
+    difference = _relative_difference(features, reference.features[: len(features)])
+    trial = EngineTrial(
+        engine=name,
+        precision=precision,
+        run=run,
+        batch=batch,
+        build_seconds=time.monotonic() - began,
+        difference=difference,
+    )
     if not difference < TOLERANCE:
         reasons.append(f"dropped: {name} {precision}, whose features differ by {difference:.1e} from plain Keras")
-        return EngineTrial(
-            engine=name, precision=precision, run=run, batch=batch, seconds=seconds, rate=0.0, difference=difference
-        )
-    return timed(name, precision, run, batch, seconds, difference, pixels)
+        return trial
+    return measure(trial, reference.pixels)
 
 
-def timed(
-    engine: str, precision: str, run: Run, batch: int, seconds: float, difference: float, pixels: Floats
-) -> EngineTrial:
-    """Measure what is built and has run once."""
-    rate = _rate(run, filled(pixels, batch))
-    return EngineTrial(
-        engine=engine, precision=precision, run=run, batch=batch, seconds=seconds, rate=rate, difference=difference
-    )
+def measure(trial: EngineTrial, pixels: Pixels) -> EngineTrial:
+    """Measure the rate of an engine that has run once: images/s of the faster of two batches."""
+    batch = filled(pixels, trial.batch)
+    seconds: list[float] = []
+    while len(seconds) < 2 and sum(seconds) < _LONG:
+        seconds.append(_time(trial.run, batch))
+    return replace(trial, rate=len(batch) / min(seconds))
 
 
-def again(tried: list[EngineTrial], pixels: Floats) -> list[EngineTrial]:
-    """Measure those that are close to the best once more, in turn: one of them may have been disturbed, or spared."""
-    best = max(each.rate for each in tried)
-    near = {each.name: each for each in tried if each.rate > _NEAR * best}
+def measure_again(trials: list[EngineTrial], pixels: Pixels) -> list[EngineTrial]:
+    """Measure those close to the best once more, in turn: the machine may have slowed one of them, or spared it."""
+    best = max(trial.rate for trial in trials)
+    near = {trial.name: trial for trial in trials if trial.rate > _NEAR * best}
     if len(near) == 1:
-        return tried
-    taken = dict.fromkeys(near, 0.0)
+        return trials
+    seconds = dict.fromkeys(near, 0.0)
     rounds = 0
-    while rounds < _ROUNDS and sum(taken.values()) < _ROUNDS * _LONG:
+    while rounds < _ROUNDS and sum(seconds.values()) < _ROUNDS * _LONG:
         rounds += 1
-        for name, each in near.items():
-            taken[name] += _seconds(each.run, filled(pixels, each.batch))
-    rates = {name: rounds * near[name].batch / seconds for name, seconds in taken.items()}
-    return [replace(each, rate=rates.get(each.name, each.rate)) for each in tried]
+        for name, trial in near.items():
+            seconds[name] += _time(trial.run, filled(pixels, trial.batch))
+    rates = {name: rounds * near[name].batch / taken for name, taken in seconds.items()}
+    return [replace(trial, rate=rates.get(trial.name, trial.rate)) for trial in trials]
 
 
-def _rate(run: Run, pixels: Floats) -> float:
-    """Images/s of the faster of two batches."""
-    taken: list[float] = []
-    while len(taken) < 2 and sum(taken) < _LONG:
-        taken.append(_seconds(run, pixels))
-    return len(pixels) / min(taken)
-
-
-def _seconds(run: Run, pixels: Floats) -> float:
-    began = time.perf_counter()
-    run(pixels)
-    return max(time.perf_counter() - began, 1e-9)
-
-
-def filled(images: Floats, batch: int) -> Floats:
-    """Exactly `batch` images: the first ones, or these again and again; black ones where there is none."""
+def filled(images: Pixels, batch: int) -> Pixels:
+    """Exactly `batch` images: the first ones, or these again and again; black ones where there are none."""
     if len(images) == batch:
         return images
     if len(images) == 0:
@@ -115,7 +129,13 @@ def filled(images: Floats, batch: int) -> Floats:
     return images[np.arange(batch) % len(images)]
 
 
-def _difference(features: Floats, reference: Floats) -> float:
+def _time(run: Run, pixels: Pixels) -> float:
+    began = time.perf_counter()
+    run(pixels)
+    return max(time.perf_counter() - began, 1e-9)
+
+
+def _relative_difference(features: FeatureRows, reference: FeatureRows) -> float:
     """||features - reference|| / ||reference||."""
     norm = float(np.linalg.norm(reference))
     return float(np.linalg.norm(features.astype(np.float64) - reference)) / (norm or 1.0)

@@ -1,15 +1,15 @@
-"""The engine that a frozen base runs on: chosen once on this machine, and remembered beside the features."""
+"""Compiles the frozen base with the engine that this machine remembers for it, or with the fastest."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.engines.choices import read_choice, write_choice
 from models.errors import UserError
 from pipelines.features.cached import Base
 from pipelines.runs.examples import Example
@@ -21,67 +21,77 @@ if TYPE_CHECKING:
     import keras
 
     from models.engines.compiled import CompiledBase
+    from models.engines.records import EngineChoice
+
+CHOICES_FILE = "chosen-engines.json"
+SAMPLE_IMAGES = 32
 
 
-def compile_engine(
-    base: Base,
-    build: Callable[[], keras.Model],
-    engine: str,
-    precision: str | None,
-    parts: dict[str, Sequence[Example]],
-    num_images: int,
-    reporter: Reporter,
-) -> tuple[CompiledBase, dict[str, Any]]:
-    """Build the base and its engine, measured on the first images; a precision that is given is kept to."""
-    from models.engines.compiled import compile_base
-    from models.engines.gpu import grow_memory
-    from pipelines.images.batches import view_batches
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseToCompile:
+    """A frozen base that is compiled when its features are needed.
 
-    grow_memory()  # Before anything is on the GPU.
-    first = next(iter(examples for examples in parts.values() if examples))[:32]
-    sample = next(iter(view_batches([(each, 0) for each in first], size=base.image_size, batch=32)))
-    compiled = compile_base(
-        build(),
-        engine=engine,
-        precision=precision,
-        sample=np.asarray(sample),
-        num_images=num_images,
-        choice_file=base.folder / "engines.json",
-    )
-    chosen = {
-        "engine": compiled.engine,
-        "precision": compiled.precision,
-        "report": compiled.report,
-        "num_images": num_images,
-    }
-    write_json(_made(base.folder) / "base.json", asdict(base))
-    write_choice(base, engine, chosen)
-    for line in compiled.lines:
-        reporter.note(line)
-    return compiled, chosen
+    Attributes:
+        key: of its features in the cache.
+        build: makes the model pixels (batch, size, size, 3) -> features (batch, features).
+        engine: that is asked for, or `auto`.
+        reporter: shows what is chosen.
+    """
 
+    key: Base
+    build: Callable[[], keras.Model]
+    engine: str
+    reporter: Reporter
 
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"the cache folder `{cache_folder()}` cannot be written: {error.strerror}",
-            "set HEADSTART_CACHE to a folder that can, or train with --no-cache",
-        ) from error
-    return folder
+    @property
+    def choices_file(self) -> Path:
+        """Where this machine's choices are remembered."""
+        return self.key.folder / CHOICES_FILE
 
+    def remembered(self, num_images: int) -> EngineChoice | None:
+        """The engine that was chosen on this machine before; None for none that holds for so many images."""
+        return read_choice(self.choices_file, self.engine, num_images)
 
-def read_choice(base: Base, engine: str, num_images: int) -> dict[str, Any] | None:
-    """What was chosen before; None if nothing was, or for so few images that a faster engine was not worth building."""
-    try:
-        found = json.loads((base.folder / f"engine-{engine}.json").read_text(encoding="utf-8"))
-        known = {"engine", "precision", "report"} <= found.keys()
-        return found if known and num_images <= 2 * found.get("num_images", num_images) else None
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
+    def remember(self, choice: EngineChoice) -> None:
+        """Keep a choice for the next training."""
+        if reason := write_choice(self.choices_file, self.engine, choice):
+            self.reporter.note(reason)
 
+    def compile(self, examples: Sequence[Example], num_images: int) -> CompiledBase:
+        """Compile it with the fastest engine that gives the same features, measured on the first images."""
+        from models.engines.compiled import compile_base
 
-def write_choice(base: Base, engine: str, chosen: dict[str, Any]) -> None:
-    """Remember what was chosen where `engine` was asked for."""
-    write_json(base.folder / f"engine-{engine}.json", chosen)
+        compiled = compile_base(self.build(), self._sample(examples), engine=self.engine, num_images=num_images)
+        self._make_folder()
+        write_json(self.key.folder / "base.json", asdict(self.key))
+        self.remember(compiled.choice)
+        return self._reported(compiled)
+
+    def compile_chosen(self, examples: Sequence[Example], choice: EngineChoice) -> CompiledBase:
+        """Compile it with the engine and the precision that its cached features were computed with."""
+        from models.engines.compiled import compile_chosen
+
+        compiled = compile_chosen(self.build(), self._sample(examples), choice)
+        return self._reported(replace(compiled, choice=choice))
+
+    def _sample(self, examples: Sequence[Example]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        from models.engines.gpu import grow_memory
+        from pipelines.images.batches import view_batches
+
+        grow_memory()  # Before anything is on the GPU.
+        views = [(example, 0) for example in examples[:SAMPLE_IMAGES]]
+        return np.asarray(next(iter(view_batches(views, size=self.key.image_size, batch=SAMPLE_IMAGES))), np.float32)
+
+    def _reported(self, compiled: CompiledBase) -> CompiledBase:
+        for line in compiled.lines:
+            self.reporter.note(line)
+        return compiled
+
+    def _make_folder(self) -> None:
+        try:
+            self.key.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the cache folder `{cache_folder()}` cannot be written: {error.strerror}",
+                "set HEADSTART_CACHE to a folder that you can write to, or train with --no-cache",
+            ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from models.engines.records import EngineChoice
 from models.errors import UserError
 from pipelines.features.cached import Base, Features, Views, digest
-from pipelines.features.engine_choice import compile_engine, read_choice, write_choice
+from pipelines.features.engine_choice import BaseToCompile
 from pipelines.features.shards import ShardStore, key
 from pipelines.runs.examples import Example
-from pipelines.system.cache import evict_features
 from pipelines.runs.feature_records import FeatureRecord
+from pipelines.system.cache import evict_features
 from pipelines.system.progress import Reporter
-from pipelines.system.records import as_record
 
 if TYPE_CHECKING:
     import keras
@@ -67,7 +66,7 @@ def extract(
         base: the frozen base.
         build: makes the model pixels (batch, size, size, 3) -> features (batch, features); called only when needed.
         views: part name -> which views of it are wanted.
-        engine: `auto`, or the name of one of `models.engines.compiled.ENGINES`.
+        engine: `auto`, or a name in `models.engines.table.ENGINES`.
         augmenter: (image float32 (size, size, 3) in [0, 255], seed int32 (2,), view int32) -> image; needed where
             a part wants more than one view.
         reporter: where progress goes.
@@ -76,46 +75,53 @@ def extract(
         UserError: an image changed since it was checked, or the cache cannot be written.
     """
     started = time.monotonic()
-    compiled: CompiledBase | None = None
+    to_compile = BaseToCompile(key=base, build=build, engine=engine, reporter=reporter)
     wanted = {name: _keys(examples, views[name]) for name, examples in parts.items()}
-    total = sum(len(each) for each in wanted.values())
-    chosen = read_choice(base, engine, total)
-    if chosen is None:
-        compiled, chosen = compile_engine(base, build, engine, None, parts, total, reporter)
-    spaces = {name: _stores(base, views[name], chosen["precision"]) for name in parts}
-    _merge(spaces)
-    missing = {name: _missing(wanted[name], spaces[name]) for name in parts}
-    new = sum(len(each) for each in missing.values())
-    if new and compiled is None:
-        compiled, _ = compile_engine(base, build, chosen["engine"], chosen["precision"], parts, new, reporter)
+    total = sum(len(views_of_part) for views_of_part in wanted.values())
+    first_examples = next(examples for examples in parts.values() if examples)
+
+    # The engine decides in which precision features are computed, and so where they are kept.
+    compiled: CompiledBase | None = None
+    choice = to_compile.remembered(total)
+    if choice is None:
+        compiled = to_compile.compile(first_examples, total)
+        choice = compiled.choice
+    stores = {name: _stores(base, views[name], choice.precision) for name in parts}
+    _merge(stores)
+
+    # What is missing is computed.
+    missing = {name: _missing(wanted[name], stores[name]) for name in parts}
+    new = sum(len(views_of_part) for views_of_part in missing.values())
     if new:
-        assert compiled is not None
+        compiled = compiled or to_compile.compile_chosen(first_examples, choice)
         with reporter.task("features", new) as task:
             for name in parts:
-                _compute(compiled, missing[name], spaces[name], base, views[name], augmenter, task.advance)
-    for name, pair in spaces.items():
+                _compute(compiled, missing[name], stores[name], base, views[name], augmenter, task.advance)
+    for name, pair in stores.items():
         for number, store in enumerate(pair):
-            store.touch(each for each, _, view in wanted[name] if (view > 0) == bool(number))
+            store.touch(key for key, _, view in wanted[name] if (view > 0) == bool(number))
     evict_features()
+
     seconds = time.monotonic() - started
-    num_views = max(each.count for each in views.values())
-    per_view = seconds / new if new else chosen.get("seconds_per_view", 0.0)
+    num_views = max(part_views.count for part_views in views.values())
     record = FeatureRecord(
         images=sum(len(examples) for examples in parts.values()),
         views=num_views,
         cached=total - new,
         new=new,
         seconds=round(seconds, 2),
-        damaged_shards=sum(store.damaged for store in {store for pair in spaces.values() for store in pair}),
+        damaged_shards=sum(store.damaged for store in {store for pair in stores.values() for store in pair}),
     )
     if new:
-        write_choice(base, engine, {**chosen, "seconds_per_view": per_view})
+        choice = replace(choice, seconds_per_view=seconds / new)
+        to_compile.remember(choice)
+    saved = (total - new) * (choice.seconds_per_view or 0.0)
     line = (
         f"features: {record.images} images x {num_views} view{'s' if num_views > 1 else ''}, "
-        f"{total - new:,} cached, {new:,} new, {seconds:.0f} s{_saving((total - new) * per_view)}"
+        f"{total - new:,} cached, {new:,} new, {seconds:.0f} s{_saving(saved)}"
     )
-    found = {name: Features(spaces[name], tuple(examples), views[name].count) for name, examples in parts.items()}
-    return Extracted(parts=found, line=line, record=record, engine=as_record(chosen, EngineChoice))
+    features = {name: Features(stores[name], tuple(examples), views[name].count) for name, examples in parts.items()}
+    return Extracted(parts=features, line=line, record=record, engine=choice)
 
 
 Wanted = tuple[bytes, Example, int]

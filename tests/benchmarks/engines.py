@@ -74,7 +74,7 @@ def _network(name: str) -> list[Row]:
         for each, times in taken.items()
     }
     # What two batches say is chosen, as in use; the ratio is that of the rounds above.
-    base = compile_base(model, sample=pixels)
+    base = compile_base(model, pixels)
     gigaflops = _flops(source.graph) / len(pixels) / 1e9
     rates = {each: len(pixels) / statistics.median(times) for each, times in taken.items()}
     return [
@@ -87,7 +87,7 @@ def _network(name: str) -> list[Row]:
             "GFLOP/s": rates[each] * gigaflops,
             "differs": differing[each],
             "kept": differing[each] < TOLERANCE,
-            "chosen": each == f"{base.engine} {base.precision}",
+            "chosen": each == f"{base.choice.engine} {base.choice.precision}",
         }
         for each in runs
     ]

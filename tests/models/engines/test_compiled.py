@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +20,7 @@ from models.classifier import features_model
 from models.engines import compiled as frozen
 from models.engines import gpu
 from models.engines import table as engines
-from models.engines.compiled import compile_base
+from models.engines.compiled import compile_base, compile_chosen
 from models.engines.source import TracedBase
 from models.engines.table import ENGINES, Engine
 from models.errors import UserError
@@ -57,8 +55,8 @@ def plain(model: keras.Model, pixels: Floats) -> Floats:
     return np.asarray(model(pixels, training=False), np.float32)
 
 
-def apart(found: Floats, right: Floats) -> float:
-    return float(np.linalg.norm(found - right) / np.linalg.norm(right))
+def relative_difference(features: Floats, reference: Floats) -> float:
+    return float(np.linalg.norm(features - reference) / np.linalg.norm(reference))
 
 
 @pytest.mark.slow
@@ -79,7 +77,7 @@ def test_every_engine_gives_the_features_of_plain_keras(name: str) -> None:
     for engine, precision in CPU:
         run, batch = ENGINES[engine].build(source, precision)
         assert batch == 4
-        assert apart(run(pixels), right) < (1e-4 if precision == "float32" else 2e-2), (engine, precision)
+        assert relative_difference(run(pixels), right) < (1e-4 if precision == "float32" else 2e-2), (engine, precision)
 
 
 @pytest.mark.slow
@@ -91,10 +89,10 @@ def test_pretrained_features_stay_what_they_are(keras_home: Path, shared: Path) 
     pixels = np.stack([np.asarray(Image.open(file).convert("RGB").resize((224, 224)), np.float32) for file in files])
     model = features_model(build_backbone(BACKBONES["mobilenet_v2"]))
 
-    base = compile_base(model, engine="tensorflow", sample=pixels, batch=4)
+    base = compile_base(model, pixels, engine="tensorflow", batch=4)
 
-    assert apart(base(pixels), plain(model, pixels)) < 2e-2
-    assert base.precision == "float32"
+    assert relative_difference(base(pixels), plain(model, pixels)) < 2e-2
+    assert base.choice.precision == "float32"
     if "bfloat16" in ENGINES["tensorflow"].precisions():
         assert any("tensorflow bfloat16, whose features differ" in line for line in base.lines)
 
@@ -108,13 +106,15 @@ def test_layer_normalization_and_wide_depthwise_convolutions_stay_right() -> Non
     model = keras.Model(pixels, layers.GlobalAveragePooling2D()(layers.Add()([x, y])))
 
     for engine, precision in CPU:
-        base = compile_base(model, engine=engine, precision=precision, sample=pictures(4), batch=4)
-        assert apart(base(pictures(4)), plain(model, pictures(4))) < (1e-4 if precision == "float32" else 2e-2)
+        base = compile_base(model, pictures(4), engine=engine, precision=precision, batch=4)
+        assert relative_difference(base(pictures(4)), plain(model, pictures(4))) < (
+            1e-4 if precision == "float32" else 2e-2
+        )
 
 
 @pytest.mark.parametrize(("engine", "precision"), [("keras", "float32"), *CPU])
 def test_features_do_not_depend_on_the_other_images_of_a_batch(engine: str, precision: str) -> None:
-    base = compile_base(small(), engine=engine, precision=precision, sample=pictures(4), batch=4)
+    base = compile_base(small(), pictures(4), engine=engine, precision=precision, batch=4)
     pixels = pictures(11)
 
     together = base(pixels)
@@ -126,7 +126,7 @@ def test_features_do_not_depend_on_the_other_images_of_a_batch(engine: str, prec
 
 
 def test_bytes_and_no_images_at_all_are_taken() -> None:
-    base = compile_base(small(), engine="tensorflow", sample=pictures(4), batch=4)
+    base = compile_base(small(), pictures(4), engine="tensorflow", batch=4)
     whole = pictures(3).astype(np.uint8)
 
     assert np.array_equal(base(whole), base(whole.astype(np.float32)))
@@ -135,7 +135,7 @@ def test_bytes_and_no_images_at_all_are_taken() -> None:
 
 def test_an_unknown_engine_is_an_error_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match="unknown engine: `tensorflw`") as caught:
-        compile_base(small(), engine="tensorflw", sample=pictures(1))
+        compile_base(small(), pictures(1), engine="tensorflw")
 
     assert "`tensorflow`" in caught.value.hint
 
@@ -144,8 +144,8 @@ def test_an_engine_that_is_not_installed_names_the_extra(monkeypatch: pytest.Mon
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
     with pytest.raises(UserError, match="`openvino` is not installed") as caught:
-        compile_base(small(), engine="openvino", sample=pictures(1))
-    chosen = compile_base(small(), sample=pictures(2), batch=2)
+        compile_base(small(), pictures(1), engine="openvino")
+    chosen = compile_base(small(), pictures(2), batch=2)
 
     assert "headstart[openvino]" in caught.value.hint
     assert any("`openvino` is not installed" in line for line in chosen.lines)
@@ -153,14 +153,14 @@ def test_an_engine_that_is_not_installed_names_the_extra(monkeypatch: pytest.Mon
 
 def test_a_precision_that_the_machine_has_not_is_an_error() -> None:
     with pytest.raises(UserError, match="offers no float16"):
-        compile_base(small(), engine="tensorflow", precision="float16", sample=pictures(1))
+        compile_base(small(), pictures(1), engine="tensorflow", precision="float16")
 
 
 def test_the_gpu_engine_without_a_gpu_says_so() -> None:
     if gpu.precisions():
         pytest.skip("there is a GPU")
     with pytest.raises(UserError, match="no GPU"):
-        compile_base(small(), engine="gpu", sample=pictures(1))
+        compile_base(small(), pictures(1), engine="gpu")
 
 
 @pytest.mark.parametrize(
@@ -221,10 +221,10 @@ def race(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Fake]]:
 def test_auto_takes_the_fastest(race: Callable[..., dict[str, Fake]]) -> None:
     race(slow=Fake(seconds=0.4), fast=Fake(seconds=0.02), middling=Fake(seconds=0.1))
 
-    base = compile_base(small(), sample=pictures(2), batch=2)
+    base = compile_base(small(), pictures(2), batch=2)
 
-    assert (base.engine, base.precision) == ("fast", "bfloat16")
-    assert set(base.report["images_per_second"]) == {
+    assert (base.choice.engine, base.choice.precision) == ("fast", "bfloat16")
+    assert set(base.choice.report.images_per_second) == {
         "keras/float32",
         "slow/bfloat16",
         "fast/bfloat16",
@@ -236,44 +236,44 @@ def test_auto_takes_the_fastest(race: Callable[..., dict[str, Fake]]) -> None:
 def test_auto_stays_with_keras_where_nothing_is_faster(race: Callable[..., dict[str, Fake]]) -> None:
     race(slow=Fake(seconds=0.4))
 
-    assert compile_base(small(), sample=pictures(2), batch=2).engine == "keras"
+    assert compile_base(small(), pictures(2), batch=2).choice.engine == "keras"
 
 
 def test_auto_drops_what_gives_other_features_or_fails(race: Callable[..., dict[str, Fake]]) -> None:
     race(wrong=Fake(factor=1.03), broken=Fake(fails=True), nothing=Fake(factor=float("nan")), close=Fake(factor=1.01))
 
-    base = compile_base(small(), sample=pictures(2), batch=2)
+    base = compile_base(small(), pictures(2), batch=2)
 
-    assert base.engine == "close"
+    assert base.choice.engine == "close"
     assert any("wrong bfloat16, whose features differ by 3.0e-02" in line for line in base.lines)
     assert any("nothing bfloat16, whose features differ by nan" in line for line in base.lines)
     assert any(line.endswith("broken bfloat16 fails: no such operation: `Twirl`") for line in base.lines)
-    assert 0.009 < base.report["relative_difference"]["close/bfloat16"] < 0.011
+    assert 0.009 < base.choice.report.relative_difference["close/bfloat16"] < 0.011
 
 
 def test_an_engine_asked_for_that_gives_other_features_is_an_error(race: Callable[..., dict[str, Fake]]) -> None:
     race(wrong=Fake(factor=1.03))
 
     with pytest.raises(UserError, match=r"features differ by 3\.0e-02"):
-        compile_base(small(), engine="wrong", sample=pictures(2), batch=2)
+        compile_base(small(), pictures(2), engine="wrong", batch=2)
 
 
 def test_few_images_are_not_worth_building_an_engine_for(race: Callable[..., dict[str, Fake]]) -> None:
     fast = race(fast=Fake(seconds=0.01))["fast"]
 
-    few = compile_base(small(), sample=pictures(2), batch=2, num_images=2)
-    assert (few.engine, fast.built) == ("keras", 0)
+    few = compile_base(small(), pictures(2), batch=2, num_images=2)
+    assert (few.choice.engine, fast.built) == ("keras", 0)
     assert any("not tried for 2 images: fast bfloat16" in line for line in few.lines)
 
-    assert compile_base(small(), sample=pictures(2), batch=2, num_images=100_000).engine == "fast"
+    assert compile_base(small(), pictures(2), batch=2, num_images=100_000).choice.engine == "fast"
 
 
 def test_a_precision_in_which_features_moved_far_is_not_tried_again(race: Callable[..., dict[str, Fake]]) -> None:
     fakes = race(far=Fake(factor=1.1), second=Fake(), near=Fake(factor=1.03))
 
-    base = compile_base(small(), sample=pictures(2), batch=2)
+    base = compile_base(small(), pictures(2), batch=2)
 
-    assert base.engine == "keras"
+    assert base.choice.engine == "keras"
     assert fakes["second"].built == fakes["near"].built == 0
     assert any("not tried: second bfloat16, in which the features moved" in line for line in base.lines)
 
@@ -281,128 +281,18 @@ def test_a_precision_in_which_features_moved_far_is_not_tried_again(race: Callab
 def test_what_cannot_be_faster_is_not_built(race: Callable[..., dict[str, Fake]]) -> None:
     tame = race(fast=Fake(seconds=0.01), tame=Fake(hope=2.0))["tame"]
 
-    assert compile_base(small(), sample=pictures(2), batch=2).engine == "fast"
+    assert compile_base(small(), pictures(2), batch=2).choice.engine == "fast"
     assert tame.built == 0
 
 
-def test_a_choice_is_kept_and_found_again(race: Callable[..., dict[str, Fake]], tmp_path: Path) -> None:
+def test_what_was_chosen_before_is_built_without_plain_keras(race: Callable[..., dict[str, Fake]]) -> None:
     fakes = race(fast=Fake(seconds=0.01))
-    model, file = small(), tmp_path / "new" / "choices.json"
+    model = small()
+    first = compile_base(model, pictures(2), batch=2)
+    keras_built, fast_built = fakes["keras"].built, fakes["fast"].built
 
-    first = compile_base(model, sample=pictures(2), batch=2, choice_file=file)
-    built = {name: fake.built for name, fake in fakes.items()}
-    second = compile_base(model, sample=pictures(2), batch=2, choice_file=file)
+    again = compile_chosen(model, pictures(2), first.choice, batch=2)
 
-    assert (second.engine, second.precision, second.report) == (first.engine, first.precision, first.report)
-    assert fakes["keras"].built == built["keras"]
-    assert fakes["fast"].built == built["fast"] + 1
-    assert apart(second(pictures(3)), plain(model, pictures(3))) < 1e-5
-    assert [path.name for path in file.parent.iterdir()] == ["choices.json"]
-
-
-def test_what_was_chosen_can_be_asked_for_by_name_without_a_comparison(
-    race: Callable[..., dict[str, Fake]], tmp_path: Path
-) -> None:
-    fakes = race(fast=Fake(seconds=0.01))
-    model, file = small(), tmp_path / "choices.json"
-    compile_base(model, sample=pictures(2), batch=2, choice_file=file, num_images=50_000)
-
-    again = compile_base(model, engine="fast", precision="bfloat16", sample=pictures(2), batch=2, choice_file=file)
-
-    assert again.engine == "fast"
-    assert fakes["keras"].built == 1
-
-
-def test_a_choice_holds_for_its_weights_only(race: Callable[..., dict[str, Fake]], tmp_path: Path) -> None:
-    fakes = race(fast=Fake(seconds=0.01))
-    model, file = small(), tmp_path / "choices.json"
-    compile_base(model, sample=pictures(2), batch=2, choice_file=file)
-    model.weights[0].assign(model.weights[0] + 0.1)
-
-    compile_base(model, sample=pictures(2), batch=2, choice_file=file)
-
-    assert fakes["keras"].built == 2
-    assert len(json.loads(file.read_text(encoding="utf-8"))) == 4
-
-
-def test_a_choice_for_a_few_images_is_made_anew_for_many(race: Callable[..., dict[str, Fake]], tmp_path: Path) -> None:
-    race(fast=Fake(seconds=0.01))
-    model, file = small(), tmp_path / "choices.json"
-
-    def chosen(num_images: int) -> str:
-        return compile_base(model, sample=pictures(2), batch=2, choice_file=file, num_images=num_images).engine
-
-    assert chosen(2) == "keras"
-    assert chosen(3) == "keras"
-    assert chosen(100_000) == "fast"
-    assert chosen(2) == "fast"
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"a": 1', "\x00\xff"])
-def test_a_damaged_choice_file_is_written_anew(
-    content: str, race: Callable[..., dict[str, Fake]], tmp_path: Path
-) -> None:
-    race(fast=Fake(seconds=0.01))
-    file = tmp_path / "choices.json"
-    file.write_text(content, encoding="latin-1")
-
-    assert compile_base(small(), sample=pictures(2), batch=2, choice_file=file).engine == "fast"
-    assert len(json.loads(file.read_text(encoding="utf-8"))) == 2
-
-
-def test_a_choice_that_cannot_be_kept_is_said_and_stops_nothing(
-    race: Callable[..., dict[str, Fake]], tmp_path: Path
-) -> None:
-    race(fast=Fake(seconds=0.01))
-    (tmp_path / "file").touch()
-
-    base = compile_base(small(), sample=pictures(2), batch=2, choice_file=tmp_path / "file" / "choices.json")
-
-    assert base.engine == "fast"
-    assert any("the choice is not kept" in line for line in base.lines)
-
-
-def test_a_batch_is_halved_until_it_fits() -> None:
-    tried = []
-
-    def attempt(batch: int) -> None:
-        tried.append(batch)
-        if batch > 40:
-            raise MemoryError
-
-    assert gpu.largest_batch(attempt, MemoryError, largest=256) == 32
-    assert tried == [256, 128, 64, 32]
-
-
-def test_a_gpu_that_holds_not_one_image_is_an_error() -> None:
-    def attempt(batch: int) -> None:
-        raise MemoryError
-
-    with pytest.raises(MemoryError):
-        gpu.largest_batch(attempt, MemoryError)
-
-
-def test_a_copy_in_half_precision_keeps_scaling_and_pooling_exact() -> None:
-    from models.engines.gpu import lowered
-
-    model = features_model(build_backbone(BACKBONES["mobilenet_v2"], weights="none", image_size=32))
-    pixels = pictures(2, 32)
-
-    copy = lowered(model, "mixed_bfloat16")
-
-    types = {layer.name: layer.compute_dtype for layer in copy._flatten_layers() if isinstance(layer, layers.Layer)}
-    assert types["Conv1"] == types["Conv_1"] == "bfloat16"
-    assert types["scaling"] == types["pooling"] == "float32"
-    assert 0 < apart(plain(copy, pixels), plain(model, pixels)) < 2e-2
-
-
-def test_engines_say_what_they_are_without_tensorflow() -> None:
-    """The command line reads the table for its choices."""
-    assert "tensorflow" in ENGINES
-    spec = importlib.util.find_spec("models.engines.table")
-    assert spec is not None
-    import subprocess
-    import sys
-
-    code = "import sys, models.engines; sys.exit(bool({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert again.choice == first.choice
+    assert (fakes["keras"].built, fakes["fast"].built) == (keras_built, fast_built + 1)
+    assert relative_difference(again(pictures(3)), plain(model, pictures(3))) < 1e-5

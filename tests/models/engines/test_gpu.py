@@ -1,0 +1,46 @@
+"""What of the GPU engine can be tested without a GPU."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+from keras import layers
+
+from models.backbones import build_backbone
+from models.classifier import features_model
+from models.engines import gpu
+from models.zoo import BACKBONES
+from tests.models.engines.test_compiled import pictures, plain, relative_difference
+
+
+def test_a_batch_is_halved_until_it_fits() -> None:
+    tried = []
+
+    def attempt(batch: int) -> None:
+        tried.append(batch)
+        if batch > 40:
+            raise MemoryError
+
+    assert gpu.largest_batch(attempt, MemoryError, largest=256) == 32
+    assert tried == [256, 128, 64, 32]
+
+
+def test_a_gpu_that_holds_not_one_image_is_an_error() -> None:
+    def attempt(batch: int) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        gpu.largest_batch(attempt, MemoryError)
+
+
+def test_a_copy_in_half_precision_keeps_scaling_and_pooling_exact() -> None:
+    keras.utils.set_random_seed(0)
+    model = features_model(build_backbone(BACKBONES["mobilenet_v2"], weights="none", image_size=32))
+    pixels = pictures(2, 32)
+
+    copy = gpu.lowered(model, "mixed_bfloat16")
+
+    types = {layer.name: layer.compute_dtype for layer in copy._flatten_layers() if isinstance(layer, layers.Layer)}
+    assert types["Conv1"] == types["Conv_1"] == "bfloat16"
+    assert types["scaling"] == types["pooling"] == "float32"
+    assert 0 < relative_difference(plain(copy, pixels), plain(model, pixels)) < 2e-2

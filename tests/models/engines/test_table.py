@@ -1,0 +1,28 @@
+"""The table of engines is light: the command line reads it for its choices."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from models.engines.table import ENGINES, require
+from models.errors import UserError
+
+
+def test_engines_are_listed_without_tensorflow() -> None:
+    code = "import sys, models.engines.table; assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert {"keras", "tensorflow", "openvino", "gpu"} <= ENGINES.keys()
+
+
+def test_every_precision_that_is_offered_has_a_hope() -> None:
+    for name, engine in ENGINES.items():
+        assert set(engine.precisions()) <= set(engine.hope), name
+
+
+def test_an_engine_that_cannot_run_here_says_why() -> None:
+    with pytest.raises(UserError, match="no GPU") as raised:
+        require(ENGINES["gpu"])
+    assert "--engine auto" in raised.value.hint
