@@ -1,4 +1,4 @@
-"""What many heads cost: 1, 8 and 64 heads on the same synthetic features, interleaved."""
+"""Measures the cost of many heads: 1, 8 and 64 heads on the same synthetic features, interleaved."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ NUM_IMAGES, NUM_FEATURES, NUM_CLASSES, EPOCHS, ROUNDS = 3000, 1280, 10, 10, 5
 
 
 def measure() -> list[dict[str, object]]:
-    """Seconds of ten epochs for each size of a bank, and the ratio to one head."""
+    """Seconds of ten epochs for each number of heads, and the ratio to one head."""
     with tempfile.TemporaryDirectory() as name:
         train, validation = _features(Path(name) / "train", NUM_IMAGES), _features(Path(name) / "validation", 300)
         seconds: dict[int, list[float]] = {1: [], 8: [], 64: []}
         _fit(1, train, validation)  # the first pays for tracing and threads
         for _ in range(ROUNDS):
-            for count, found in seconds.items():
-                found.append(_fit(count, train, validation))
+            for count, measured in seconds.items():
+                measured.append(_fit(count, train, validation))
     return [
         {
             "heads": count,
-            "seconds": statistics.median(found),
-            "times one head": statistics.median(each / one for each, one in zip(found, seconds[1], strict=True)),
+            "seconds": statistics.median(measured),
+            "times one head": statistics.median(many / one for many, one in zip(measured, seconds[1], strict=True)),
         }
-        for count, found in seconds.items()
+        for count, measured in seconds.items()
     ]
 
 
@@ -50,16 +50,16 @@ def _features(folder: Path, count: int) -> Features:
     centres = np.random.default_rng(0).normal(size=(NUM_CLASSES, NUM_FEATURES))
     store = ShardStore(folder)
     rows = centres[labels] + 6 * rng.normal(size=(count, NUM_FEATURES))
-    store.add([key(each.sha256, 0) for each in examples], rows.astype(np.float16))
+    store.add([key(example.sha256, 0) for example in examples], rows.astype(np.float16))
     return Features((store, store), examples, 1)
 
 
 def _fit(count: int, train: Features, validation: Features) -> float:
-    chosen = tuple(
+    candidates = tuple(
         Candidate(l2=10.0 ** -(number % 8), learning_rate=1e-4, dropout=0.0, seed=number) for number in range(count)
     )
     search = HeadSearch(
-        head=HEADS["linear"], candidates=chosen, num_classes=NUM_CLASSES, optimizer="adam", epochs=EPOCHS, seed=0
+        head=HEADS["linear"], candidates=candidates, num_classes=NUM_CLASSES, optimizer="adam", epochs=EPOCHS, seed=0
     )
     fitted = fit_heads(search, train=train, validation=validation, reporter=Silent())
     assert len(fitted.history) == EPOCHS

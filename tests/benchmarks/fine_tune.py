@@ -1,7 +1,7 @@
-"""An epoch of fine-tuning ResNet50's last stage: from activations cached at the boundary, or through the whole network.
+"""Measures an epoch of fine-tuning the last stage of ResNet50: on cached activations, and through the whole network.
 
-Both train the same layers from the same weights (random: time does not depend on them) with the same step; they take
-turns, so that a busy machine slows both.
+Both train the same layers from the same weights (random: time does not depend on them) with the same step. They are
+interleaved, so that a busy machine slows both.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ ROUNDS, IMAGES, BATCH, BLOCK = 3, 128, 32, "conv5"
 
 
 def measure() -> list[dict[str, object]]:
-    """Seconds an epoch both ways, and how many times faster the cache is; reading the cache is part of its epoch."""
+    """Seconds an epoch both ways, and how many times faster the cache is; its epoch includes reading the cache."""
     os.environ["HEADSTART_CACHE"] = tempfile.mkdtemp(prefix="headstart-bench-")
-    whole, cached, once = _epochs()
+    whole, cached, caching_seconds = _epochs()
     times: dict[str, list[float]] = {"whole network": [], "cached boundary": []}
     for _ in range(ROUNDS):
         for name, epoch in (("whole network", whole), ("cached boundary", cached)):
             began = time.monotonic()
             epoch()
             times[name].append(time.monotonic() - began)
-    ratios = [one / other for one, other in zip(*times.values(), strict=True)]
+    ratios = [whole_epoch / cached_epoch for whole_epoch, cached_epoch in zip(*times.values(), strict=True)]
     rows: list[dict[str, object]] = [
-        {"what": f"epoch of {IMAGES} images, {name}", "median": statistics.median(found), "unit": "s"}
-        for name, found in times.items()
+        {"what": f"epoch of {IMAGES} images, {name}", "median": statistics.median(seconds), "unit": "s"}
+        for name, seconds in times.items()
     ]
-    rows.append({"what": "computing the activations, once", "median": once, "unit": "s"})
+    rows.append({"what": "computing the activations, once", "median": caching_seconds, "unit": "s"})
     rows.append({"what": "cached boundary against whole network", "median": statistics.median(ratios), "unit": "x"})
     return rows
 
 
 def _epochs() -> tuple[Any, Any, float]:
-    """The two ways as functions of no arguments, traced and warm, and the seconds that filling the cache took."""
+    """An epoch of each kind as a function without arguments, traced and warm, and the seconds to fill the cache."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -71,14 +71,14 @@ def _epochs() -> tuple[Any, Any, float]:
     labels = np.array([example.label for example in examples], np.int32)
     streamed = tf.data.Dataset.from_tensor_slices((pixels, labels, np.ones(IMAGES, np.float32))).batch(BATCH)
 
-    # The cache, filled with plain Keras: an engine would fill it faster, and is measured elsewhere.
+    # Plain Keras fills the cache: engines, which are faster, have a benchmark of their own.
     began = time.monotonic()
     rows = flattened(lower)
     store = ShardStore(Path(os.environ["HEADSTART_CACHE"]) / "boundaries" / "bench")
-    for at in range(0, IMAGES, BATCH):
-        found = np.asarray(rows.predict_on_batch(pixels[at : at + BATCH])).astype(np.float16)
-        store.add([key(each.sha256, 0) for each in examples[at : at + BATCH]], found)
-    once = time.monotonic() - began
+    for start in range(0, IMAGES, BATCH):
+        activations = np.asarray(rows.predict_on_batch(pixels[start : start + BATCH])).astype(np.float16)
+        store.add([key(example.sha256, 0) for example in examples[start : start + BATCH]], activations)
+    caching_seconds = time.monotonic() - began
     part = Features((store, store), examples, 1)
 
     def step_of(model: Any) -> TrainingStep:
@@ -99,4 +99,4 @@ def _epochs() -> tuple[Any, Any, float]:
 
     whole_step.train(next(iter(streamed)))
     top_step.train(next(iter(boundary_batches(part, shape, batch=BATCH))))
-    return whole, cached, once
+    return whole, cached, caching_seconds

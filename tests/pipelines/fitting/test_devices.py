@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from pipelines.fitting.devices import all_devices, copy_for
@@ -55,11 +56,15 @@ def test_one_device_needs_no_strategy_and_no_copy() -> None:
     assert copy_for(None, model) is model
 
 
-def test_a_copy_has_the_weights_and_what_is_frozen() -> None:
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_a_copy_has_the_same_weights_and_the_same_frozen_layers(is_frozen: bool) -> None:
     model = build_with_frozen_norm()
+    if is_frozen:
+        # A configuration does not say so: Keras' own clone would be trained.
+        model.trainable = False
     copy = copy_for(tf.distribute.OneDeviceStrategy("CPU:0"), model)
     assert copy is not model
     assert [layer.trainable for layer in copy.layers] == [layer.trainable for layer in model.layers]
-    assert len(copy.trainable_variables) == len(model.trainable_variables)
+    assert len(copy.trainable_variables) == len(model.trainable_variables) == (0 if is_frozen else 5)
     for weight, expected in zip(copy.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)

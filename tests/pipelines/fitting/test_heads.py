@@ -150,13 +150,14 @@ def test_every_view_is_drawn(tmp_path: Path) -> None:
     assert not np.array_equal(clean, train.rows(np.arange(5), np.asarray([1, 2, 1, 2, 1])))
 
 
-def test_a_constant_feature_does_no_harm(tmp_path: Path) -> None:
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_a_constant_feature_does_no_harm(tmp_path: Path, head: str) -> None:
     labels = np.arange(40) % 2
     rows = np.zeros((40, NUM_FEATURES), np.float16)
     rows[:, 0] = labels
     rows[:, 1] = 7.0
     part = store_features(tmp_path, labels, rows)
-    fitted = fit(part, part)
+    fitted = fit(part, part, head=head, count=4)
     assert fitted.trials[0].validation_accuracy == 1.0
     shifted = rows_of(part).copy()
     shifted[:, 2] = 1e-3  # a feature that was constant in training
@@ -167,20 +168,20 @@ def test_a_constant_feature_does_no_harm(tmp_path: Path) -> None:
     )
 
 
-def test_every_epoch_draws_a_view_of_each_image(tmp_path: Path) -> None:
+def test_every_epoch_draws_a_view_of_each_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train, validation = draw_features(tmp_path, 60, 0, views=3), draw_features(tmp_path, 60, 1)
     drawn: list[tuple[list[int], list[int]]] = []
     read = train.rows
 
-    def recording_rows(numbers: Any, views: Any = None) -> Any:
+    def recording_rows(images: Any, views: Any = None) -> Any:
         if views is not None:
-            drawn.append((numbers.tolist(), views.tolist()))
-        return read(numbers, views)
+            drawn.append((images.tolist(), views.tolist()))
+        return read(images, views)
 
-    train.rows = recording_rows  # type: ignore[method-assign]  # the test watches what is read
+    monkeypatch.setattr(train, "rows", recording_rows)
     fit_heads(search_for("linear", count=1, epochs=3), train=train, validation=validation, reporter=Silent())
     assert len(drawn) == 3, "60 images are one batch"
-    assert all(sorted(numbers) == list(range(60)) for numbers, _ in drawn)
+    assert all(sorted(images) == list(range(60)) for images, _ in drawn)
     assert all(set(views) == {0, 1, 2} for _, views in drawn)
     assert drawn[0] != drawn[1] != drawn[2]
 

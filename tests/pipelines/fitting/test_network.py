@@ -84,6 +84,13 @@ def test_a_moving_average_is_evaluated_and_kept(tmp_path: Path) -> None:
     assert not np.allclose(plain.get_weights()[0], model.get_weights()[0])
 
 
+def test_validation_of_the_average_does_not_change_the_training(tmp_path: Path) -> None:
+    recipes = Recipe(optimizer="sgd"), Recipe(optimizer="sgd", ema=0.95)
+    histories = [fit(build_network(), tmp_path / str(recipe.ema), recipe=recipe).history for recipe in recipes]
+    plain, averaged = ([record.loss for record in history] for history in histories)
+    assert averaged == plain
+
+
 def test_batches_without_weights_count_every_image_once(tmp_path: Path) -> None:
     def unweighted(epoch: int) -> tf.data.Dataset:
         return training_batches(epoch).map(lambda pixels, labels, weights: (pixels, labels))
