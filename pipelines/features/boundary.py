@@ -1,8 +1,6 @@
-"""Activations at the boundary of the trained blocks: what stays frozen below it runs once for each view of each image.
+"""Activations at the boundary of the trained blocks: what stays frozen below runs once for each view of each image.
 
-    <cache>/boundaries/<base and boundary>/<kind>/*.shard
-
-They are large (a feature map, not a vector), so there is a budget on disk, kept before anything is computed.
+<cache>/boundaries/<base and boundary>/<kind>/*.npy
 """
 
 from __future__ import annotations
@@ -12,28 +10,30 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from models.arrays import HalfRows, Indices, Labels, Weights
 from models.errors import UserError
-from pipelines.features.cached import Base, Features, digest
+from pipelines.features.cached import BaseKey, Features, digest
+from pipelines.features.shards import shard_files
 from pipelines.images.batches import ahead
 from pipelines.system.cache import cache_folder
 
 if TYPE_CHECKING:
     import keras
 
-Floats = NDArray[np.float32]
+TensorDataset: TypeAlias = Any  # TensorFlow ships no types
 DEFAULT_LIMIT = 10e9  # bytes, where the disk has room
 FREE_SHARE = 0.2
+FOLDER = "boundaries"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Boundary(Base):
-    """A base that is cut below its top blocks; `pooling` does not matter to it.
+class Boundary(BaseKey):
+    """A base that is cut below its top blocks; its pooling does not matter.
 
     Attributes:
         layer: whose output crosses the boundary.
@@ -47,7 +47,7 @@ class Boundary(Base):
     def folder(self) -> Path:
         """Where its activations lie."""
         identity = {name: value for name, value in asdict(self).items() if name not in ("backbone", "pooling")}
-        return cache_folder() / "boundaries" / digest(identity)
+        return cache_folder() / FOLDER / digest(identity)
 
     @property
     def row_bytes(self) -> int:
@@ -55,34 +55,34 @@ class Boundary(Base):
         return int(np.prod(self.shape)) * 2
 
 
-def limit() -> int:
+def activation_limit() -> int:
     """How many bytes of activations are kept.
 
-    `$HEADSTART_BOUNDARY_LIMIT` in GB says so; else 10 GB, but no more than a fifth of what is free.
+    `$HEADSTART_BOUNDARY_LIMIT` in GB; else 10 GB, but no more than a fifth of the free space.
 
     Raises:
-        UserError: the variable is no number of zero or more.
+        UserError: the variable is not a number of zero or more.
     """
     text = os.environ.get("HEADSTART_BOUNDARY_LIMIT")
     if not text:
-        return int(min(DEFAULT_LIMIT, FREE_SHARE * (_free() + _held())))
+        return int(min(DEFAULT_LIMIT, FREE_SHARE * (_free_bytes() + _stored_bytes())))
     try:
         size = float(text)
     except ValueError:
         size = -1.0
     if not size >= 0:
-        raise UserError(f"HEADSTART_BOUNDARY_LIMIT is no size in GB: `{text}`", "set it to a number such as 10")
+        raise UserError(f"HEADSTART_BOUNDARY_LIMIT must be a size in GB, got `{text}`", "set it to a number such as 10")
     return int(size * 1e9)
 
 
-def make_room(boundary: Boundary, needed: int, budget: int) -> None:
-    """Delete activations of other boundaries, the least recently used first, until `needed` bytes fit the budget."""
+def make_room(boundary: Boundary, needed: int, limit: int) -> None:
+    """Delete activations of other boundaries, the least recently used first, until `needed` bytes fit the limit."""
     shards = []
-    for path in (cache_folder() / "boundaries").rglob("*.shard"):
+    for path in shard_files(cache_folder() / FOLDER):
         if boundary.folder not in path.parents:
-            found = path.stat()
-            shards.append((found.st_mtime, found.st_size, path))
-    excess = sum(size for _, size, _ in shards) + needed - budget
+            status = path.stat()
+            shards.append((status.st_mtime, status.st_size, path))
+    excess = sum(size for _, size, _ in shards) + needed - limit
     for _, size, path in sorted(shards):
         if excess <= 0:
             break
@@ -99,19 +99,19 @@ def flattened(lower: keras.Model) -> keras.Model:
 
 
 def boundary_batches(
-    part: Features,
+    activations: Features,
     shape: Sequence[int],
     *,
     batch: int,
-    order: NDArray[np.int64] | None = None,
-    views: NDArray[np.int64] | None = None,
-    class_weights: Floats | None = None,
-) -> Any:
+    order: Indices | None = None,
+    views: Indices | None = None,
+    class_weights: Weights | None = None,
+) -> TensorDataset:
     """Batches of activations and labels from the cache.
 
     Args:
-        part: the activations as rows.
-        shape: of one image's.
+        activations: as rows.
+        shape: of one image's activations.
         batch: images a batch; the last may hold fewer.
         order: of the examples; None for as they come.
         views: (examples,) which view of each, in that order; None for the clean one.
@@ -120,16 +120,16 @@ def boundary_batches(
     Returns:
         A tf.data dataset of activations float16 (batch, *shape), labels int32 (batch,), weights float32 (batch,).
     """
-    numbers = np.arange(len(part)) if order is None else order
+    places = np.arange(len(activations)) if order is None else order
 
-    def generate() -> Iterator[tuple[Any, ...]]:
-        for at in range(0, len(numbers), batch):
-            chosen = numbers[at : at + batch]
-            rows = part.halves(chosen, None if views is None else views[at : at + batch])
-            labels = part.labels[chosen]
+    def generate() -> Iterator[tuple[HalfRows, Labels, Weights]]:
+        for start in range(0, len(places), batch):
+            chosen = places[start : start + batch]
+            rows = activations.halves(chosen, None if views is None else views[start : start + batch])
+            labels = activations.labels[chosen]
             weights = np.ones(len(chosen), np.float32) if class_weights is None else class_weights[labels]
             yield rows.reshape(-1, *shape), labels, weights
-            part.release()
+            activations.release()
 
     signature = (
         tf.TensorSpec((None, *shape), tf.float16),
@@ -139,18 +139,18 @@ def boundary_batches(
     return ahead(tf.data.Dataset.from_generator(generate, output_signature=signature))
 
 
-def epoch_of(part: Features, seed: int, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def draw_epoch(activations: Features, seed: int, epoch: int) -> tuple[Indices, Indices]:
     """The order of the examples in an epoch, and the view of each: the same for the same seed and epoch."""
     random = np.random.default_rng([seed, epoch])
-    return random.permutation(len(part)), random.integers(part.num_views, size=len(part))
+    return random.permutation(len(activations)), random.integers(activations.num_views, size=len(activations))
 
 
-def _free() -> int:
+def _free_bytes() -> int:
     folder = cache_folder()
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
-def _held() -> int:
-    return sum(path.stat().st_size for path in (cache_folder() / "boundaries").rglob("*.shard"))
+def _stored_bytes() -> int:
+    return sum(path.stat().st_size for path in shard_files(cache_folder() / FOLDER))

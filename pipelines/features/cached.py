@@ -1,8 +1,8 @@
-"""The feature cache: what a frozen base says of each view of each image is computed once.
+"""Cached features: their identity, the views they are of, and the rows read back.
 
-    <cache>/features/<base>/base.json              what the base is: backbone, hash of its weights, size, pooling
-    <cache>/features/<base>/engine-<asked>.json    which engine was chosen for it on this machine
-    <cache>/features/<base>/<kind>/*.shard         features of one kind: clean or augmented, and the precision
+    <cache>/features/<base>/base.json             what the base is: backbone, hash of its weights, size, pooling
+    <cache>/features/<base>/chosen-engines.json   which engine was chosen for it, on each machine
+    <cache>/features/<base>/<kind>/*.npy          features of one kind: clean or augmented, and the precision
 
 An image is known by the hash of its content, so renaming, moving and adding files computes nothing twice, and every
 training, ensemble, fold and evaluation shares what is there.
@@ -12,23 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import FeatureRows, HalfRows, Indices
 from pipelines.features.shards import ShardStore, key
 from pipelines.runs.examples import Example
 from pipelines.system.cache import cache_folder
 
-Floats = NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class BaseKey:
     """What makes the features of a frozen base what they are.
 
     Attributes:
@@ -79,7 +76,7 @@ class Features:
     Attributes:
         num_features: length of a feature vector.
         num_views: views of each example.
-        labels: (examples,) class indices.
+        labels: (examples,) class indices, int32.
     """
 
     def __init__(self, stores: tuple[ShardStore, ShardStore], examples: Sequence[Example], num_views: int) -> None:
@@ -92,23 +89,23 @@ class Features:
     def __len__(self) -> int:
         return len(self._hashes)
 
-    def rows(self, numbers: NDArray[np.int64], views: NDArray[np.int64] | None = None) -> Floats:
-        """Features (len(numbers), num_features) float32 of the examples `numbers`, each in its view (0: clean)."""
-        return self.halves(numbers, views).astype(np.float32)
+    def rows(self, places: Indices, views: Indices | None = None) -> FeatureRows:
+        """Features (len(places), num_features) of the examples at `places`, each in its view (0: clean)."""
+        return self.halves(places, views).astype(np.float32)
 
-    def halves(self, numbers: NDArray[np.int64], views: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
-        """The same as they are kept, in float16."""
-        found = np.empty((len(numbers), self.num_features), np.float16)
-        for place, number in enumerate(numbers):
-            view = 0 if views is None else int(views[place])
-            found[place] = self._stores[view > 0].row(key(self._hashes[number], view))
-        return found
+    def halves(self, places: Indices, views: Indices | None = None) -> HalfRows:
+        """The same as they are stored, in float16."""
+        rows = np.empty((len(places), self.num_features), np.float16)
+        for number, place in enumerate(places):
+            view = 0 if views is None else int(views[number])
+            rows[number] = self._stores[view > 0].row(key(self._hashes[place], view))
+        return rows
 
-    def pieces(self, size: int = 4096) -> Iterator[tuple[NDArray[np.int64], Floats]]:
-        """The clean views in order, in pieces: (numbers, features)."""
-        for at in range(0, len(self), size):
-            numbers = np.arange(at, min(at + size, len(self)))
-            yield numbers, self.rows(numbers)
+    def pieces(self, size: int = 4096) -> Iterator[tuple[Indices, FeatureRows]]:
+        """The clean views in order, in pieces: (places, features)."""
+        for start in range(0, len(self), size):
+            places = np.arange(start, min(start + size, len(self)))
+            yield places, self.rows(places)
             self.release()
 
     def release(self) -> None:
@@ -123,6 +120,6 @@ def weights_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def digest(identity: dict[str, Any]) -> str:
-    """A short name for what makes something what it is."""
+def digest(identity: Mapping[str, object]) -> str:
+    """A short name for what makes something what it is: plain JSON values."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.engines.choices import read_choice, write_choice
 from models.errors import UserError
-from pipelines.features.cached import Base
+from pipelines.features.cached import BaseKey
 from pipelines.runs.examples import Example
 from pipelines.system.cache import cache_folder
 from pipelines.system.files import write_json
@@ -38,7 +38,7 @@ class BaseToCompile:
         reporter: shows what is chosen.
     """
 
-    key: Base
+    key: BaseKey
     build: Callable[[], keras.Model]
     engine: str
     reporter: Reporter

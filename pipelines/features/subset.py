@@ -1,42 +1,39 @@
-"""Features of some of the examples, kept in memory while heads are fitted on them."""
+"""Features of some of the examples, held in memory while heads are fitted on them."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import FeatureRows, HalfRows, Indices
 from pipelines.features.cached import Features
 
-HELD_BYTES = 1 << 30  # features of a part up to this size are kept in memory while heads are fitted on them
+IN_MEMORY_BYTES = 1 << 30  # features up to this size are held in memory
 
 
 class FeatureSubset(Features):
-    """Some of the examples of other features, kept in memory where they are small enough: many fits read them."""
+    """Some of the examples of other features, in memory where they are small enough: many fits read them."""
 
-    def __init__(self, parent: Features, numbers: NDArray[np.int64]) -> None:
-        self._parent, self._numbers = parent, numbers
-        self.labels = parent.labels[numbers]
+    def __init__(self, parent: Features, places: Indices) -> None:
+        self._parent, self._places = parent, places
+        self.labels = parent.labels[places]
         self.num_views, self.num_features = parent.num_views, parent.num_features
-        self._held: NDArray[np.float16] | None = None
-        if len(numbers) * self.num_views * self.num_features * 2 <= HELD_BYTES:
-            views = [
-                parent.rows(numbers, np.full(len(numbers), view, np.int64)).astype(np.float16)
-                for view in range(self.num_views)
-            ]
-            self._held = np.stack(views, axis=1)
+        self._in_memory: HalfRows | None = None
+        if len(places) * self.num_views * self.num_features * 2 <= IN_MEMORY_BYTES:
+            views = [parent.halves(places, np.full(len(places), view)) for view in range(self.num_views)]
+            self._in_memory = np.stack(views, axis=1)
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._places)
 
-    def rows(self, numbers: NDArray[np.int64], views: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    def rows(self, places: Indices, views: Indices | None = None) -> FeatureRows:
         """As `Features.rows`."""
-        return self.halves(numbers, views).astype(np.float32)
+        return self.halves(places, views).astype(np.float32)
 
-    def halves(self, numbers: NDArray[np.int64], views: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
+    def halves(self, places: Indices, views: Indices | None = None) -> HalfRows:
         """As `Features.halves`."""
-        if self._held is None:
-            return self._parent.rows(self._numbers[numbers], views).astype(np.float16)
-        return self._held[numbers, 0 if views is None else views]
+        if self._in_memory is None:
+            return self._parent.halves(self._places[places], views)
+        return self._in_memory[places, 0 if views is None else views]
 
     def release(self) -> None:
         """Let pages that were read leave this process's memory."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.arrays import Probabilities
 from pipelines.evaluation.predictions import predict_batches
-from pipelines.features.cached import CLEAN, Base, Features
+from pipelines.features.cached import CLEAN, BaseKey, Features
 from pipelines.features.extract import extract
 from pipelines.images.batches import Batches, pixel_batches
 from pipelines.images.readable import DECODE_VERSION
@@ -93,7 +93,7 @@ def _extract(
     model: keras.Model, base: BaseRecord, examples: Sequence[Example], reporter: Reporter, *, is_named: bool
 ) -> tuple[Features, str]:
     """The features of one base, and the engine that computed them, in words."""
-    key = Base(
+    key = BaseKey(
         backbone=base.backbone,
         weights_sha256=base.weights_sha256,
         image_size=base.image_size,

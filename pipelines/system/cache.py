@@ -16,6 +16,7 @@ from models.errors import UserError
 from pipelines.system.text import one_line
 
 DEFAULT_LIMIT_GB = 20.0
+SHARD_ENDINGS = (".npy", ".shard")  # of features; the second until 2026-11-24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,8 @@ def evict_features() -> int:
     """Delete the least recently used shards until the features fit the limit; return how many bytes were freed."""
     shards = sorted(
         (status.st_mtime, status.st_size, path)
-        for path, status in _files((cache_folder() / "features").rglob("*.shard"))
+        for path, status in _files((cache_folder() / "features").rglob("*"))
+        if path.suffix in SHARD_ENDINGS
     )
     excess, freed = sum(size for _, size, _ in shards) - cache_limit(), 0
     for _, size, path in shards:

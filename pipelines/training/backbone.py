@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import keras
     from keras import Model
 
-    from pipelines.features.cached import Base
+    from pipelines.features.cached import BaseKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +137,12 @@ class LazyBackbone:
             freeze(self._model)
         return self._model
 
-    def base(self) -> Base:
+    def base(self) -> BaseKey:
         """What its features are cached under."""
-        from pipelines.features.cached import Base, weights_digest
+        from pipelines.features.cached import BaseKey, weights_digest
         from pipelines.images.readable import DECODE_VERSION
 
-        return Base(
+        return BaseKey(
             backbone=self.source.name,
             weights_sha256=weights_digest(self.source.weights_path()),
             image_size=self.image_size,

@@ -20,7 +20,7 @@ from models.surgery import boundary_layer, split_at
 from models.updates import layer_factors
 from pipelines.evaluation.calibration import calibrate
 from pipelines.evaluation.comparison import compare_models, fine_tuning_line
-from pipelines.features.boundary import Boundary, boundary_batches, epoch_of, flattened, limit, make_room
+from pipelines.features.boundary import Boundary, boundary_batches, draw_epoch, flattened, activation_limit, make_room
 from pipelines.features.cached import CLEAN, Views
 from pipelines.features.extract import Extracted, extract
 from pipelines.fitting.network import Batches, FitData, NetworkFit, fit_network
@@ -204,7 +204,7 @@ def _extract_activations(
 def _make_room_for(plan: TrainingPlan, boundary: Boundary, views: Views) -> bool:
     """Whether the activations fit the space that is kept for them; others are deleted where they must."""
     rows = len(plan.dataset.part("train")) * views.count + len(plan.dataset.part("validation"))
-    needed, budget = rows * boundary.row_bytes, limit()
+    needed, budget = rows * boundary.row_bytes, activation_limit()
     size = f"{rows:,} views x {decimal(boundary.row_bytes)} = {decimal(needed)}"
     if needed > budget:
         plan.reporter.note(
@@ -223,7 +223,7 @@ def _data_of(plan: TrainingPlan, extracted: Extracted, boundary: Boundary) -> Fi
     weights = class_weights(plan.dataset, fit.class_weights)
 
     def batches(epoch: int) -> Batches:
-        order, views = epoch_of(train, fit.seed, epoch)
+        order, views = draw_epoch(train, fit.seed, epoch)
         return boundary_batches(
             train, boundary.shape, batch=fit.batch_size, order=order, views=views, class_weights=weights
         )

@@ -158,7 +158,7 @@ def test_a_damaged_shard_is_computed_again_and_the_run_says_so(
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
     data = image_folder("damaged", per_class=12, seed=9)
     first = train(_spec(data, tmp_path / "one", base))
-    shard = next((tmp_path / "cache").rglob("*.shard"))
+    shard = next((tmp_path / "cache").rglob("*.npy"))
     content = bytearray(shard.read_bytes())
     content[-5] ^= 255
     shard.write_bytes(content)

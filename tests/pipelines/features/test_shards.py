@@ -26,17 +26,22 @@ def _rows(count: int, length: int = 5, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, length)).astype(np.float16)
 
 
-def test_rows_come_back_bit_for_bit_and_views_are_apart(tmp_path: Path) -> None:
+def test_rows_come_back_bit_for_bit_and_views_are_distinct(tmp_path: Path) -> None:
     store = ShardStore(tmp_path / "kind")
     keys, rows = _keys("a", "b") + _keys("a", view=1), _rows(3)
     store.add(keys, rows)
     again = ShardStore(tmp_path / "kind")
-    for each, row in zip(keys, rows, strict=True):
-        np.testing.assert_array_equal(again.row(each), row)
+    for wanted, row in zip(keys, rows, strict=True):
+        np.testing.assert_array_equal(again.row(wanted), row)
     assert _keys("b", view=1)[0] not in again
 
 
-@pytest.mark.parametrize("at", [3, 9, 70, 64 + 128 + 3, -1], ids=["magic", "count", "keys", "rows", "last byte"])
+# The header of a `.npy` file takes 128 bytes here; a record a key of 34 bytes and its row.
+@pytest.mark.parametrize(
+    "at",
+    [3, 9, 14, 30, 100, 128 + 3, 128 + 34 + 3, -1],
+    ids=["magic", "header length", "header", "type", "shape", "key", "row", "last byte"],
+)
 def test_a_flipped_bit_anywhere_is_noticed_and_the_rest_stays(tmp_path: Path, at: int) -> None:
     path = write_shard(tmp_path, _keys("a", "b"), _rows(2))
     write_shard(tmp_path, _keys("c"), _rows(1))
@@ -60,7 +65,7 @@ def test_rows_stay_readable_after_release_and_after_the_file_is_gone(tmp_path: P
     store, rows = ShardStore(tmp_path), _rows(2)
     store.add(_keys("a", "b"), rows)
     store.release()
-    for path in tmp_path.glob("*.shard"):
+    for path in tmp_path.glob("*.npy"):
         path.unlink()
     np.testing.assert_array_equal(store.row(_keys("b")[0]), rows[1])
 
@@ -80,7 +85,7 @@ for number in range(10**6):
     writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert writer.stdout is not None
     writer.stdout.readline()
-    while not list(tmp_path.glob("*.shard")) and writer.poll() is None:
+    while not list(tmp_path.glob("*.npy")) and writer.poll() is None:
         time.sleep(0.01)
     writer.send_signal(signal.SIGKILL)
     writer.wait()

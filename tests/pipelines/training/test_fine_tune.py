@@ -20,7 +20,7 @@ from models.zoo import BACKBONES
 from pipelines.evaluation.calibration import apply_temperature
 from pipelines.evaluation.metrics import losses
 from pipelines.evaluation.predictions import predict_batches
-from pipelines.features.boundary import Boundary, limit, make_room
+from pipelines.features.boundary import Boundary, activation_limit, make_room
 from pipelines.features.cached import weights_digest
 from pipelines.features.shards import ShardStore, key
 from pipelines.fitting.checkpoint import StageProgress
@@ -205,7 +205,7 @@ def test_what_does_not_fit_the_budget_is_streamed_and_that_is_said(
     work, before = prepared(epochs=1)
     after = stage.fine_tune(work, before)
     assert any("more than the 0.1 MB kept for them" in line for line in work.reporter.lines), work.reporter.lines
-    assert not list((tmp_path / "cache" / "boundaries").rglob("*.shard"))
+    assert not list((tmp_path / "cache" / "boundaries").rglob("*.npy"))
     assert len(after.history) == 1
 
 
@@ -227,18 +227,18 @@ def test_room_is_made_by_forgetting_what_was_used_least_recently(tmp_path: Path)
     for age, layer in enumerate(("new", "old", "mine")):
         store = ShardStore(boundary(layer).folder / "clean")
         store.add([key(f"{number:064x}", 0) for number in range(100)], rows)
-        for path in store.folder.glob("*.shard"):
+        for path in store.folder.glob("*.npy"):
             os.utime(path, (1e9 - age, 1e9 - age))
-    size = next((boundary("new").folder / "clean").glob("*.shard")).stat().st_size
+    size = next((boundary("new").folder / "clean").glob("*.npy")).stat().st_size
     make_room(boundary("mine"), size, 2 * size + 10)
-    left = {layer: bool(list(boundary(layer).folder.rglob("*.shard"))) for layer in ("new", "old", "mine")}
+    left = {layer: bool(list(boundary(layer).folder.rglob("*.npy"))) for layer in ("new", "old", "mine")}
     assert left == {"new": True, "old": False, "mine": True}
 
 
 def test_a_limit_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_BOUNDARY_LIMIT", "much")
     with pytest.raises(UserError, match="`much`"):
-        limit()
+        activation_limit()
 
 
 def test_all_blocks_can_be_trained(prepared: Any) -> None:
