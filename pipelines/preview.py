@@ -1,4 +1,4 @@
-"""The story of a preview: what an augmentation policy does to one's own pictures, as one picture.
+"""The story of a preview: draws what an augmentation policy does to the user's pictures.
 
 headstart preview photos/ --augment strong --out grid.png
 """
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.data.scan import scan
-from pipelines.images.policies import Switches, find_policy
+from pipelines.images.policy import Policy
 from pipelines.runs.examples import Dataset, Example
 from pipelines.system.progress import Reporter, Silent
 
 NUM_VIEWS = 8
-NUM_ROWS = 24  # more nobody looks at, and a picture has to end somewhere
+NUM_ROWS = 24
 GAP = 4
 
 
@@ -39,8 +39,7 @@ def preview(
     data: str,
     out: str,
     *,
-    policy: str,
-    switches: Switches,
+    policy: Policy,
     size: int = 160,
     per_class: int = 2,
     seed: int = 0,
@@ -51,28 +50,26 @@ def preview(
     Args:
         data: as for training.
         out: the picture to write, PNG or JPEG by its ending.
-        policy: name of an augmentation policy, or a TOML file.
-        switches: what suits the domain.
+        policy: what makes the views.
         size: side of one view, pixels.
         per_class: images of each class.
         seed: of the views: the same as in a training with this seed.
-        reporter: where words go.
+        reporter: shows progress.
 
     Raises:
-        UserError: the data, the policy or the place of the picture is unusable.
+        UserError: the data or the place of the picture is not usable.
     """
-    say = reporter or Silent()
-    find_policy(policy)
+    reporter = reporter or Silent()
     target = Path(out)
     if target.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise UserError(f"`{out}` is no picture's name", "end --out in .png or .jpg")
+        raise UserError(f"`{out}` is not an image file name", "end --out in .png or .jpg")
     if not target.absolute().parent.is_dir():
         raise UserError(f"no folder `{target.parent}` for the picture", "make it, or choose another --out")
-    listing = scan(data, reporter=say)
+    listing = scan(data, reporter=reporter)
 
     from pipelines.data.check import check
 
-    dataset = check(listing, for_training=False, reporter=say)
+    dataset = check(listing, for_training=False, reporter=reporter)
     chosen = _choose(dataset, per_class)
 
     import numpy as np
@@ -81,12 +78,16 @@ def preview(
     from pipelines.images.augment import build_augmenter
     from pipelines.images.batches import view_batches
 
-    entries = [(example, view) for example in chosen for view in range(NUM_VIEWS + 1)]
-    augmenter = build_augmenter(policy, size=size, switches=switches)
-    batches = view_batches(entries, size=size, batch=NUM_VIEWS + 1, augmenter=augmenter, seed=seed)
+    batches = view_batches(
+        [(example, view) for example in chosen for view in range(NUM_VIEWS + 1)],
+        size=size,
+        batch=NUM_VIEWS + 1,
+        augmenter=build_augmenter(policy, size=size),
+        seed=seed,
+    )
     step = size + GAP
     grid = np.full((len(chosen) * step + GAP, (NUM_VIEWS + 1) * step + GAP, 3), 255, np.uint8)
-    with say.task("preview", len(chosen)) as task:
+    with reporter.task("preview", len(chosen)) as task:
         for row, views in enumerate(batches):
             for column, view in enumerate(np.clip(np.round(views.numpy()), 0, 255).astype(np.uint8)):
                 top, left = row * step + GAP, column * step + GAP
@@ -97,7 +98,7 @@ def preview(
 
     with atomic(target, suffix=target.suffix) as temporary:
         Image.fromarray(grid).save(temporary)
-    return Preview(path=target, rows=len(chosen), classes=len({each.label for each in chosen}))
+    return Preview(path=target, rows=len(chosen), classes=len({example.label for example in chosen}))
 
 
 def _choose(dataset: Dataset, per_class: int) -> Sequence[Example]:

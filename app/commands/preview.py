@@ -8,6 +8,7 @@ import typer
 
 from app.options.everywhere import terminal_of
 from app.options.fit import NoColor, NoFlip, Rotate90
+from pipelines.images.policies import POLICIES
 
 
 def preview(
@@ -16,7 +17,7 @@ def preview(
     *,
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="The picture to write, .png or .jpg.")],
     augment: Annotated[
-        str, typer.Option("--augment", metavar="POLICY", help="none, light, medium, strong, or a TOML file.")
+        str, typer.Option("--augment", metavar="POLICY", help=f"{', '.join(POLICIES)}, or a TOML file.")
     ] = "light",
     no_flip: NoFlip = False,
     rotate90: Rotate90 = False,
@@ -30,14 +31,14 @@ def preview(
     headstart preview photos/ --augment strong --out grid.png
     """
     terminal = terminal_of(context)
-    from pipelines.images.policies import Switches
+    from pipelines.images.policies import find_policy
+    from pipelines.images.policy import Switches
     from pipelines.preview import preview as draw
 
     drawn = draw(
         data,
         out,
-        policy=augment,
-        switches=Switches(no_flip=no_flip, rotate90=rotate90, no_color=no_color),
+        policy=find_policy(augment, Switches(no_flip=no_flip, rotate90=rotate90, no_color=no_color)),
         size=size,
         per_class=per_class,
         seed=seed,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.options.panels import Panel
+from pipelines.images.policies import POLICIES
 from pipelines.runs.spec import DataSpec, FitSpec
 
 _DATA, _FIT = "Data", "Training"
@@ -16,7 +17,7 @@ Augment = Annotated[
         "--augment",
         metavar="POLICY",
         rich_help_panel=_DATA,
-        help="none, light, medium, strong, or a TOML file; `light` flips left and right, turns and zooms a little.",
+        help=f"{', '.join(POLICIES)}, or a TOML file; `light` flips left and right, turns and zooms a little.",
     ),
 ]
 Views = Annotated[

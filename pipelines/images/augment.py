@@ -1,7 +1,7 @@
-"""Views of an image: policies of Keras layers, drawn from a key that belongs to the image and the view.
+"""Makes views of an image by a policy of Keras layers, drawn from a key that belongs to the image and the view.
 
 A view depends on the image's content, the view's number and the seed alone, not on the batch it is in or on what was
-drawn before: so that a view can be computed again, or taken from the feature cache.
+drawn before, so that a view can be computed again, or taken from the feature cache.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from models.errors import UserError
-from pipelines.images.policies import Policy, PolicyStep, Switches, find_policy
+from pipelines.images.policy import Policy, PolicyStep
 from pipelines.images.stateless_layers import OWN, Apply, PerImageSeeds, applied, fold, sometimes
 from pipelines.images.warp import WARPS, matrix, warp
 
@@ -26,22 +26,21 @@ Mixer = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 DEFAULTS: dict[str, dict[str, Any]] = {"RandomSaturation": {"value_range": (0.0, 1.0)}}
 
 
-def build_augmenter(policy: str, *, size: int, switches: Switches | None = None) -> Augmenter:
+def build_augmenter(policy: Policy, *, size: int) -> Augmenter:
     """Build the function that makes a view of an image, for use inside tf.data.
 
     Args:
-        policy: a name of `POLICIES`, or a TOML file.
+        policy: from `pipelines.images.policies.find_policy`.
         size: side of the images, pixels.
-        switches: what is known of the pictures.
 
     Returns:
         (image float32 (size, size, 3) in [0, 255], seed int32 (2,), view int32) -> image of the same kind. View 0 is
         the image itself.
 
     Raises:
-        UserError: there is no such policy, or a step has arguments that its layer does not take.
+        UserError: a step has arguments that its layer does not take.
     """
-    pieces = _fused(policy, find_policy(policy, switches).steps)
+    pieces = _fused(policy)
 
     def augment(image: Tensor, seed: Tensor, view: Tensor) -> Tensor:
         def changed() -> Tensor:
@@ -82,12 +81,12 @@ def build_mixer(policy: Policy) -> Mixer | None:
     return mix
 
 
-def _fused(policy: str, steps: tuple[PolicyStep, ...]) -> list[Apply]:
+def _fused(policy: Policy) -> list[Apply]:
     """One function a step; neighbouring steps that only move pixels become one resampling: faster and sharper."""
     pieces: list[Apply] = []
     moving: list[Any] = []
-    for step in steps:
-        layer = _layer(policy, step)
+    for step in policy.steps:
+        layer = _layer(policy.name, step)
         if step.layer in WARPS and step.probability == 1 and getattr(layer, "fill_mode", "reflect") == "reflect":
             moving.append(layer)
             continue
@@ -98,7 +97,7 @@ def _fused(policy: str, steps: tuple[PolicyStep, ...]) -> list[Apply]:
     return [*pieces, _warped(tuple(moving))] if moving else pieces
 
 
-def _layer(policy: str, step: PolicyStep) -> Any:
+def _layer(policy_name: str, step: PolicyStep) -> Any:
     arguments = {**DEFAULTS.get(step.layer, {}), **step.arguments}
     # TOML has lists where Keras asks for tuples.
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
@@ -106,8 +105,10 @@ def _layer(policy: str, step: PolicyStep) -> Any:
     try:
         return build(**arguments)
     except (TypeError, ValueError) as error:
-        said = str(error).strip().splitlines()[0].rstrip(".")
-        raise UserError(f"the policy `{policy}`: `{step.layer}` does not take these arguments: {said}") from error
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise UserError(
+            f"the policy `{policy_name}`: `{step.layer}` does not take these arguments: {reason}"
+        ) from error
 
 
 def _warped(layers: tuple[Any, ...]) -> Apply:

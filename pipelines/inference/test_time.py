@@ -174,8 +174,9 @@ def _augmentations(count: int, size: int) -> MakeViews:
     import tensorflow as tf
 
     from pipelines.images.augment import build_augmenter
+    from pipelines.images.policies import POLICIES
 
-    augment = build_augmenter(POLICY, size=size)
+    augment = build_augmenter(POLICIES[POLICY], size=size)
     seed = tf.zeros(2, tf.int32)
 
     def view(pixels: Tensor, number: int) -> Tensor:

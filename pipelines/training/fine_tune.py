@@ -20,7 +20,7 @@ from models.surgery import boundary_layer, split_at
 from models.updates import layer_factors
 from pipelines.evaluation.calibration import calibrate
 from pipelines.evaluation.comparison import compare_models, fine_tuning_line
-from pipelines.features.boundary import Boundary, boundary_batches, draw_epoch, flattened, activation_limit, make_room
+from pipelines.features.boundary import Boundary, activation_limit, boundary_batches, draw_epoch, flattened, make_room
 from pipelines.features.cached import CLEAN, Views
 from pipelines.features.extract import Extracted, extract
 from pipelines.fitting.network import Batches, FitData, NetworkFit, fit_network

@@ -9,9 +9,8 @@ from pipelines.features.cached import Views
 from pipelines.fitting.network import FitData
 from pipelines.images.augment import Augmenter, build_augmenter, build_mixer
 from pipelines.images.batches import pixel_batches
-from pipelines.images.policies import default_views, policy_digest
 from pipelines.runs.examples import SPLITS, Example
-from pipelines.training.plan import TrainingPlan, class_weights, switches_of
+from pipelines.training.plan import TrainingPlan, class_weights
 
 
 def pixels_of(plan: TrainingPlan, size: int) -> FitData:
@@ -41,18 +40,18 @@ def pixels_of(plan: TrainingPlan, size: int) -> FitData:
 
 def views_of(plan: TrainingPlan) -> Views:
     """Which views of each training image are computed once."""
-    spec = plan.spec
+    policy = plan.names.policy
     return Views(
-        count=spec.data.views or default_views(spec.data.augment),
-        policy=spec.data.augment,
-        policy_digest=policy_digest(spec.data.augment, switches_of(spec.data)),
-        seed=spec.fit.seed,
+        count=plan.spec.data.views or policy.views,
+        policy=policy.name,
+        policy_digest=policy.digest,
+        seed=plan.spec.fit.seed,
     )
 
 
 def augmenter_of(plan: TrainingPlan, size: int) -> Augmenter:
     """What makes views of images of this size."""
-    return build_augmenter(plan.spec.data.augment, size=size, switches=switches_of(plan.spec.data))
+    return build_augmenter(plan.names.policy, size=size)
 
 
 def parts_of(plan: TrainingPlan) -> dict[str, Sequence[Example]]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from models.heads import HEADS, Head
-from pipelines.images.policies import Policy, Switches, find_policy
+from pipelines.images.policies import find_policy
+from pipelines.images.policy import Policy, Switches
 from pipelines.runs.manifest import STATE_FOLDER, Agreement
 from pipelines.runs.stages import Stage
 from pipelines.training.backbone import find_backbone

@@ -56,6 +56,7 @@ def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     from pipelines.fitting.candidates import HeadGrid, list_candidates
     from pipelines.fitting.heads import HeadSearch, fit_heads
     from pipelines.images.augment import build_augmenter
+    from pipelines.images.policies import POLICIES
     from pipelines.images.batches import view_batches
     from pipelines.system.progress import Silent
 
@@ -64,7 +65,7 @@ def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     model = features_model(build_backbone(backbone, weights="imagenet" if cached(backbone) else "none"))
 
     def read(policy: str | None) -> Any:
-        augmenter = build_augmenter(policy, size=size) if policy else None
+        augmenter = build_augmenter(POLICIES[policy], size=size) if policy else None
         entries = [(example, int(policy is not None)) for example in examples]
         return view_batches(entries, size=size, batch=32, augmenter=augmenter)
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from models.errors import UserError
-from pipelines.images.policies import Switches
+from pipelines.images.policies import find_policy
+from pipelines.images.policy import Switches
 from pipelines.preview import GAP, NUM_VIEWS, preview
 
 SIZE = 32
@@ -31,7 +32,7 @@ def _cells(path: Path, rows: int) -> np.ndarray:
 
 def _draw(data: Path, out: Path, policy: str = "light", seed: int = 0, **switches: bool) -> np.ndarray:
     drawn = preview(
-        str(data), str(out), policy=policy, switches=Switches(**switches), size=SIZE, per_class=1, seed=seed
+        str(data), str(out), policy=find_policy(policy, Switches(**switches)), size=SIZE, per_class=1, seed=seed
     )
     assert (drawn.rows, drawn.classes) == (3, 3)
     return _cells(out, drawn.rows)
@@ -65,5 +66,5 @@ def test_what_cannot_be_drawn_is_refused(
 ) -> None:
     data = image_folder("data", per_class=2)
     with pytest.raises(UserError, match=words):
-        preview(str(data), str(tmp_path / out), policy=policy, switches=Switches())
+        preview(str(data), str(tmp_path / out), policy=find_policy(policy))
     assert not (tmp_path / out).exists()

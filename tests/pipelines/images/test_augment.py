@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from models.errors import UserError
 from pipelines.images.augment import build_augmenter, build_mixer
-from pipelines.images.policies import LAYERS, POLICIES, Policy, Switches, default_views, find_policy, policy_digest
+from pipelines.images.policies import POLICIES, find_policy
+from pipelines.images.policy import LAYERS, Policy, Switches
 from pipelines.images.stateless_layers import PerImageSeeds, fold
 from pipelines.images.warp import WARPS, matrix, warp
 from tests.pipelines.pictures import drawn
@@ -45,7 +46,7 @@ STRENGTHS: dict[str, dict[str, Any]] = {
 
 
 def _views(policy: str, count: int, switches: Switches | None = None, seed: tuple[int, int] = (5, -7)) -> np.ndarray:
-    augment = build_augmenter(policy, size=SIZE, switches=switches)
+    augment = build_augmenter(find_policy(policy, switches), size=SIZE)
     views = tf.data.Dataset.range(1, count + 1).map(
         lambda view: augment(tf.constant(IMAGE), tf.constant(seed, tf.int32), tf.cast(view, tf.int32)),
         num_parallel_calls=2,
@@ -67,7 +68,7 @@ def test_a_policys_views_differ_and_repeat(policy: str) -> None:
 
 
 def test_view_zero_is_the_image() -> None:
-    augment = build_augmenter("strong", size=SIZE)
+    augment = build_augmenter(find_policy("strong"), size=SIZE)
     view = augment(tf.constant(IMAGE), tf.constant([1, 2]), tf.constant(0))
     np.testing.assert_array_equal(view, IMAGE)
 
@@ -111,7 +112,7 @@ def test_light_flips_left_and_right_only() -> None:
     # A picture dark on top stays so.
     image = np.zeros((SIZE, SIZE, 3), np.float32)
     image[SIZE // 2 :] = 200
-    augment = tf.function(build_augmenter("light", size=SIZE))
+    augment = tf.function(build_augmenter(find_policy("light"), size=SIZE))
     for view in range(1, 20):
         found = augment(tf.constant(image), tf.constant([3, 4]), tf.constant(view)).numpy()
         assert found[: SIZE // 3].mean() < 40 < 160 < found[-SIZE // 3 :].mean()
@@ -142,39 +143,39 @@ def test_no_color_keeps_grey_levels_in_place(tmp_path: Path) -> None:
     path.write_text('[[step]]\nlayer = "AugMix"\n[[step]]\nlayer = "RandomHue"\nfactor = 0.5\n')
     views = _views(str(path), 4, Switches(no_color=True))
     flat = np.full_like(IMAGE, 90.0)
-    augment = build_augmenter(str(path), size=SIZE, switches=Switches(no_color=True))
+    augment = build_augmenter(find_policy(str(path), Switches(no_color=True)), size=SIZE)
     np.testing.assert_allclose(augment(tf.constant(flat), tf.constant([1, 1]), tf.constant(1)), flat, atol=0.1)
     assert np.abs(views - IMAGE).mean() > 1
 
 
 def test_digest_says_what_changes_pixels(tmp_path: Path) -> None:
-    digests = {policy_digest(name) for name in POLICIES}
+    digests = {find_policy(name).digest for name in POLICIES}
     assert len(digests) == len(POLICIES)
-    assert policy_digest("light") != policy_digest("light", Switches(no_flip=True))
-    assert policy_digest("light") == policy_digest("light", Switches(no_color=True))
+    assert find_policy("light").digest != find_policy("light", Switches(no_flip=True)).digest
+    assert find_policy("light").digest == find_policy("light", Switches(no_color=True)).digest
     path = tmp_path / "p.toml"
     path.write_text('views = 3\n[[step]]\nlayer = "RandomHue"\nfactor = 0.5\n')
-    before = policy_digest(str(path))
+    before = find_policy(str(path)).digest
     path.write_text('views = 9\n[[step]]\nlayer = "RandomHue"\nfactor = 0.5\n')
-    assert policy_digest(str(path)) == before
-    assert default_views(str(path)) == 9
+    assert find_policy(str(path)).digest == before
+    assert find_policy(str(path)).views == 9
     path.write_text('[[step]]\nlayer = "RandomHue"\nfactor = 0.4\n')
-    assert policy_digest(str(path)) != before
+    assert find_policy(str(path)).digest != before
 
 
 def test_default_views() -> None:
-    assert (default_views("none"), default_views("light")) == (1, 4)
-    assert 4 < default_views("medium") <= default_views("strong")
+    assert (find_policy("none").views, find_policy("light").views) == (1, 4)
+    assert 4 < find_policy("medium").views <= find_policy("strong").views
 
 
 BAD_FILES = {
     "views = 0": "whole number",
     "view = 3": "unknown key `view`",
     "step = 3": "no list",
-    "[[step]]\nfactor = 1": "without `layer`",
+    "[[step]]\nfactor = 1": "step 1 has no `layer`",
     '[[step]]\nlayer = "RandomRotatoin"': "unknown augmentation layer",
-    '[[step]]\nlayer = "RandomHue"\nprobability = 3': "`probability` is a number from 0 to 1",
-    'mixup = "yes"': "`mixup` is a number",
+    '[[step]]\nlayer = "RandomHue"\nprobability = 3': "`probability` must be a number from 0 to 1",
+    'mixup = "yes"': "`mixup` must be a number",
     "= 3": "not TOML",
 }
 
@@ -198,10 +199,10 @@ def test_wrong_names_and_arguments(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text('[[step]]\nlayer = "RandomRotation"\nangle = 3\n')
     with pytest.raises(UserError, match="RandomRotation"):
-        build_augmenter(str(path), size=SIZE)
+        build_augmenter(find_policy(str(path)), size=SIZE)
     path.write_text('[[step]]\nlayer = "RandomRotation"\nfactor = 3\n')
     with pytest.raises(UserError, match="does not take these arguments"):
-        build_augmenter(str(path), size=SIZE)
+        build_augmenter(find_policy(str(path)), size=SIZE)
 
 
 @pytest.mark.parametrize("policy", [Policy(mixup=0.4), Policy(cutmix=1.0), Policy(mixup=0.4, cutmix=1.0)])

@@ -10,7 +10,8 @@ import pytest
 
 from pipelines.images.augment import build_augmenter, build_mixer
 from pipelines.images.batches import pixel_batches, view_batches
-from pipelines.images.policies import Policy
+from pipelines.images.policies import find_policy
+from pipelines.images.policy import Policy
 from pipelines.runs.examples import Example
 from tests.pipelines.pictures import drawn, pillow_resized, saved
 
@@ -79,7 +80,7 @@ def test_an_epoch_has_its_own_order_and_every_image_once(examples: list[Example]
 
 
 def test_a_view_does_not_depend_on_its_neighbours(examples: list[Example]) -> None:
-    augmenter = build_augmenter("light", size=SIZE)
+    augmenter = build_augmenter(find_policy("light"), size=SIZE)
     entries = [(example, view) for example in examples for view in (1, 2, 3)]
     whole = np.concatenate(list(view_batches(entries, size=SIZE, batch=8, augmenter=augmenter, seed=3)))
     picked = [7, 30, 12, 0]
@@ -89,7 +90,7 @@ def test_a_view_does_not_depend_on_its_neighbours(examples: list[Example]) -> No
                 [entries[each] for each in picked],
                 size=SIZE,
                 batch=1,
-                augmenter=build_augmenter("light", size=SIZE),
+                augmenter=build_augmenter(find_policy("light"), size=SIZE),
                 seed=3,
             )
         )
@@ -102,7 +103,7 @@ def test_a_view_does_not_depend_on_its_neighbours(examples: list[Example]) -> No
 
 
 def test_view_zero_is_clean(examples: list[Example]) -> None:
-    augmenter = build_augmenter("strong", size=SIZE)
+    augmenter = build_augmenter(find_policy("strong"), size=SIZE)
     views = next(iter(view_batches([(examples[2], 0)], size=SIZE, batch=1, augmenter=augmenter)))
     assert np.abs(views[0] - _pixels(examples[2])).mean() < 0.35
     with pytest.raises(ValueError, match="augmenter"):
@@ -110,7 +111,7 @@ def test_view_zero_is_clean(examples: list[Example]) -> None:
 
 
 def test_every_epoch_has_fresh_views(examples: list[Example]) -> None:
-    augmenter = build_augmenter("light", size=SIZE)
+    augmenter = build_augmenter(find_policy("light"), size=SIZE)
 
     def epoch(number: int) -> np.ndarray:
         batches = pixel_batches(examples, size=SIZE, batch=4, augmenter=augmenter, epoch=number)
@@ -140,4 +141,4 @@ def test_one_hot_and_mixed_labels(examples: list[Example]) -> None:
 
 def test_no_examples() -> None:
     assert list(pixel_batches([], size=SIZE, batch=4)) == []
-    assert list(pixel_batches([], size=SIZE, batch=4, augmenter=build_augmenter("light", size=SIZE))) == []
+    assert list(pixel_batches([], size=SIZE, batch=4, augmenter=build_augmenter(find_policy("light"), size=SIZE))) == []
