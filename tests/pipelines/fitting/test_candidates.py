@@ -68,7 +68,7 @@ def test_more_linear_heads_are_the_default_ones_and_others_that_differ(count: in
     assert len(points) == count, "a linear head is convex: another seed gives the same head again"
     # The likely range: the grid becomes finer, and a little wider.
     assert min(l2 for l2, _ in points) >= 1e-5 and max(l2 for l2, _ in points) <= 10
-    rates, default_rates = (sorted({each.learning_rate for each in heads}) for heads in (candidates, default))
+    rates, default_rates = (sorted({candidate.learning_rate for candidate in heads}) for heads in (candidates, default))
     assert default_rates[0] / 4 <= rates[0] and rates[-1] <= 4 * default_rates[-1]
 
 
