@@ -45,7 +45,7 @@ def main() -> int:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code.
 
-    0: done. 1: the user can mend it (`UserError`, a full disk, missing rights). 2: wrong usage. 3: a quality gate
+    0: done. 1: the user can fix it (`UserError`, a full disk, missing rights). 2: wrong usage. 3: a quality gate
     failed. 70: a bug, with a traceback. 130: interrupted.
     """
     from app.console import Terminal
@@ -63,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as problem:
         return _explain(problem, terminal)
     if code == INTERRUPTED:
-        terminal.error("the same command resumes", word="interrupted")
+        terminal.error("the same command resumes", label="interrupted")
     return code
 
 
@@ -84,28 +84,28 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> int:
 
 
 def _explain(problem: Exception, terminal: Terminal) -> int:
-    """Say what went wrong in words the user can act on; a bug keeps its traceback."""
+    """Print what went wrong and how to fix it; a bug keeps its traceback."""
     from models.errors import UserError
 
-    mendable = problem if isinstance(problem, UserError) else _mendable(problem)
-    if mendable is None or terminal.is_verbose:
+    fixable = problem if isinstance(problem, UserError) else _fixable(problem)
+    if fixable is None or terminal.is_verbose:
         import traceback
 
         traceback.print_exception(problem)
-    if mendable is None:
+    if fixable is None:
         from pipelines.system.versions import versions
 
-        made_of = ", ".join(f"{name} {version}" for name, version in versions().items())
+        installed = ", ".join(f"{name} {version}" for name, version in versions().items())
         terminal.error(
             f"this is a bug in headstart: {type(problem).__name__}",
-            f"please report the lines above, with the command and these versions: {made_of}",
+            f"please report the lines above, with the command and these versions: {installed}",
         )
         return BUG
-    terminal.error(mendable.message, mendable.hint)
-    return mendable.exit_code
+    terminal.error(fixable.message, fixable.hint)
+    return fixable.exit_code
 
 
-def _mendable(problem: Exception) -> UserError | None:
+def _fixable(problem: Exception) -> UserError | None:
     """The UserError that says the same, for what the machine rather than the program is short of."""
     from models.errors import UserError
 

@@ -1,14 +1,17 @@
-"""`headstart cache`: what headstart keeps, how much it is, and how to be rid of it."""
+"""`headstart cache`: shows what headstart stores, and clears it."""
 
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from app.options.everywhere import terminal_of
-from app.words import size_of
+
+if TYPE_CHECKING:
+    from app.console import Terminal
+    from pipelines.system.cache import CacheUsage
 
 
 def cache(
@@ -19,7 +22,7 @@ def cache(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show or clear the cache of features; nothing in it cannot be computed again.
+    """Show or clear the cache of features; everything in it can be computed again.
 
     headstart cache
     headstart cache clear
@@ -28,27 +31,33 @@ def cache(
 
     terminal = terminal_of(context)
     if action == "clear":
-        terminal.note(f"cleared `{cache_folder()}`: {size_of(clear_cache())}")
+        from app.pages.tables import file_size
+
+        terminal.note(f"cleared `{cache_folder()}`: {file_size(clear_cache())}")
         return
-    held, most = cache_usage(), cache_limit()
+    usage, limit = cache_usage(), cache_limit()
     if as_json:
         import json
         from dataclasses import asdict
 
-        terminal.data(
-            json.dumps({"folder": str(cache_folder()), "limit": most, "contents": [asdict(each) for each in held]})
-        )
+        contents = [asdict(kind) for kind in usage]
+        terminal.data(json.dumps({"folder": str(cache_folder()), "limit": limit, "contents": contents}))
         return
-    from app.console import table
+    _show(terminal, usage, limit)
+
+
+def _show(terminal: Terminal, usage: list[CacheUsage], limit: int) -> None:
+    from app.pages.tables import file_size, table
+    from pipelines.system.cache import cache_folder
 
     now = time.time()
     rows = [
-        (each.name, f"{each.files:,}", size_of(each.size), f"{max(0, now - each.used) / 86400:.1f} days")
-        for each in held
+        (kind.name, f"{kind.files:,}", file_size(kind.size), f"{max(0, now - kind.used) / 86400:.1f} days")
+        for kind in usage
     ]
     if rows:
         terminal.page(table(("content", "files", "size", "unused for"), rows, right=("files", "size", "unused for")))
-    total = sum(each.size for each in held)
+    total = file_size(sum(kind.size for kind in usage))
     terminal.note(
-        f"`{cache_folder()}`: {size_of(total)}; features are kept up to {size_of(most)} (HEADSTART_CACHE_LIMIT, in GB)"
+        f"`{cache_folder()}`: {total}; features are kept up to {file_size(limit)} (HEADSTART_CACHE_LIMIT, in GB)"
     )

@@ -30,7 +30,7 @@ def export(
     headstart export runs/photos --out exported --format savedmodel
     """
     terminal = terminal_of(context)
-    from pipelines.runs.manifest import read_manifest
+    from pipelines.runs.read_manifest import read_manifest
 
     read_manifest(run)
     from pipelines.export import export as write

@@ -39,7 +39,7 @@ def predict(
     headstart predict runs/photos holiday/ --format csv --out holiday.csv
     """
     terminal = terminal_of(context)
-    terminal.bars = out is not None or not sys.stdout.isatty()
+    terminal.allows_bars = out is not None or not sys.stdout.isatty()
     from pipelines.inference.write_rows import require_format, write
 
     row_format = require_format(format_name, out, is_terminal=sys.stdout.isatty())

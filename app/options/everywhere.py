@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from app.console import Colour, Terminal, Verbosity
+from app.colour import Colour
+from app.console import Terminal, Verbosity
 
 EVERYWHERE = "Options of every command"
 
@@ -44,7 +45,7 @@ def _color(context: typer.Context, value: Colour | None) -> None:
 
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", callback=_quiet, help="Say only errors and warnings.", rich_help_panel=EVERYWHERE),
+    typer.Option("--quiet", "-q", callback=_quiet, help="Show only errors and warnings.", rich_help_panel=EVERYWHERE),
 ]
 Verbose = Annotated[
     bool,
@@ -52,7 +53,7 @@ Verbose = Annotated[
         "--verbose",
         "-v",
         callback=_verbose,
-        help="Say more: timings, where settings come from, TensorFlow's own lines.",
+        help="Show more: timings, where settings come from, TensorFlow's own lines.",
         rich_help_panel=EVERYWHERE,
     ),
 ]
@@ -74,17 +75,17 @@ def spread(group: TyperGroup) -> None:
     `--fine-tune` of `train` is HEADSTART_TRAIN_FINE_TUNE, `--color` HEADSTART_COLOR. The help page names the rule, not
     every variable.
     """
-    everywhere = [each for each in group.params if isinstance(each, TyperOption) and is_everywhere(each)]
+    everywhere = [option for option in group.params if isinstance(option, TyperOption) and is_everywhere(option)]
     for option in everywhere:
         _name_variable(option, "HEADSTART")
     for name, command in group.commands.items():
-        for each in command.params:
-            if isinstance(each, TyperOption):
-                _name_variable(each, f"HEADSTART_{name}")
-        for shared in everywhere:
-            own = copy.copy(shared)
-            own.envvar, own.expose_value = None, False  # the variable has been read before the command's name
-            command.params.append(own)
+        for parameter in command.params:
+            if isinstance(parameter, TyperOption):
+                _name_variable(parameter, f"HEADSTART_{name}")
+        for option in everywhere:
+            copied = copy.copy(option)
+            copied.envvar, copied.expose_value = None, False  # the variable has been read before the command's name
+            command.params.append(copied)
 
 
 def _name_variable(option: TyperOption, prefix: str) -> None:

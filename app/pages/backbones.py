@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from app.pages.report import shortened
+from app.pages.tables import new_table, shortened
 from pipelines.backbones import BackboneDescription, BackboneSummary, BlockSummary
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def list_page(summaries: Sequence[BackboneSummary], folder: str) -> Table:
         summaries: in the order of the rows.
         folder: where Keras keeps weights, for the caption.
     """
-    table = _table()
+    table = new_table()
     table.add_column("backbone", no_wrap=True)
     for heading in ("input", "params", "MB", "top-1", "top-5"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -63,7 +62,7 @@ def description_page(description: BackboneDescription) -> Group:
 
 
 def _layers_table(description: BackboneDescription) -> Table:
-    table = _table(gap=1)
+    table = new_table(gap=1)
     table.add_column("layer", no_wrap=True)
     table.add_column("type", no_wrap=True)
     for heading in ("output", "parameters", "memory", "field"):
@@ -88,7 +87,7 @@ def _layers_table(description: BackboneDescription) -> Table:
 
 
 def _blocks_table(blocks: Sequence[BlockSummary]) -> Table:
-    table = _table()
+    table = new_table()
     table.add_column("--fine-tune", justify="right", no_wrap=True)
     table.add_column("or", no_wrap=True)
     table.add_column("its parameters", justify="right", no_wrap=True)
@@ -117,7 +116,3 @@ def _millions(count: int) -> str:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
-
-
-def _table(gap: int = 2) -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.pages.report import scored, shortened
-from app.words import size_of
+from app.pages.report import scored
+from app.pages.tables import file_size, new_table, shortened
 from pipelines.compare import ComparedRun
 from pipelines.runs.report import Comparison
 
@@ -45,7 +44,7 @@ def _words(text: str) -> Text:
 
 
 def _costs(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
-    table = _table(gap=1)
+    table = new_table(gap=1)
     for heading in ("run", "backbone", "trained"):
         table.add_column(heading, no_wrap=True)
     for heading in ("params", "took", "images/s", "size"):
@@ -58,13 +57,13 @@ def _costs(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
             "-" if row.parameters is None else f"{row.parameters / 1e6:,.1f} M",
             _duration(row.seconds),
             "-" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
-            size_of(row.size),
+            file_size(row.size),
         )
     return table
 
 
 def _worth(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
-    table = _table()
+    table = new_table()
     for heading in ("run", "accuracy", "log-loss"):
         table.add_column(heading, no_wrap=True)
     for row, name in zip(rows, names, strict=True):
@@ -75,13 +74,13 @@ def _worth(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
 
 
 def _differences(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
-    table = _table()
-    for heading in (f"less {names[0]}", "accuracy, points", "log-loss"):
+    table = new_table()
+    for heading in (f"minus {names[0]}", "accuracy (points)", "log-loss"):
         table.add_column(Text(heading), no_wrap=True)
     for row, name in zip(rows[1:], names[1:], strict=True):
         accuracy, log_loss = row.accuracy_difference, row.log_loss_difference
         if accuracy is None or log_loss is None:
-            table.add_row(Text(name), "judged by other images", "")
+            table.add_row(Text(name), "other test images", "")
         else:
             table.add_row(Text(name), _difference(accuracy, 100, 1), _difference(log_loss, 1, 3))
     return table
@@ -103,7 +102,3 @@ def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _table(gap: int = 2) -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)

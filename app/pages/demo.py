@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
-from app.console import table
 from app.pages.export import export_page
 from app.pages.report import confused_table, matrix_table, scored
+from app.pages.tables import table
 from pipelines.runs.report import Report
 
 if TYPE_CHECKING:

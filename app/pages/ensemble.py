@@ -1,4 +1,4 @@
-"""What is read of an ensemble: its members, how they disagree, and whether it was worth it; at most 80 columns."""
+"""Prints an ensemble: its members, their disagreement, its scores and its gain, in at most 80 columns."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from app.console import Terminal
-from app.pages.report import WIDTH, shortened, training_page
+from app.pages.report import training_page
+from app.pages.tables import WIDTH, new_table, shortened
 from pipelines.runs.leaderboard import Leaderboard, MemberRow
 from pipelines.runs.report import Report
 
@@ -27,7 +27,7 @@ NAME_WIDTH = 24
 
 
 def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
-    """Print the end of a joining: leaderboard, disagreement, scores, verdict, and what comes next."""
+    """Print leaderboard, disagreement, scores, gain, and what comes next."""
     assert manifest.leaderboard is not None, "an ensemble has one"
     terminal.page(ensemble_page(manifest.leaderboard, manifest.metrics), stream="stderr")
     if manifest.data.skipped:
@@ -38,7 +38,7 @@ def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
 
 
 def ensemble_page(board: Leaderboard, reports: Mapping[Split, Report]) -> Group:
-    """All of it, one under the other."""
+    """All of it, one below the other."""
     parts: list[RenderableType] = [leaderboard_table(board)]
     if len(board.members) > LISTED:
         parts.append(f"the {LISTED} of {len(board.members):,} with the most weight; all in `run.json`")
@@ -48,19 +48,19 @@ def ensemble_page(board: Leaderboard, reports: Mapping[Split, Report]) -> Group:
     elif len(board.names) > MATRIX:
         parts += [f"how {len(board.names)} members disagree: see `ensemble.png` in the run", ""]
     parts += [training_page(reports), ""]
-    parts += [Text(line) for line in verdict_lines(board)]
+    parts += [Text(line) for line in gain_lines(board)]
     return Group(*parts)
 
 
 def leaderboard_table(board: Leaderboard) -> Table:
     """The members, best first; of very many those with a weight before the others."""
     rows = list(board.members)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = new_table(1)
     table.add_column("member", no_wrap=True)
     varying = [name for name in ("head", "seed", "fold") if len({getattr(row, name) for row in rows}) > 1]
-    # The name tells what varies; where runs were trained apart it need not.
-    told = all(str(getattr(row, name)) in row.name for row in rows for name in varying)
-    columns = [] if told else varying
+    # Names of members show what varies; those of runs that were trained separately need not.
+    is_in_name = all(str(getattr(row, name)) in row.name for row in rows for name in varying)
+    columns = [] if is_in_name else varying
     for name in columns:
         table.add_column(name, no_wrap=True)
     for heading in ("accuracy", "log-loss", "weight", "ms", "MB"):
@@ -70,7 +70,7 @@ def leaderboard_table(board: Leaderboard) -> Table:
     for row in rows:
         table.add_row(
             Text(squeezed(row.name, NAME_WIDTH - (8 if columns else 0))),
-            *(Text(shortened(_said(getattr(row, name)), 8)) for name in columns),
+            *(Text(shortened(_text(getattr(row, name)), 8)) for name in columns),
             _accuracy(row),
             f"{row.log_loss:.3f}",
             f"{row.weight:.3f}" if row.weight else "-",
@@ -81,9 +81,9 @@ def leaderboard_table(board: Leaderboard) -> Table:
 
 
 def disagreement_table(board: Leaderboard) -> Table:
-    """Per cent of the validation images that two members call by different classes."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("disagree, per cent", no_wrap=True)
+    """Percentage of the validation images for which two members predict different classes."""
+    table = new_table(1)
+    table.add_column("disagree, %", no_wrap=True)
     for number in range(1, len(board.names) + 1):
         table.add_column(str(number), justify="right", no_wrap=True)
     for number, (name, row) in enumerate(zip(board.names, board.disagreement, strict=True)):
@@ -92,8 +92,8 @@ def disagreement_table(board: Leaderboard) -> Table:
     return table
 
 
-def verdict_lines(board: Leaderboard) -> list[str]:
-    """Whether it was worth it, in lines of at most 80 columns."""
+def gain_lines(board: Leaderboard) -> list[str]:
+    """The gain over the best member, in lines of at most 80 columns."""
     gain = board.gain
     part, images = gain.comparison.part, gain.comparison.images
     lines = textwrap.wrap(gain.line, WIDTH, subsequent_indent="  ")
@@ -102,16 +102,16 @@ def verdict_lines(board: Leaderboard) -> list[str]:
         lines.append("  these images also chose the weights: the ensemble looks better than it is")
     if gain.recommended:
         high = gain.comparison.accuracy.interval[1]
-        why = "the ensemble is clearly worse" if high < 0 else "the interval holds zero: the gain may be chance"
-        lines.append(f"  {why}; the single model to take is {gain.recommended}")
+        why = "the ensemble is clearly worse" if high < 0 else "the interval includes zero: the gain may be chance"
+        lines.append(f"  {why}; use `{gain.recommended}` alone")
     for score, fold in board.folds.items():
         low, high = fold.interval
         lines.append(
             f"over folds: {score.replace('_', '-')} {fold.mean:.3f} +- {fold.deviation:.3f} "
             f"(95 % interval {low:.3f} .. {high:.3f})"
         )
-    kept = f", temperature {board.temperature:.2f}" if board.temperature else ""
-    lines.append(f"joined by {board.method}{kept}: {_short(board.ms)} ms an image, {_short(board.mb)} MB")
+    scaled = f", temperature {board.temperature:.2f}" if board.temperature else ""
+    lines.append(f"combined by {board.method}{scaled}: {_short(board.ms)} ms an image, {_short(board.mb)} MB")
     return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]
 
 
@@ -126,7 +126,7 @@ def _accuracy(row: MemberRow) -> str:
     return f"{row.accuracy:.3f} ({low:.3f} .. {high:.3f})"
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     return "-" if value is None else str(value)
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
-from app.console import table
-from app.words import size_of
+from app.pages.tables import file_size, table
 
 if TYPE_CHECKING:
     from pipelines.export import Exported
@@ -20,7 +19,7 @@ def export_page(done: Sequence[Exported]) -> RenderableType:
     rows = [
         (
             each.format,
-            size_of(each.bytes),
+            file_size(each.bytes),
             each.images,
             f"{each.max_difference:.1e}",
             f"{each.top1_agreement:.0%}",

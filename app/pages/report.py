@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rich import box
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from app.pages.tables import WIDTH, new_table, shortened
 from pipelines.runs.examples import Split
 from pipelines.runs.report import ClassScore, Confusion, Interval, Report
-from pipelines.system.text import one_line
 
-WIDTH = 80
 NAME_WIDTH = 32
 LEAST_NAME = 11  # of a row of the confusion matrix, as wide as its heading
 MATRIX_CLASSES = 12  # more columns than this do not fit
-LISTED_CLASSES = 50  # more rows than this nobody reads
+LISTED_CLASSES = 50
 WORST_CLASSES = 20
 
 
@@ -73,7 +71,7 @@ def summary_table(reports: Mapping[Split, Report] | Mapping[str, Report], *, bri
         reports: column heading -> report.
         brief: only the main scores.
     """
-    table = _table()
+    table = new_table()
     table.add_column("", no_wrap=True)
     for heading in reports:
         table.add_column(Text(heading), justify="left", no_wrap=True)
@@ -97,7 +95,7 @@ def scored(value: float, interval: Interval | None) -> str:
 
 def class_table(classes: Sequence[ClassScore]) -> Table:
     """Precision, recall, F1 and support of each class; of very many, those with the lowest F1."""
-    table = _table()
+    table = new_table()
     table.add_column("class", no_wrap=True)
     for heading in ("precision", "recall", "F1", "images"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -115,7 +113,7 @@ def class_table(classes: Sequence[ClassScore]) -> Table:
 
 def matrix_table(report: Report) -> Table:
     """The confusion matrix of at most a dozen classes: right classes down, predicted ones across."""
-    names, table = report.class_names, _table(gap=1)
+    names, table = report.class_names, new_table(gap=1)
     cells = [[str(count) if count else "." for count in row] for row in report.confusion_matrix]
     if _left(cells, ()) < LEAST_NAME:
         cells = [_shares(row) for row in report.confusion_matrix]
@@ -151,7 +149,7 @@ def _shares(row: Sequence[int]) -> list[str]:
 
 def confused_table(pairs: Sequence[Confusion]) -> Table:
     """The pairs of classes confused most often."""
-    table = _table()
+    table = new_table()
     for heading in ("most confused", "taken for"):
         table.add_column(heading, no_wrap=True)
     table.add_column("images", justify="right", no_wrap=True)
@@ -165,19 +163,6 @@ def confused_table(pairs: Sequence[Confusion]) -> Table:
 def abbreviated(names: Sequence[str], width: int) -> list[str]:
     """Column headings of at most `width` cells that tell the names apart: the names, cut; else numbers from 1."""
     cut = [shortened(name, width, mark="") for name in names]
-    if len({each.casefold() for each in cut}) == len(names):
+    if len({name.casefold() for name in cut}) == len(names):
         return cut
     return [str(number) for number in range(1, len(names) + 1)]
-
-
-def shortened(name: str, width: int, mark: str = "..") -> str:
-    """A name in at most `width` terminal cells, its middle or end replaced by `mark` where it is longer."""
-    text = one_line(name)
-    if cell_len(text) <= width:
-        return text
-    return chop_cells(text, width - len(mark))[0] + mark
-
-
-def _table(gap: int = 2) -> Table:
-    """A table with a line under its headings and `gap` + 1 blanks between columns."""
-    return Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)

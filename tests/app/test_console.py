@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from app.console import Terminal, Verbosity, table, wants_colour
+from app.colour import wants_colour
+from app.console import Terminal, Verbosity
+from app.pages.tables import table
 
 ROOT = Path(__file__).resolve().parents[2]
 

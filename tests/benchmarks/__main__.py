@@ -14,7 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from app.console import Terminal, table
+from app.console import Terminal
+from app.pages.tables import table
 from models.machine import cores
 from pipelines.system.versions import versions
 

@@ -17,10 +17,10 @@ from models.errors import UserError
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import TrainSpec
 from tests.app.test_main import Headstart
-from tests.specs import train_spec
+from tests.specs import train_spec, with_options
 
 PLAIN = train_spec(data="photos", out="run")
-TOLD: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
+OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--backbone": (("vgg16",), {"backbone": "vgg16"}),
     "--weights": (("none",), {"weights": "none"}),
     "--image-size": (("96",), {"image_size": 96}),
@@ -57,7 +57,7 @@ TOLD: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--tensorboard": ((), {"tensorboard": True}),
     "--layerwise": ((), {"layerwise": True}),
 }
-JOINED: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
+ENSEMBLE_OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--seeds": (("3",), {"seeds": 3}),
     "--folds": (("4",), {"folds": 4}),
     "--bag": ((), {"bag": True}),
@@ -87,24 +87,24 @@ def test_without_options_the_recommendation_is_what_is_trained(
     assert asked == [PLAIN]
 
 
-@pytest.mark.parametrize("flag", TOLD)
+@pytest.mark.parametrize("flag", OPTIONS)
 def test_an_option_arrives_in_the_spec_and_changes_nothing_else(
     headstart: Headstart, asked: list[TrainSpec | MembersSpec], flag: str
 ) -> None:
-    words, fields = TOLD[flag]
+    words, fields = OPTIONS[flag]
     headstart("train", "photos", "--out", "run", flag, *words)
-    assert asked == [replace(PLAIN, **fields)]  # type: ignore[arg-type]
+    assert asked == [with_options(PLAIN, **fields)]
     assert asked != [PLAIN]
 
 
-@pytest.mark.parametrize("flag", JOINED)
+@pytest.mark.parametrize("flag", ENSEMBLE_OPTIONS)
 def test_an_option_of_ensembles_arrives_too(
     headstart: Headstart, asked: list[TrainSpec | MembersSpec], flag: str
 ) -> None:
-    words, fields = JOINED[flag]
+    words, fields = ENSEMBLE_OPTIONS[flag]
     # Two backbones, so that it is an ensemble whatever else is asked for.
     headstart("train", "photos", "--out", "run", "--backbone", "vgg16", "--backbone", "resnet50", flag, *words)
-    common = replace(PLAIN, backbone="vgg16")
+    common = with_options(PLAIN, backbone="vgg16")
     assert asked == [
         replace(MembersSpec(common=common, backbones=("vgg16", "resnet50"), heads=("linear",)), **fields)  # type: ignore[arg-type]
     ]
@@ -114,11 +114,11 @@ def test_no_option_is_left_out_here() -> None:
     command = command_line().commands["train"]
     own = {
         name
-        for each in command.params
-        if isinstance(each, TyperOption) and not is_everywhere(each)
-        for name in (*each.secondary_opts, *each.opts)
+        for option in command.params
+        if isinstance(option, TyperOption) and not is_everywhere(option)
+        for name in (*option.secondary_opts, *option.opts)
     }
-    assert own - {"--out", "--force", "--cache"} == {*TOLD, *JOINED}
+    assert own - {"--out", "--force", "--cache"} == {*OPTIONS, *ENSEMBLE_OPTIONS}
 
 
 def test_the_folder_is_taken_as_it_was_typed(
@@ -126,4 +126,4 @@ def test_the_folder_is_taken_as_it_was_typed(
 ) -> None:
     typed = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
     headstart("train", typed, "--out", "run", "--force")
-    assert asked == [replace(PLAIN, data=typed)]
+    assert asked == [with_options(PLAIN, data=typed)]

@@ -67,7 +67,7 @@ def test_a_clear_difference_is_marked_and_an_unclear_one_is_not() -> None:
 
 def test_other_images_are_said_and_one_run_needs_no_differences() -> None:
     lone = row("a", accuracy_difference=None, log_loss_difference=None)
-    assert any("judged by other images" in line for line in printed([lone, row("b", accuracy_difference=None)]))
+    assert any("other test images" in line for line in printed([lone, row("b", accuracy_difference=None)]))
     assert not any("paired" in line for line in printed([lone]))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from app.pages.ensemble import LISTED, MATRIX, ensemble_page, squeezed, verdict_lines
+from app.pages.ensemble import LISTED, MATRIX, ensemble_page, gain_lines, squeezed
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
 from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
 from tests.app.pages.test_report import judged
@@ -78,24 +78,24 @@ def test_the_page_keeps_within_80_columns() -> None:
 
 
 def test_the_verdict_says_what_was_gained_and_what_it_costs() -> None:
-    lines = verdict_lines(board(3))
+    lines = gain_lines(board(3))
     assert " ".join(" ".join(lines[:2]).split()) == (
         "ensemble vs best member: +1.8 points (95 % interval 0.4 .. 3.1, paired bootstrap), "
         "log-loss 0.41 -> 0.33, 2.4x the time an image"
     )
-    assert not any("single model" in line for line in lines)
+    assert not any(" alone" in line for line in lines)
     assert any("over folds: accuracy 0.900 +- 0.010 (95 % interval 0.880 .. 0.920)" in line for line in lines)
 
 
 def test_an_interval_that_holds_zero_recommends_one_model() -> None:
-    said = " ".join(" ".join(verdict_lines(board(3, (-0.002, 0.03)))).split())
-    assert f"the interval holds zero: the gain may be chance; the single model to take is {member(0).name}" in said
-    said = " ".join(" ".join(verdict_lines(board(3, (-0.05, -0.01)))).split())
+    said = " ".join(" ".join(gain_lines(board(3, (-0.002, 0.03)))).split())
+    assert f"the interval includes zero: the gain may be chance; use `{member(0).name}` alone" in said
+    said = " ".join(" ".join(gain_lines(board(3, (-0.05, -0.01)))).split())
     assert "the ensemble is clearly worse" in said
 
 
 def test_without_test_images_it_says_that_the_figures_flatter() -> None:
-    assert any("looks better than it is" in line for line in verdict_lines(board(3, part="validation")))
+    assert any("looks better than it is" in line for line in gain_lines(board(3, part="validation")))
 
 
 def test_the_end_of_a_name_stays() -> None:

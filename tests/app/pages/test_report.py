@@ -9,7 +9,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from app.pages.report import abbreviated, evaluation_page, shortened, training_page
+from app.pages.report import abbreviated, evaluation_page, training_page
+from app.pages.tables import shortened
 from pipelines.evaluation.metrics import report
 from pipelines.runs.report import Report
 
