@@ -98,8 +98,8 @@ def find_backbone(name: str, weights: str) -> BackboneSource:
 def _own(name: str, path: Path, weights: str) -> BackboneSource:
     if weights != "imagenet":
         raise UserError(
-            f"--weights `{weights}` does not go with a backbone of one's own",
-            "its weights are in the file: leave --weights away",
+            f"--weights `{weights}` does not go with a backbone of your own",
+            "its weights are in the file: omit --weights",
         )
     if path.is_dir():
         found = backbone_file(path, read_manifest(path))

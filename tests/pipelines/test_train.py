@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,13 @@ import pytest
 
 from models.errors import UserError
 from pipelines.evaluate import evaluate
-from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER
+from pipelines.runs.feature_records import FeatureRecord
+from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER, Manifest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import is_run, read_manifest
 from pipelines.runs.spec import TrainSpec
 from pipelines.train import train
-from tests.specs import train_spec
+from tests.specs import train_spec, with_options
 
 ROOT = Path(__file__).resolve().parents[2]
 Draw = Callable[..., Path]
@@ -80,17 +81,22 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _spec(data: Path, out: Path, base: Path, **values: object) -> TrainSpec:
-    return replace(train_spec(data=str(data), out=str(out), backbone=str(base), epochs=12, heads=4), **values)  # type: ignore[arg-type]
+    return with_options(train_spec(data=str(data), out=str(out), backbone=str(base), epochs=12, heads=4), **values)
+
+
+def _features(manifest: Manifest) -> FeatureRecord:
+    assert manifest.features is not None
+    return manifest.features
 
 
 def test_a_network_learns_from_scratch_and_the_run_says_how(base: Path) -> None:
     manifest = read_manifest(base)
     assert manifest.class_names == ("circle", "square", "triangle")
-    assert manifest.metrics["test"]["accuracy"] > 0.6  # chance is a third
-    assert [stage["name"] for stage in manifest.stages] == ["from scratch"]
+    assert manifest.metrics["test"].accuracy > 0.6  # chance is a third
+    assert [stage.name for stage in manifest.stages] == ["from scratch"]
     with open(base / "history.csv", newline="") as stream:
         history = list(csv.DictReader(stream))
-    assert len(history) == manifest.stages[0]["epochs"]
+    assert len(history) == manifest.stages[0].epochs
     assert float(history[-1]["loss"]) < float(history[0]["loss"])
     assert not (base / STATE_FOLDER).exists()
 
@@ -99,7 +105,7 @@ def test_a_new_head_on_the_frozen_base_learns_new_classes(base: Path, image_fold
     data = image_folder("new", classes=("a", "b", "c", "d"), per_class=40, seed=5)
     before, words = _tree(data), Words()
     manifest = train(_spec(data, tmp_path / "run", base), reporter=words)  # type: ignore[arg-type]
-    assert manifest.metrics["validation"]["accuracy"] > 0.4  # chance is a quarter
+    assert manifest.metrics["validation"].accuracy > 0.4  # chance is a quarter
     # Nothing was written among the user's pictures.
     assert _tree(data) == before
     # The base is the other run's, bit for bit.
@@ -111,8 +117,9 @@ def test_a_new_head_on_the_frozen_base_learns_new_classes(base: Path, image_fold
         np.testing.assert_array_equal(one, two)
     assert any(line.startswith("features: 160 images x 1 view, 0 cached, 160 new") for line in words.lines)
     # The saved model, in float32, says what the cached features said.
-    assert manifest.extra["agreement"]["top1_agreement"] == 1.0
-    assert manifest.extra["agreement"]["max_difference"] < 0.05
+    assert manifest.agreement is not None
+    assert manifest.agreement.top1_agreement == 1.0
+    assert manifest.agreement.max_difference < 0.05
 
 
 def test_the_second_training_computes_no_feature_and_names_do_not_matter(
@@ -123,18 +130,12 @@ def test_the_second_training_computes_no_feature_and_names_do_not_matter(
     for number, path in enumerate(sorted(data.rglob("*.png"))):
         path.rename(path.with_name(f"renamed-{number}.jpeg"))
     again = train(_spec(data, tmp_path / "two", base, seed=3))
-    assert again.extra["features"] | {"seconds": 0} == {
-        "images": 45,
-        "views": 1,
-        "cached": 45,
-        "new": 0,
-        "seconds": 0,
-        "damaged_shards": 0,
-    }
+    expected = FeatureRecord(images=45, views=1, cached=45, new=0, seconds=0, damaged_shards=0)
+    assert replace(_features(again), seconds=0) == expected
     more = image_folder("moved", per_class=1, seed=77, suffix=".bmp")
     third = train(_spec(more, tmp_path / "three", base, batch=8))
     assert [note.split(":")[0] for note in third.notes] == ["--batch"]  # without effect, and the run says so
-    assert (third.extra["features"]["cached"], third.extra["features"]["new"]) == (45, 3)
+    assert (_features(third).cached, _features(third).new) == (45, 3)
 
 
 def test_augmented_views_are_cached_by_seed_and_the_clean_one_is_shared(
@@ -142,13 +143,13 @@ def test_augmented_views_are_cached_by_seed_and_the_clean_one_is_shared(
 ) -> None:
     data = image_folder("views", parts={"train": 10, "validation": 5}, seed=8)
     clean = train(_spec(data, tmp_path / "one", base))
-    assert clean.extra["features"]["new"] == 45
+    assert _features(clean).new == 45
     views = train(_spec(data, tmp_path / "two", base, augment="light", views=3))
-    assert (views.extra["features"]["cached"], views.extra["features"]["new"]) == (45, 60)
+    assert (_features(views).cached, _features(views).new) == (45, 60)
     again = train(_spec(data, tmp_path / "three", base, augment="light", views=3, head="mlp"))
-    assert again.extra["features"]["new"] == 0
+    assert _features(again).new == 0
     other = train(_spec(data, tmp_path / "four", base, augment="light", views=3, seed=1))
-    assert other.extra["features"]["new"] == 60
+    assert _features(other).new == 60
     assert "test" not in views.metrics
 
 
@@ -164,7 +165,7 @@ def test_a_damaged_shard_is_computed_again_and_the_run_says_so(
     shard.write_bytes(content)
     second = train(_spec(data, tmp_path / "two", base))
     # Each part has a shard of its own: the rows of the damaged one are computed again, and no others.
-    assert 0 < second.extra["features"]["new"] < 36
+    assert 0 < _features(second).new < 36
     assert second.notes == ("1 damaged shards of the feature cache were computed again",)
     assert second.metrics == first.metrics
 
@@ -188,7 +189,7 @@ def test_the_same_seed_gives_the_same_weights(
 def test_streaming_trains_the_head_alone(base: Path, image_folder: Draw, tmp_path: Path) -> None:
     data = image_folder("stream", per_class=12, seed=11)
     manifest = train(_spec(data, tmp_path / "run", base, cache=False, epochs=2))
-    assert "streamed" in manifest.extra["features"]
+    assert manifest.features is None
     mine, other = load_run(tmp_path / "run")[0], load_run(base)[0]
     for one, two in zip(
         mine.get_layer("backbone").get_weights(), other.get_layer("backbone").get_weights(), strict=True
@@ -209,9 +210,8 @@ def test_a_killed_training_goes_on_and_ends_with_the_weights_it_would_have_had(
     train(spec("whole"))
     script = f"""
 import sys; sys.path.insert(0, {str(ROOT)!r})
-from pipelines.runs.spec import TrainSpec
-from tests.specs import train_spec, with_options
 from pipelines.train import train
+from tests.specs import train_spec
 out = {str(tmp_path / "stopped")!r}
 train(train_spec(data={str(data)!r}, out=out, backbone="small_cnn", weights="none", epochs=4, seed=3))
 """
@@ -224,7 +224,7 @@ train(train_spec(data={str(data)!r}, out=out, backbone="small_cnn", weights="non
     assert not is_run(tmp_path / "stopped")
     words = Words()
     train(spec("stopped"), reporter=words)  # type: ignore[arg-type]
-    assert "going on with the interrupted training" in words.lines
+    assert "resuming the interrupted training" in words.lines
     whole, resumed = _weights(tmp_path / "whole"), _weights(tmp_path / "stopped")
     assert all(np.array_equal(one, two) for one, two in zip(whole, resumed, strict=True))
 
@@ -234,7 +234,7 @@ def test_unreadable_files_are_named_counted_and_left_out(base: Path, image_folde
     (data / "circle" / "empty.jpg").write_bytes(b"")
     (data / "square" / "page.jpg").write_text("<!DOCTYPE html><html></html>")
     manifest = train(_spec(data, tmp_path / "run", base))
-    assert manifest.data["skipped"] == 2
+    assert manifest.data.skipped == 2
     with open(tmp_path / "run" / "skipped.csv", newline="") as stream:
         assert sorted(Path(row["path"]).name for row in csv.DictReader(stream)) == ["empty.jpg", "page.jpg"]
     with pytest.raises(UserError, match=r"empty\.jpg"):
@@ -249,7 +249,7 @@ def test_evaluating_the_training_data_judges_only_what_the_run_did_not_see(
     manifest = train(_spec(data, tmp_path / "run", base))
     found = evaluate(str(tmp_path / "run"), str(data))
     assert found.part == "test"
-    assert found.report.to_json() == manifest.metrics["test"]
+    assert found.report == manifest.metrics["test"]
     assert "left out" in found.remarks[0]
     everything = evaluate(str(tmp_path / "run"), str(data), split="all")
     assert everything.report.images == 90
@@ -286,7 +286,7 @@ def test_classes_are_matched_by_name_whatever_their_order(base: Path, image_fold
         ({"hidden": 5}, "no hidden layer"),
         ({"backbone": "small_cnn", "weights": "none", "fine_tune": "1"}, "nothing to fine-tune"),
         ({"views": 4}, "need an augmentation policy"),
-        ({"weights": "none"}, "a backbone of one's own"),
+        ({"weights": "none"}, "backbone of your own"),
         ({"backbone": "vgg16", "weights": "nowhere.h5"}, "no weights file `nowhere.h5`"),
         ({"augment": "lihgt"}, "lihgt"),
         ({"engine": "tensorflw"}, "tensorflw"),
@@ -316,13 +316,13 @@ def test_real_weights_on_a_slice_of_real_pictures(
     manifest = train(
         train_spec(data=str(data), out=str(tmp_path / "run"), backbone="mobilenet_0.25", engine=engine, heads=4)
     )
-    assert manifest.metrics["test"]["accuracy"] >= 0.8  # chance is a third
-    assert manifest.extra["agreement"]["top1_agreement"] >= 0.9
+    assert manifest.metrics["test"].accuracy >= 0.8  # chance is a third
+    assert manifest.agreement is not None and manifest.engine is not None
+    assert manifest.agreement.top1_agreement >= 0.9
     if engine != "auto":
-        assert manifest.extra["engine"]["engine"] == engine
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["metrics"] == json.loads(
-        json.dumps(manifest.metrics)
-    )
+        assert manifest.engine.engine == engine
+    written = json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]
+    assert written == json.loads(json.dumps({part: asdict(scores) for part, scores in manifest.metrics.items()}))
 
 
 def test_what_is_known_of_the_pictures_changes_the_views_and_their_place_in_the_cache(
@@ -330,7 +330,7 @@ def test_what_is_known_of_the_pictures_changes_the_views_and_their_place_in_the_
 ) -> None:
     data = image_folder("switches", parts={"train": 6, "validation": 3}, seed=21)
     first = train(_spec(data, tmp_path / "one", base, augment="light", views=2))
-    assert first.extra["features"]["new"] == 27 + 18
+    assert _features(first).new == 27 + 18
     for number, switch in enumerate(("no_flip", "rotate90")):
         other = train(_spec(data, tmp_path / str(number), base, augment="light", views=2, **{switch: True}))
-        assert (other.extra["features"]["cached"], other.extra["features"]["new"]) == (27, 18)
+        assert (_features(other).cached, _features(other).new) == (27, 18)

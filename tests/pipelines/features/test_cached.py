@@ -30,8 +30,7 @@ def test_a_killed_computation_goes_on_where_it_was(
 import sys, time; sys.path.insert(0, {str(ROOT)!r})
 from models.engines.compiled import CompiledBase
 from pipelines.features import extract
-from pipelines.runs.spec import TrainSpec
-from tests.specs import train_spec, with_options
+from tests.specs import train_spec
 from pipelines.train import train
 extract.SHARD_ROWS = 1
 whole = CompiledBase.__call__
@@ -42,13 +41,13 @@ CompiledBase.__call__ = slowly
 train(train_spec(data={str(data)!r}, out={str(out)!r}, backbone={str(base)!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    while not list((tmp_path / "cache").rglob("*.shard")) and process.poll() is None:
+    while not list((tmp_path / "cache").rglob("*.npy")) and process.poll() is None:
         time.sleep(0.01)
     process.kill()
     process.wait()
     assert not is_run(out)
     manifest = train(train_spec(data=str(data), out=str(out), backbone=str(base)))
-    kept = manifest.extra["features"]["cached"]
-    assert 0 < kept < 180
-    assert manifest.extra["features"]["new"] == 180 - kept
-    assert manifest.extra["features"]["damaged_shards"] == 0
+    assert manifest.features is not None
+    assert 0 < manifest.features.cached < 180
+    assert manifest.features.new == 180 - manifest.features.cached
+    assert manifest.features.damaged_shards == 0

@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.core.util import event_pb2
 
+from pipelines.runs.manifest import StageRecord
 from pipelines.runs.training_records import EpochRecord
 from pipelines.training.curves import EVENTS, MARK, draw_curves, watcher
 
@@ -33,9 +34,14 @@ def history() -> list[EpochRecord]:
     return head + tuned
 
 
+def stage(name: str, *, epochs: int, best_epoch: int, kept: bool | None = None) -> StageRecord:
+    return StageRecord(
+        name=name, unfreeze="none", epochs=epochs, best_epoch=best_epoch, validation_loss=0.5, seconds=1.0, kept=kept
+    )
+
+
 def test_both_stages_and_both_curves_are_in_the_picture(tmp_path: Path) -> None:
-    tuned = {"name": "fine-tune", "epochs": 8, "best_epoch": 4, "kept": True}
-    stages = [{"name": "head", "epochs": 6, "best_epoch": 6}, tuned]
+    stages = [stage("head", epochs=6, best_epoch=6), stage("fine-tune", epochs=8, best_epoch=4, kept=True)]
     draw_curves(history(), stages, tmp_path / "two.png")
     draw_curves(history()[:6], stages[:1], tmp_path / "one.png")
     two, one = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("two.png", "one.png"))
@@ -49,7 +55,7 @@ def test_both_stages_and_both_curves_are_in_the_picture(tmp_path: Path) -> None:
 
 def test_a_training_of_one_epoch_without_accuracy_can_be_drawn(tmp_path: Path) -> None:
     record = EpochRecord(stage="head", epoch=1, loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
-    draw_curves([record], [{"name": "head", "epochs": 1, "best_epoch": 1}], tmp_path / "curves.png")
+    draw_curves([record], [stage("head", epochs=1, best_epoch=1)], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,17 @@ from pipelines.features.boundary import Boundary, activation_limit, make_room
 from pipelines.features.cached import weights_digest
 from pipelines.features.shards import ShardStore, key
 from pipelines.fitting.checkpoint import StageProgress
+from pipelines.images.policies import find_policy
 from pipelines.runs.examples import Dataset, Example
+from pipelines.runs.manifest import BackboneRecord
 from pipelines.system.progress import Silent
 from pipelines.training import fine_tune as stage
-from pipelines.training import head_stage as stages
 from pipelines.training.backbone import BackboneSource
 from pipelines.training.curves import EVENTS
-from pipelines.training.plan import TrainingPlan, TrainingResult
+from pipelines.training.pixel_stage import predict_parts
+from pipelines.training.plan import TrainingNames, TrainingPlan, TrainingResult, switches_of
 from tests.conftest import draw
-from tests.specs import train_spec
+from tests.specs import train_spec, with_options
 
 CLASSES = ("circle", "square", "triangle")
 
@@ -77,23 +78,21 @@ def prepared(tmp_path: Path) -> Callable[..., tuple[TrainingPlan, TrainingResult
         model = build(backbone, top)
         freeze(backbone)
         spec = train_spec(data="drawn", out=str(tmp_path / "run"), fine_tune="1", epochs=3, batch=8, engine="keras")
-        spec = replace(spec, **options)
+        spec = with_options(spec, **options)
         folder = tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
         (folder / "state").mkdir(parents=True)
         source = BackboneSource(name=name, backbone=BACKBONES[name], weights="imagenet")
-        work = TrainingPlan(
-            spec=spec, head=HEADS[head], source=source, dataset=dataset, folder=folder, reporter=Words()
-        )
+        policy = find_policy(spec.data.augment, switches_of(spec.data))
+        names = TrainingNames(head=HEADS[head], source=source, policy=policy)
+        plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=folder, reporter=Words())
         before = TrainingResult(
             model=model,
-            answers=stages.answer_parts(work, model, 32),
+            predictions=predict_parts(plan, model, 32),
             history=[],
             stages=[],
-            backbone={"name": name, "weights_sha256": "ab" * 32},
-            notes=[],
-            extra={},
+            backbone=BackboneRecord(name=name, weights="imagenet", parameters=0, weights_sha256="ab" * 32),
         )
-        return work, before
+        return plan, before
 
     return make
 
@@ -103,19 +102,19 @@ def values(model: keras.Model) -> dict[str, Any]:
 
 
 def test_only_the_layers_above_the_boundary_learn_and_no_norm_moves(prepared: Any) -> None:
-    work, before = prepared(head="mlp", fine_tune="2", learning_rate=0.1)
+    plan, before = prepared(head="mlp", fine_tune="2", learning_rate=0.1)
     start = values(before.model)
-    after = stage.fine_tune(work, before)
-    assert after.stages[-1]["trained"] == ["block2", "block3"]
+    after = stage.fine_tune(plan, before)
+    assert after.stages[-1].trained == ("block2", "block3")
     moved = {path for path, value in values(after.model).items() if not np.array_equal(value, start[path])}
     head = {f"head/{name}" for name in ("hidden/kernel", "probabilities/kernel", "probabilities/bias")}
     assert moved == head | {"block2_conv/kernel", "block3_conv/kernel"}
 
 
 def test_train_bn_lets_norms_learn_in_the_trained_blocks_alone(prepared: Any) -> None:
-    work, before = prepared(fine_tune="1", train_bn=True, learning_rate=0.1)
+    plan, before = prepared(fine_tune="1", train_bn=True, learning_rate=0.1)
     start = values(before.model)
-    after = stage.fine_tune(work, before)
+    after = stage.fine_tune(plan, before)
     moved = {path for path, value in values(after.model).items() if not np.array_equal(value, start[path])}
     norm = {f"block3_conv_norm/{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance")}
     assert moved == norm | {"block3_conv/kernel", "head/probabilities/kernel", "head/probabilities/bias"}
@@ -130,9 +129,9 @@ def test_train_bn_lets_norms_learn_in_the_trained_blocks_alone(prepared: Any) ->
     ],
 )
 def test_moving_statistics_stay_to_the_bit_in_networks_that_are_full_of_them(prepared: Any, name: str) -> None:
-    work, before = prepared(name=name, fine_tune="1", learning_rate=0.01, epochs=1, per_class=3)
+    plan, before = prepared(name=name, fine_tune="1", learning_rate=0.01, epochs=1, per_class=3)
     start = values(before.model)
-    after = stage.fine_tune(work, before)
+    after = stage.fine_tune(plan, before)
     norms = [
         weight.path
         for layer in after.model.get_layer("backbone").layers
@@ -147,51 +146,51 @@ def test_moving_statistics_stay_to_the_bit_in_networks_that_are_full_of_them(pre
 def test_cached_activations_give_the_loss_curve_of_the_whole_network(prepared: Any) -> None:
     curves = []
     for cache in (True, False):
-        work, before = prepared(fine_tune="2", cache=cache, epochs=4, learning_rate=0.03)
-        after = stage.fine_tune(work, before)
+        plan, before = prepared(fine_tune="2", cache=cache, epochs=4, learning_rate=0.03)
+        after = stage.fine_tune(plan, before)
         curves.append([(record.loss, record.validation_loss) for record in after.history])
-        said = " ".join(work.reporter.lines)
-        assert ("activations at `block1`" in said) is cache
+        notes = " ".join(plan.reporter.lines)
+        assert ("activations at `block1`" in notes) is cache
     assert len(curves[0]) == 4
     assert curves[0][0][1] != pytest.approx(curves[0][-1][1], rel=0.05), "a flat curve proves nothing"
     np.testing.assert_allclose(curves[0], curves[1], rtol=0.01, atol=1e-5)
 
 
 def test_the_joined_model_answers_as_the_best_epoch_did(prepared: Any) -> None:
-    work, before = prepared(fine_tune="2", learning_rate=0.03, epochs=4)
-    after = stage.fine_tune(work, before)
+    plan, before = prepared(fine_tune="2", learning_rate=0.03, epochs=4)
+    after = stage.fine_tune(plan, before)
     record = after.stages[-1]
-    assert record["kept"]
+    assert record.kept
     best = min(record.validation_loss for record in after.history)
-    assert record["compared"]["validation"].log_loss.means[0] == pytest.approx(best, rel=2e-3, abs=1e-5)
-    again = stages.answer_parts(work, after.model, 32)
-    np.testing.assert_array_equal(again["test"][0], after.answers["test"][0])
-    assert "weights_sha256" not in after.backbone, "features cached for the published weights are not this network's"
-    assert after.backbone["fine_tuned"] == ["block2", "block3"]
+    assert record.compared["validation"].log_loss.means[0] == pytest.approx(best, rel=2e-3, abs=1e-5)
+    again = predict_parts(plan, after.model, 32)
+    np.testing.assert_array_equal(again["test"][0], after.predictions["test"][0])
+    assert after.backbone.weights_sha256 is None, "features cached for the published weights are not this network's"
+    assert after.backbone.fine_tuned == ("block2", "block3")
 
 
 def test_activations_are_computed_once_for_all_trainings(prepared: Any) -> None:
     for turn, words in enumerate(("0 cached, 42 new", "42 cached, 0 new")):
-        work, before = prepared(fine_tune="1", learning_rate=0.01 * (turn + 1), epochs=1)
-        stage.fine_tune(work, before)
-        assert any(words in line for line in work.reporter.lines), work.reporter.lines
+        plan, before = prepared(fine_tune="1", learning_rate=0.01 * (turn + 1), epochs=1)
+        stage.fine_tune(plan, before)
+        assert any(words in line for line in plan.reporter.lines), plan.reporter.lines
 
 
 def test_views_are_cached_as_the_policy_wants_them(prepared: Any) -> None:
-    work, before = prepared(augment="light", views=3, epochs=1)
-    stage.fine_tune(work, before)
-    assert any(f"{30 * 3 + 12} new" in line for line in work.reporter.lines), work.reporter.lines
+    plan, before = prepared(augment="light", views=3, epochs=1)
+    stage.fine_tune(plan, before)
+    assert any(f"{30 * 3 + 12} new" in line for line in plan.reporter.lines), plan.reporter.lines
 
 
 def test_a_worse_model_is_not_kept_and_the_line_says_so_with_both_figures(prepared: Any) -> None:
-    work, before = prepared(fine_tune="2", learning_rate=300.0, epochs=2, clip=0.0, optimizer="sgd", warm_up=0.0)
-    start, frozen = values(before.model), before.answers
-    after = stage.fine_tune(work, before)
-    assert not after.stages[-1]["kept"]
-    assert after.answers is frozen
+    plan, before = prepared(fine_tune="2", learning_rate=300.0, epochs=2, clip=0.0, optimizer="sgd", warm_up=0.0)
+    start, frozen = values(before.model), before.predictions
+    after = stage.fine_tune(plan, before)
+    assert not after.stages[-1].kept
+    assert after.predictions is frozen
     for path, value in values(after.model).items():
         np.testing.assert_array_equal(value, start[path], err_msg=path)
-    assert after.backbone["weights_sha256"]
+    assert after.backbone.weights_sha256
     line = after.notes[-1]
     assert line.endswith("the frozen model is kept")
     assert "95% interval" in line
@@ -202,9 +201,9 @@ def test_what_does_not_fit_the_budget_is_streamed_and_that_is_said(
     prepared: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HEADSTART_BOUNDARY_LIMIT", "0.0001")
-    work, before = prepared(epochs=1)
-    after = stage.fine_tune(work, before)
-    assert any("more than the 0.1 MB kept for them" in line for line in work.reporter.lines), work.reporter.lines
+    plan, before = prepared(epochs=1)
+    after = stage.fine_tune(plan, before)
+    assert any("more than the 100.0 kB kept for them" in line for line in plan.reporter.lines), plan.reporter.lines
     assert not list((tmp_path / "cache" / "boundaries").rglob("*.npy"))
     assert len(after.history) == 1
 
@@ -242,65 +241,68 @@ def test_a_limit_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_all_blocks_can_be_trained(prepared: Any) -> None:
-    work, before = prepared(fine_tune="all", epochs=1, learning_rate=0.1)
+    plan, before = prepared(fine_tune="all", epochs=1, learning_rate=0.1)
     start = values(before.model)
-    after = stage.fine_tune(work, before)
+    after = stage.fine_tune(plan, before)
     moved = {path for path, value in values(after.model).items() if not np.array_equal(value, start[path])}
     assert {"block1_conv/kernel", "block2_conv/kernel", "block3_conv/kernel"} <= moved
 
 
 def test_blocks_that_are_not_there_are_an_error_that_names_those_that_are(prepared: Any) -> None:
-    work, before = prepared(fine_tune="conv9")
+    plan, before = prepared(fine_tune="conv9")
     with pytest.raises(UserError) as caught:
-        stage.fine_tune(work, before)
+        stage.fine_tune(plan, before)
     assert "block3" in caught.value.hint
 
 
 def test_events_for_tensorboard_are_written_where_they_are_wanted(prepared: Any) -> None:
     for wanted in (True, False):
-        work, before = prepared(epochs=2, tensorboard=wanted)
-        stage.fine_tune(work, before)
-        assert bool(list((work.folder / EVENTS).rglob("events.*"))) is wanted
+        plan, before = prepared(epochs=2, tensorboard=wanted)
+        stage.fine_tune(plan, before)
+        assert bool(list((plan.folder / EVENTS).rglob("events.*"))) is wanted
 
 
 def test_an_interrupted_stage_goes_on_to_the_weights_it_would_have_had(
     prepared: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work, before = prepared(fine_tune="2", epochs=4, learning_rate=0.01)
-    straight = values(stage.fine_tune(work, before).model)
+    plan, before = prepared(fine_tune="2", epochs=4, learning_rate=0.01)
+    straight = values(stage.fine_tune(plan, before).model)
 
     class Broken(Exception):
         pass
 
-    work, before = prepared(fine_tune="2", epochs=4, learning_rate=0.01)
+    plan, before = prepared(fine_tune="2", epochs=4, learning_rate=0.01)
     real = vars(stage)["boundary_batches"]
 
     def breaking(*arguments: Any, **options: Any) -> Any:
-        if options.get("order") is not None and (work.folder / "state" / "fine-tune.npz").exists():
+        if options.get("order") is not None and (plan.folder / "state" / "fine-tune.npz").exists():
             raise Broken
         return real(*arguments, **options)
 
     monkeypatch.setattr(stage, "boundary_batches", breaking)
     with pytest.raises(Broken):
-        stage.fine_tune(work, before)
+        stage.fine_tune(plan, before)
     monkeypatch.setattr(stage, "boundary_batches", real)
     _, fresh = prepared(fine_tune="2", epochs=4, learning_rate=0.01)
-    resumed = values(stage.fine_tune(work, fresh).model)
+    resumed = values(stage.fine_tune(plan, fresh).model)
     for path, value in straight.items():
         np.testing.assert_array_equal(resumed[path], value, err_msg=path)
 
 
 def test_a_gain_is_none_of_calibration(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    work, before = prepared()
+    plan, before = prepared()
     frozen = before.model.get_weights()
     # A frozen head that is much too sure of itself: cooler, it would be as good as what follows.
-    hot, labels = before.answers["validation"]
+    hot, labels = before.predictions["validation"]
     sure = apply_temperature(hot, 0.1).astype(np.float32)
-    before.answers = {part: (apply_temperature(found, 0.1), truth) for part, (found, truth) in before.answers.items()}
+    before.predictions = {
+        part: (apply_temperature(probabilities, 0.1).astype(np.float32), truth)
+        for part, (probabilities, truth) in before.predictions.items()
+    }
     still = StageProgress(best_epoch=1, temperature=1.0)
-    monkeypatch.setattr(stage, "_on_activations", lambda *_: still)
-    after = stage.fine_tune(work, before)
-    compared = after.stages[-1]["compared"]["validation"]
+    monkeypatch.setattr(stage, "_fit", lambda *_, **__: still)
+    after = stage.fine_tune(plan, before)
+    compared = after.stages[-1].compared["validation"]
     assert compared.log_loss.means[1] < losses(sure, labels).mean() - 0.01
     assert abs(compared.log_loss.value) < losses(sure, labels).mean() - losses(hot, labels).mean()
     for weight, value in zip(after.model.get_weights(), frozen, strict=True):
@@ -309,21 +311,21 @@ def test_a_gain_is_none_of_calibration(prepared: Any, monkeypatch: pytest.Monkey
 
 def test_a_temperature_lies_in_the_last_layer(prepared: Any) -> None:
     _, before = prepared(head="mlp")
-    hot, labels = before.answers["validation"]
+    hot, labels = before.predictions["validation"]
     stage.cool(before.model.get_layer("head"), 3.0)
-    cold = stages.answer_parts(prepared()[0], before.model, 32)["validation"][0]
+    cold = predict_parts(prepared()[0], before.model, 32)["validation"][0]
     powers = hot.astype(float) ** (1 / 3)
     np.testing.assert_allclose(cold, powers / powers.sum(1, keepdims=True), rtol=1e-4)
     assert (cold.argmax(1) == hot.argmax(1)).all() and len(labels) == len(cold)
 
 
-def test_answers_of_a_trunk_and_a_top_are_those_of_the_whole(prepared: Any) -> None:
-    _, before = prepared(name="mobilenet_v2", fine_tune="3")
-    lower, top = stage._cut(before.model, before.model.get_layer("backbone"), "3")
-    assert lower is not None
+def test_a_trunk_and_a_top_together_predict_as_the_whole(prepared: Any) -> None:
+    plan, before = prepared(name="mobilenet_v2", fine_tune="3")
+    cut = stage._cut(plan, before.model, "3")
+    assert cut.lower is not None
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     whole, _ = predict_batches(before.model, [(pixels, np.zeros(2))])
-    np.testing.assert_allclose(top(lower(pixels, training=False), training=False), whole, atol=1e-5)
+    np.testing.assert_allclose(cut.top(cut.lower(pixels, training=False), training=False), whole, atol=1e-5)
 
 
 KILLED = """

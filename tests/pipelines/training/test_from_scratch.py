@@ -16,19 +16,20 @@ from models.errors import UserError
 from models.heads import HEADS, build_head
 from models.zoo import BACKBONES
 from pipelines.features.cached import weights_digest
+from pipelines.images.policies import POLICIES
 from pipelines.runs.examples import Dataset, Example
 from pipelines.system.progress import Silent
 from pipelines.training.backbone import BackboneSource
-from pipelines.training.from_scratch import from_scratch, in_its_way, layer_wise, with_auxiliaries
-from pipelines.training.plan import TrainingPlan, refuse_nonsense
+from pipelines.training.from_scratch import train_from_scratch, train_layerwise, with_auxiliaries, with_published_recipe
+from pipelines.training.plan import TrainingNames, TrainingPlan, look_up_names
 from tests.conftest import draw
-from tests.specs import train_spec
+from tests.specs import train_spec, with_options
 
 CLASSES = ("circle", "square", "triangle")
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> TrainingPlan:
+def plan(tmp_path: Path) -> TrainingPlan:
     rng = np.random.default_rng(0)
     examples = []
     for part, count in (("train", 16), ("validation", 4)):
@@ -42,38 +43,41 @@ def work(tmp_path: Path) -> TrainingPlan:
     keras.utils.set_random_seed(0)
     return TrainingPlan(
         spec=train_spec(data="drawn", out="run", backbone="small_cnn", weights="none", epochs=6, batch=16),
-        head=HEADS["linear"],
-        source=BackboneSource(name="small_cnn", backbone=BACKBONES["small_cnn"], weights="none"),
+        names=TrainingNames(
+            head=HEADS["linear"],
+            source=BackboneSource(name="small_cnn", backbone=BACKBONES["small_cnn"], weights="none"),
+            policy=POLICIES["none"],
+        ),
         dataset=Dataset(root="drawn", origin="folders", class_names=CLASSES, examples=tuple(examples)),
         folder=tmp_path / "run",
         reporter=Silent(),
     )
 
 
-def test_a_classic_is_trained_in_its_own_way_unless_told_otherwise() -> None:
+def test_a_classic_is_trained_by_its_published_recipe_unless_told_otherwise() -> None:
     spec = train_spec(data="", out="")
-    alexnet = in_its_way(spec, BACKBONES["alexnet"])
+    alexnet = with_published_recipe(spec, BACKBONES["alexnet"]).fit
     assert (alexnet.rule, alexnet.batch_size, alexnet.learning_rate, alexnet.weight_decay) == ("sgd", 128, 1e-2, 5e-4)
-    told = replace(spec, optimizer="adam", batch=8, learning_rate=1e-4, weight_decay=0.0, dropout=0.2)
-    assert in_its_way(told, BACKBONES["alexnet"]) == told
-    resnet = in_its_way(spec, BACKBONES["resnet50"])
+    given = with_options(spec, optimizer="adam", batch=8, learning_rate=1e-4, weight_decay=0.0, dropout=0.2)
+    assert with_published_recipe(given, BACKBONES["alexnet"]) == given
+    resnet = with_published_recipe(spec, BACKBONES["resnet50"]).fit
     assert (resnet.rule, resnet.batch_size, resnet.weight_decay) == ("adam", 32, None)
-    assert in_its_way(spec, None) == spec
+    assert with_published_recipe(spec, None) == spec
 
 
-def test_googlenet_learns_with_auxiliary_classifiers_and_is_left_without(work: TrainingPlan) -> None:
+def test_googlenet_learns_with_auxiliary_classifiers_and_is_left_without(plan: TrainingPlan) -> None:
     backbone = build_backbone(BACKBONES["googlenet"], weights="none", image_size=64)
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
     model = build(backbone, head)
     source = BackboneSource(name="googlenet", backbone=BACKBONES["googlenet"], weights="none")
-    trained = with_auxiliaries(replace(work, source=source), model)
+    trained = with_auxiliaries(replace(plan, names=replace(plan.names, source=source)), model)
     assert len(trained.outputs) == 3 and len(model.outputs) == 1
     own = {id(weight) for weight in model.weights}
     assert own < {id(weight) for weight in trained.weights}
-    assert with_auxiliaries(work, model) is model
+    assert with_auxiliaries(plan, model) is model
 
 
-def test_layer_by_layer_each_block_learns_alone_under_a_head_of_its_own(work: TrainingPlan) -> None:
+def test_layer_by_layer_each_block_learns_alone_under_a_head_of_its_own(plan: TrainingPlan) -> None:
     backbone = build_backbone(BACKBONES["small_cnn"], weights="none", image_size=32)
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
     model = build(backbone, head)
@@ -81,37 +85,37 @@ def test_layer_by_layer_each_block_learns_alone_under_a_head_of_its_own(work: Tr
 
     class Watching(Silent):
         def task(self, name: str, total: int | None) -> Any:
-            seen.append({"name": name, "weights": [np.array(each) for each in model.get_weights()]})
+            seen.append({"name": name, "weights": [np.array(weight) for weight in model.get_weights()]})
             return super().task(name, total)
 
-    found = layer_wise(replace(work, reporter=Watching()), model)
-    assert [stage.label for stage, _ in found] == ["layer-wise block1", "layer-wise block2", "layer-wise block3"]
-    assert [progress.epoch for _, progress in found] == [2, 2, 2]
+    stages = train_layerwise(replace(plan, reporter=Watching()), model)
+    assert [stage.label for stage, _ in stages] == ["layer-wise block1", "layer-wise block2", "layer-wise block3"]
+    assert [progress.epoch for _, progress in stages] == [2, 2, 2]
     paths = [weight.path for weight in model.weights]
-    states = [each["weights"] for each in seen] + [[np.array(each) for each in model.get_weights()]]
+    states = [entry["weights"] for entry in seen] + [[np.array(weight) for weight in model.get_weights()]]
     for place, block in enumerate(("block1", "block2", "block3")):
         pairs = zip(paths, states[place], states[place + 1], strict=True)
         moved = {path for path, before, after in pairs if not np.array_equal(before, after)}
         assert moved and all(path.startswith(block) for path in moved), (block, moved)
-    assert sorted(path.name for path in work.state.glob("*.npz")) == [f"layer-wise-block{n}.npz" for n in (1, 2, 3)]
+    assert sorted(path.name for path in plan.state.glob("*.npz")) == [f"layer-wise-block{n}.npz" for n in (1, 2, 3)]
 
 
-def test_the_whole_network_follows_its_blocks_and_the_history_holds_all_stages(work: TrainingPlan) -> None:
-    outcome = from_scratch(replace(work, spec=replace(work.spec, layerwise=True, epochs=3)))
-    names = [stage["name"] for stage in outcome.stages]
+def test_the_whole_network_follows_its_blocks_and_the_history_holds_all_stages(plan: TrainingPlan) -> None:
+    result = train_from_scratch(replace(plan, spec=with_options(plan.spec, layerwise=True, epochs=3)))
+    names = [stage.name for stage in result.stages]
     assert names == ["layer-wise block1", "layer-wise block2", "layer-wise block3", "from scratch"]
-    assert len(outcome.history) == sum(stage["epochs"] for stage in outcome.stages) == 3 + 3
-    assert outcome.answers["validation"][0].shape == (12, 3)
+    assert len(result.history) == sum(stage.epochs for stage in result.stages) == 3 + 3
+    assert result.predictions["validation"][0].shape == (12, 3)
 
 
-def test_a_network_whose_blocks_form_no_line_cannot_learn_block_by_block(work: TrainingPlan) -> None:
+def test_a_network_whose_blocks_form_no_line_cannot_learn_block_by_block(plan: TrainingPlan) -> None:
     backbone = build_backbone(BACKBONES["nasnet_mobile"], weights="none", image_size=32)
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
     with pytest.raises(UserError, match="single line"):
-        layer_wise(work, build(backbone, head))
+        train_layerwise(plan, build(backbone, head))
 
 
-def test_a_pretrained_network_needs_no_layer_by_layer() -> None:
-    source = BackboneSource(name="resnet50", backbone=BACKBONES["resnet50"], weights="imagenet")
+def test_a_pretrained_network_needs_no_layer_by_layer(tmp_path: Path) -> None:
+    (tmp_path / "mine.keras").touch()
     with pytest.raises(UserError, match="pretrained"):
-        refuse_nonsense(train_spec(data="", out="", layerwise=True), source)
+        look_up_names(train_spec(data="", out="", layerwise=True, backbone=str(tmp_path / "mine.keras")))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from pipelines.runs.spec import TrainSpec
-from pipelines.training import plan as idle
-from pipelines.training.plan import options_without_effect
-from tests.specs import train_spec
+from pipelines.training import options_without_effect as module
+from pipelines.training.options_without_effect import options_without_effect
+from tests.specs import train_spec, with_options
 
 PLAIN = train_spec(data="photos", out="run")
 GIVEN: dict[str, Any] = {
@@ -34,7 +33,7 @@ FINE_TUNING, FEATURES = {"layer_decay", "warm_up", "clip", "train_bn"}, {"heads"
 
 
 @pytest.mark.parametrize(
-    ("training", "untrained", "idle"),
+    ("training", "untrained", "unread"),
     [
         ({}, False, set(GIVEN) - FEATURES),
         ({"fine_tune": "2"}, False, set()),
@@ -44,10 +43,10 @@ FINE_TUNING, FEATURES = {"layer_decay", "warm_up", "clip", "train_bn"}, {"heads"
     ],
 )
 @pytest.mark.parametrize("name", GIVEN)
-def test_what_nothing_reads_is_named(training: dict[str, Any], untrained: bool, idle: set[str], name: str) -> None:
-    lines = options_without_effect(replace(PLAIN, **{name: GIVEN[name]}, **training), untrained=untrained)
+def test_what_nothing_reads_is_named(training: dict[str, Any], untrained: bool, unread: set[str], name: str) -> None:
+    lines = options_without_effect(with_options(PLAIN, **{name: GIVEN[name]}, **training), untrained=untrained)
     flag = f"--{name.replace('_', '-')}"
-    assert [line.split(":")[0] for line in lines] == ([flag] if name in idle else [])
+    assert [line.split(":")[0] for line in lines] == ([flag] if name in unread else [])
 
 
 def test_what_is_not_given_is_not_named() -> None:
@@ -55,10 +54,11 @@ def test_what_is_not_given_is_not_named() -> None:
 
 
 def test_one_line_names_all_of_a_kind() -> None:
-    (line,) = options_without_effect(replace(PLAIN, batch=8, ema=0.9), untrained=False)
+    (line,) = options_without_effect(with_options(PLAIN, batch=8, ema=0.9), untrained=False)
     assert line.startswith("--batch, --ema: without effect, only heads are trained")
 
 
 def test_the_names_are_fields() -> None:
-    known = {field.name for field in fields(TrainSpec)}
-    assert {*idle._FINE_TUNING, *idle._STEPS, *idle._FEATURES} <= known
+    for panels in (module._FINE_TUNING, module._NETWORKS, module._FEATURES):
+        for panel, names in panels.items():
+            assert set(names) <= {field.name for field in fields(getattr(PLAIN, panel))}
