@@ -165,7 +165,7 @@ def test_the_same_command_twice_is_refused_and_force_replaces(
     assert "--force" in refused.err
     replaced = headstart(*command, "--force")
     assert replaced.code == 0, replaced.err
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["spec"]["heads"] == 1
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["spec"]["train"]["head"]["heads"] == 1
 
 
 def test_the_demo_shows_everything_once(headstart: Command, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_a_description_is_plain_data() -> None:
     values = json.loads(json.dumps(describe_backbone("small_cnn").to_json()))
     assert list(values) == ["name", "image_size", "layers", "blocks"]
     assert list(values["blocks"][0]) == ["name", "from_top", "parameters", "trained"]
+    assert [block["name"] for block in values["blocks"]] == ["block3", "block2", "block1"]
 
 
 def test_an_unknown_name_is_an_error_before_keras_is_imported() -> None:

@@ -244,7 +244,7 @@ def test_the_command_prints_a_leaderboard_and_a_verdict(
     assert found.code == 0
     assert found.out == ""
     assert "ensemble vs best member: +0.0 points" in found.err
-    assert "the single model to take is" in found.err
+    assert "` alone" in found.err
     assert max(map(len, found.err.split("the run is in")[0].splitlines()[1:])) <= 80
     rows = headstart("predict", tmp_path / "joined", pictures / "red" / "00.png", "--members", "--format", "jsonl")
     assert rows.code == 0

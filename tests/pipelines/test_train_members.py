@@ -23,13 +23,12 @@ from pipelines.ensembles import join
 from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.fitting.heads import fit_heads
-from pipelines.members import member_training as member_fits
-from pipelines.members.hyperparameters import samme
+from pipelines.members import member_training
+from pipelines.members.boosting import boost
 from pipelines.members.order import MembersOrder
-from pipelines.members.spec import list_members, slugs
+from pipelines.members.spec import file_names, list_members
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.folder import read_split
-from pipelines.runs.leaderboard import Leaderboard
 from pipelines.runs.manifest import MODEL_FILE, STATE_FOLDER
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import is_run, read_manifest
@@ -39,7 +38,7 @@ from pipelines.train import train
 from pipelines.train_members import train_members
 from pipelines.training.backbone import find_backbone
 from tests.pipelines.test_train import Words
-from tests.specs import train_spec
+from tests.specs import train_spec, with_options
 
 Draw = Callable[..., Path]
 CLASSES = ("circle", "square", "triangle")
@@ -58,7 +57,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
             draw(index, 24, rng).save(folder / "data" / name / f"{number:02d}.png")
     for name, seed in (("one", 1), ("two", 2)):
         spec = train_spec(data=str(folder / "data"), out=str(folder / name), backbone="small_cnn", weights="none")
-        train(replace(spec, epochs=2, seed=seed))
+        train(with_options(spec, epochs=2, seed=seed))
     return folder
 
 
@@ -82,20 +81,22 @@ def test_each_member_is_a_run_and_backbones_are_there_once(trained: Path) -> Non
     assert {each.name for each in (trained / "backbones").iterdir()} == {"one.keras", "two.keras"}
     assert not list((trained / "members").rglob(MODEL_FILE))
     for name in names:
-        found = evaluate(str(trained / "members" / name), str(trained.parent / "data"))
-        kept = read_manifest(trained / "members" / name).metrics["test"]
-        assert found.report.to_json() == kept
+        evaluation = evaluate(str(trained / "members" / name), str(trained.parent / "data"))
+        scores = read_manifest(trained / "members" / name).metrics["test"]
+        assert evaluation.report == scores
         exact = evaluate(str(trained / "members" / name), str(trained.parent / "data"), cache=False)
-        assert exact.report.log_loss == pytest.approx(kept["log_loss"], abs=0.02)
+        assert exact.report.log_loss == pytest.approx(scores.log_loss, abs=0.02)
 
 
 def test_the_joined_model_runs_each_backbone_once(trained: Path) -> None:
     model, manifest = load_run(trained)
     backbones = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     assert [each.name for each in backbones] == ["backbone_1", "backbone_2"]
-    assert [each["weight"] for each in manifest.members] == [pytest.approx(1 / 4)] * 4
-    assert manifest.extra["agreement"]["max_difference"] < 0.02
-    board = Leaderboard.from_json(manifest.extra["leaderboard"])
+    assert [member.weight for member in manifest.members] == [pytest.approx(1 / 4)] * 4
+    assert manifest.agreement is not None
+    assert manifest.agreement.max_difference < 0.02
+    board = manifest.leaderboard
+    assert board is not None
     assert len(board.disagreement) == 4
     assert board.gain.comparison.part == "test"
     assert (trained / "ensemble.png").stat().st_size > 10_000
@@ -104,7 +105,7 @@ def test_the_joined_model_runs_each_backbone_once(trained: Path) -> None:
 def test_an_ensemble_is_evaluated_from_the_features_of_its_bases(trained: Path) -> None:
     found = evaluate(str(trained), str(trained.parent / "data"))
     assert found.how.startswith("cached features")
-    assert found.report.log_loss == pytest.approx(read_manifest(trained).metrics["test"]["log_loss"], abs=1e-3)
+    assert found.report.log_loss == pytest.approx(read_manifest(trained).metrics["test"].log_loss, abs=1e-3)
     exact = evaluate(str(trained), str(trained.parent / "data"), cache=False)
     assert exact.how == "the saved model, float32"
     assert exact.report.log_loss == pytest.approx(found.report.log_loss, abs=0.02)
@@ -113,7 +114,7 @@ def test_an_ensemble_is_evaluated_from_the_features_of_its_bases(trained: Path) 
 def test_members_can_be_joined_again_and_stand_under_a_new_head(trained: Path, tmp_path: Path) -> None:
     members = tuple(str(trained / "members" / name) for name in ("one-mlp", "two-linear"))
     manifest = ensemble(EnsembleSpec(runs=members, out=str(tmp_path / "pair"), method="mean"))
-    assert [each["name"] for each in manifest.members] in (["one-mlp", "two-linear"], ["two-linear", "one-mlp"])
+    assert [member.name for member in manifest.members] in (["one-mlp", "two-linear"], ["two-linear", "one-mlp"])
     model = find_backbone(members[0], "imagenet").build(None)
     assert model.name == "backbone"
 
@@ -145,8 +146,8 @@ def test_a_member_that_fails_is_told_and_the_others_go_on_where_they_were(
     words = Words()
     manifest = train_members(spec, reporter=words)  # type: ignore[arg-type]
     assert member.stat().st_mtime_ns == before
-    assert "going on with the interrupted training: members that are complete stay as they are" in words.lines
-    assert {each["name"] for each in manifest.members} == {"one-s0", "one-s1"}
+    assert "resuming the interrupted training: members that are complete stay as they are" in words.lines
+    assert {member.name for member in manifest.members} == {"one-s0", "one-s1"}
     assert [note.partition(":")[0] for note in manifest.notes] == ["bad-s0 failed", "bad-s1 failed"]
     assert not (tmp_path / "run" / STATE_FOLDER).exists()
 
@@ -170,7 +171,8 @@ def test_folds_answer_for_every_image_out_of_fold(drawn: Path, tmp_path: Path) -
     kept = read_predictions(tmp_path / "run", "validation")
     assert kept is not None
     assert {each.decode() for each in kept.sha256} == inside
-    assert manifest.metrics["validation"]["images"] == len(inside)
+    assert manifest.metrics["validation"].images == len(inside)
+    assert manifest.leaderboard is not None
     held_out: set[str] = set()
     for number in range(3):
         path = tmp_path / "run" / "members" / f"one-f{number}"
@@ -183,25 +185,24 @@ def test_folds_answer_for_every_image_out_of_fold(drawn: Path, tmp_path: Path) -
         held_out |= own
         # What is said of the ensemble out of fold is what the model of that fold said.
         rows = {each.decode(): row for each, row in zip(kept.sha256, kept.probabilities, strict=True)}
-        temperature = manifest.extra["leaderboard"]["temperature"]
-        if temperature is None:
+        if manifest.leaderboard.temperature is None:
             for sha256, row in zip(answered.sha256, answered.probabilities, strict=True):
                 np.testing.assert_allclose(rows[sha256.decode()], row, atol=1e-5)
     assert held_out == inside
-    assert sum(each["weight"] for each in manifest.members) == pytest.approx(1)
-    found = manifest.extra["leaderboard"]["folds"]["accuracy"]
-    assert found["interval"][0] <= found["mean"] <= found["interval"][1]
+    assert sum(member.weight for member in manifest.members) == pytest.approx(1)
+    accuracy = manifest.leaderboard.folds["accuracy"]
+    assert accuracy.interval[0] <= accuracy.mean <= accuracy.interval[1]
     parts = {each.sha256: each.split for each in read_split(tmp_path / "run", CLASSES)}
     assert {parts[each] for each in inside} == {"train"}
 
 
-def workshop(spec: MembersSpec, drawn: Path, out: Path) -> tuple[member_fits.MemberTraining, io.StringIO]:
+def workshop(spec: MembersSpec, drawn: Path, out: Path) -> tuple[member_training.MemberTraining, io.StringIO]:
     """Trains in this process: no other TensorFlow has to be loaded."""
     dataset = check(scan(str(drawn / "data")))
     (out / STATE_FOLDER).mkdir(parents=True)
     (out / "members").mkdir()
     said = io.StringIO()
-    return member_fits.MemberTraining(spec=spec, out=out, dataset=dataset, relay=ProgressRelay(said)), said
+    return member_training.MemberTraining(spec=spec, out=out, dataset=dataset, relay=ProgressRelay(said)), said
 
 
 def test_boosting_looks_at_what_the_former_got_wrong(
@@ -214,7 +215,7 @@ def test_boosting_looks_at_what_the_former_got_wrong(
         seen.append(named["sample_weights"])
         return plain(*values, **named)
 
-    monkeypatch.setattr(member_fits, "fit_heads", watched)
+    monkeypatch.setattr(member_training, "fit_heads", watched)
     spec = spec_for(drawn, tmp_path / "run", "one", seeds=2, boost=True)
     shop, _ = workshop(spec, drawn, tmp_path / "run")
     # Every fifth label is wrong: what contradicts its neighbours cannot be learned.
@@ -231,9 +232,9 @@ def test_boosting_looks_at_what_the_former_got_wrong(
 
     said, labels = predict_batches(first, pixel_batches(dataset, size=int(first.input_shape[1]), batch=32))
     wrong = said.argmax(1) != labels
-    expected = samme(np.ones(len(dataset)), wrong, 3)
+    expected = boost(np.ones(len(dataset)), wrong, 3)
     assert 0 < wrong.sum() < len(dataset)
-    assert np.mean(np.abs(seen[1] / len(dataset) - expected.images) < 1e-4) > 0.95  # cached features are float16
+    assert np.mean(np.abs(seen[1] / len(dataset) - expected.image_weights) < 1e-4) > 0.95  # cached features are float16
     assert seen[1].mean() == pytest.approx(1, abs=1e-5)
 
 
@@ -247,7 +248,7 @@ def test_each_bag_is_a_bootstrap_sample_of_its_own(
         seen.append(named["sample_weights"])
         return plain(*values, **named)
 
-    monkeypatch.setattr(member_fits, "fit_heads", watched)
+    monkeypatch.setattr(member_training, "fit_heads", watched)
     spec = spec_for(drawn, tmp_path / "run", "one", seeds=2, bag=True)
     shop, said = workshop(spec, drawn, tmp_path / "run")
     shop.train(list_members(spec))
@@ -255,8 +256,9 @@ def test_each_bag_is_a_bootstrap_sample_of_its_own(
     assert (seen[0] == 0).mean() == pytest.approx(np.exp(-1), abs=0.12)
     assert not np.array_equal(seen[0], seen[1])
     # Later members of a kind take the options that the first has found.
-    chosen = [read_manifest(tmp_path / "run" / "members" / f"one-s{seed}").stages[0]["chosen"] for seed in (0, 1)]
-    assert {**chosen[0], "seed": 1} == chosen[1]
+    chosen = [read_manifest(tmp_path / "run" / "members" / f"one-s{seed}").stages[0].chosen for seed in (0, 1)]
+    assert chosen[0] is not None
+    assert replace(chosen[0], seed=1) == chosen[1]
     done = [json.loads(line)["done"] for line in said.getvalue().splitlines() if '"done"' in line]
     assert done == ["one-s0", "one-s1"]
 
@@ -269,7 +271,7 @@ def test_one_bad_member_does_not_stop_the_next(drawn: Path, tmp_path: Path, monk
             raise MemoryError("too much")
         return plain(search, **named)
 
-    monkeypatch.setattr(member_fits, "fit_heads", first_fails)
+    monkeypatch.setattr(member_training, "fit_heads", first_fails)
     spec = spec_for(drawn, tmp_path / "run", "one", seeds=2)
     shop, said = workshop(spec, drawn, tmp_path / "run")
     shop.train(list_members(spec))
@@ -287,7 +289,7 @@ def test_an_order_survives_the_way_into_another_process(drawn: Path, tmp_path: P
     )
     received = as_record(json.loads(json.dumps(msgspec.to_builtins(order))), MembersOrder)
     assert received == order
-    member_fits.main(received, ProgressRelay(said))
+    member_training.main(received, ProgressRelay(said))
     assert is_run(tmp_path / "run" / "members" / "one")
 
 
@@ -298,14 +300,14 @@ def test_names_tell_members_apart() -> None:
     assert len({each.name for each in members}) == len(members) == 24
     assert members[0].name == "run-linear-s5-f0"
     assert members[0].group == "run-linear-s5"
-    assert slugs(("a/run", "b/run", "vgg16")) == {"a/run": "run", "b/run": "run_2", "vgg16": "vgg16"}
+    assert file_names(("a/run", "b/run", "vgg16")) == {"a/run": "run", "b/run": "run_2", "vgg16": "vgg16"}
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
         ({"backbones": ("vgg16", "vgg16")}, "given twice"),
-        ({"folds": 1}, "one fold"),
+        ({"folds": 1}, "at least 2"),
         ({"boost": True}, "--seeds"),
         ({"boost": True, "seeds": 3, "bag": True}, "--bag"),
         ({"bag": True, "common": train_spec(data="", out="", cache=False)}, "cached features"),

@@ -21,6 +21,7 @@ from PIL import Image
 from models.errors import UserError
 from pipelines.data import check as check_module
 from pipelines.data.check import check
+from pipelines.data.known_images import DecodeResult, KnownImages
 from pipelines.data.scan import scan
 from pipelines.images import readable
 from pipelines.runs.examples import Dataset
@@ -259,14 +260,16 @@ def test_the_users_folder_is_not_written_to(data: Path) -> None:
 def test_a_second_check_decodes_nothing(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (data / "a" / "scan.tif").write_bytes(IMAGES["TIFF"]())
     first = checked(data)
-    decoded: list[bytes] = []
+    decoded: list[bytes | DecodeResult] = []
 
     def count(content: bytes, max_pixels: int) -> bytes:
         decoded.append(content)
         return readable.readable_content(content, max_pixels)
 
     monkeypatch.setattr(check_module, "readable_content", count)
-    assert checked(data) == first
+    with monkeypatch.context() as patched:
+        patched.setattr(KnownImages, "add", lambda known_images, results: decoded.extend(list(results)))
+        assert checked(data) == first
     assert decoded == []
     (data / "b" / "new.png").write_bytes(saved(drawn(seed=50), "PNG"))
     assert len(checked(data).examples) == len(first.examples) + 1

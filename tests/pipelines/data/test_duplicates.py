@@ -17,7 +17,8 @@ def test_copies_with_one_label_in_one_part_are_no_remark() -> None:
 
 
 def test_contents_with_two_labels_are_counted_once_each_and_the_first_path_is_named() -> None:
-    images = [image("/2", 0, "x"), image("/4", 1, "x"), image("/9", 0, "x"), image("/1", 1, "y"), image("/3\n", 0, "y")]
+    images = [image("/2", 0, "x"), image("/4", 1, "x"), image("/9", 0, "x"), image("/5", 1, "x")]
+    images += [image("/1", 1, "y"), image("/3\n", 0, "y")]
     assert label_conflicts(images, ["a", "b"]) == [
         r"2 images with identical copies in two classes, such as `/1` (b) and `/3\n` (a)"
     ]

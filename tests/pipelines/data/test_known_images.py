@@ -30,8 +30,9 @@ def test_results_are_kept_for_their_decoder_alone(path: Path) -> None:
         assert known_images.get(result(1).sha256) == result(1)
         assert known_images.get(result(2).sha256) == result(2, "damaged")
         assert known_images.get(result(3).sha256) is None
-    with open_known_images("two") as known_images:
-        assert known_images.get(result(1).sha256) is None
+    for decoder in ("two", "a"):
+        with open_known_images(decoder) as known_images:
+            assert known_images.get(result(1).sha256) is None
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,9 @@ def test_ties_within_the_tolerance_agree() -> None:
     expected = np.asarray([[0.5, 0.5], [0.9, 0.1]], np.float32)
     near = {"probabilities of pixels": expected + np.asarray([[-3e-5, 3e-5], [0, 0]], np.float32)}
     assert parity.compare_outputs("keras", near, expected, NAMES).top1_agreement == 1.0
+    # The most probable class differs, but the two are equal within the tolerance.
+    close = np.asarray([[0.50002, 0.49998], [0.9, 0.1]], np.float32)
+    assert parity.compare_outputs("keras", near, close, NAMES).top1_agreement == 1.0
     far = {"probabilities of pixels": expected + np.asarray([[-3e-4, 3e-4], [0, 0]], np.float32)}
     with pytest.raises(UserError, match=r"up to 0\.0003"):
         parity.compare_outputs("keras", far, expected, NAMES)

@@ -12,25 +12,18 @@ import pytest
 from models.errors import UserError
 from pipelines.runs.examples import Dataset, Example, Skipped
 from pipelines.runs.folder import finish_run, open_run, read_split, write_split
-from pipelines.runs.manifest import MANIFEST_FILE, MODEL_FILE, STATE_FOLDER, Manifest, is_run, read_manifest
-from pipelines.system.files import write_json
+from pipelines.runs.manifest import MANIFEST_FILE, MODEL_FILE, STATE_FOLDER, RunRequest
+from pipelines.runs.read_manifest import is_run, read_manifest
+from tests.pipelines.manifests import manifest_with, stage_with
+from tests.specs import train_spec
 
-MANIFEST = Manifest(
-    class_names=("cat", "dog"),
-    image_size=32,
-    backbone={"name": "vgg16"},
-    head={"name": "linear"},
-    spec={},
-    data={},
-    metrics={},
-    stages=({"name": "head"},),
-    notes=("a note",),
-)
-SPEC = {"data": "photos", "seed": 1, "heads": (1, 2)}
+MANIFEST = manifest_with(stages=(stage_with(),), notes=("a note",))
+REQUEST = RunRequest(train=train_spec(data="photos", seed=1))
+OTHER_REQUEST = RunRequest(train=train_spec(data="photos", seed=2))
 
 
 def _finished(folder: Path) -> Path:
-    open_run(folder, SPEC, force=False)
+    open_run(folder, REQUEST, force=False)
     (folder / MODEL_FILE).write_bytes(b"a model")
     finish_run(folder, MANIFEST)
     return folder
@@ -51,7 +44,7 @@ def _empty(path: Path) -> None:
 
 
 def _interrupted(path: Path) -> None:
-    open_run(path, SPEC, force=False)
+    open_run(path, REQUEST, force=False)
 
 
 def _cut_short(path: Path) -> None:
@@ -105,37 +98,28 @@ def test_what_is_no_complete_run_is_named(make: Callable[[Path], None], words: s
 
 def test_the_same_command_goes_on_and_another_does_not(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert open_run(run, SPEC, force=False) == (run, False)
-    assert open_run(run, SPEC, force=False) == (run, True)
+    assert open_run(run, REQUEST, force=False) == (run, False)
+    assert open_run(run, REQUEST, force=False) == (run, True)
     with pytest.raises(UserError, match="other options"):
-        open_run(run, {**SPEC, "seed": 2}, force=False)
-    assert open_run(run, {**SPEC, "seed": 2}, force=True) == (run, False)
+        open_run(run, OTHER_REQUEST, force=False)
+    assert open_run(run, OTHER_REQUEST, force=True) == (run, False)
 
 
 def test_a_complete_run_is_replaced_only_by_force(tmp_path: Path) -> None:
     run = _finished(tmp_path / "run")
     with pytest.raises(UserError, match="complete run"):
-        open_run(run, SPEC, force=False)
+        open_run(run, REQUEST, force=False)
     assert read_manifest(run) == MANIFEST
-    open_run(run, SPEC, force=True)
+    open_run(run, REQUEST, force=True)
     assert not is_run(run)
 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_a_folder_with_other_files_is_never_touched(force: bool, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"mine")
-    with pytest.raises(UserError, match="holds other files"):
-        open_run(tmp_path, SPEC, force=force)
+    with pytest.raises(UserError, match="not empty and is not a headstart run"):
+        open_run(tmp_path, REQUEST, force=force)
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
-
-
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(path, {"a": float("nan")})
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert [each.name for each in tmp_path.iterdir()] == ["file.json"]
 
 
 def test_a_split_keeps_every_name(tmp_path: Path) -> None:

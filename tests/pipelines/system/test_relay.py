@@ -84,8 +84,18 @@ def test_lines_can_be_left_out() -> None:
     assert not any(isinstance(message, TaskLine) for message in sent(stream))
 
 
+class SlowStream(io.StringIO):
+    """Writes in two pieces, and lets other threads run in between."""
+
+    def write(self, text: str) -> int:
+        half = len(text) // 2
+        super().write(text[:half])
+        time.sleep(1e-5)
+        return half + super().write(text[half:])
+
+
 def test_lines_of_several_threads_stay_whole() -> None:
-    stream = io.StringIO()
+    stream = SlowStream()
     relay = ProgressRelay(stream)
 
     def send(name: str) -> None:

@@ -58,6 +58,8 @@ def work(order, relay):
     with relay.task("counting", 3) as task:
         task.advance(3)
         task.line("a line")
+    with relay.task("saving", None):
+        pass
     relay.send(done=order["name"])
     if order["name"] == "refuse":
         raise UserError("no such thing", "try another")
@@ -71,6 +73,9 @@ def work(order, relay):
 
 sys.exit(serve(dict, work))
 """
+
+
+SAVING = ["counting ends", "saving of None begins", "saving ends"]
 
 
 @pytest.fixture
@@ -93,7 +98,7 @@ def test_the_messages_of_a_worker_arrive_and_its_end_is_explained(name: str, wor
             run_in_worker(worker, {"name": name}, reporter=messages, on_event=events.append)
         assert words in caught.value.message
     assert messages.lines == [f"hello {name}"]
-    assert messages.tasks == ["counting of 3 begins", "3 {}", "a line False", "counting ends"]
+    assert messages.tasks == ["counting of 3 begins", "3 {}", "a line False", *SAVING]
     assert events == [{"done": name}]
 
 
