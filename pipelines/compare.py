@@ -9,14 +9,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from pipelines.runs.examples import Split
 from pipelines.runs.manifest import Manifest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import model_files, read_manifest
-from pipelines.runs.report import Comparison, Interval, ModelComparison
+from pipelines.runs.report import Comparison, Interval, Json, ModelComparison
 from pipelines.system.progress import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ComparedRun:
     accuracy_difference: Comparison | None
     log_loss_difference: Comparison | None
 
-    def to_json(self) -> dict[str, Any]:  # JSON
+    def to_json(self) -> Json:
         """What `compare --json` prints of a run."""
         return asdict(self)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from models.errors import UserError
 from pipelines.data.class_names import align
@@ -15,9 +15,10 @@ from pipelines.data.scan import scan
 from pipelines.inference.test_time import ViewsGain, predict_with_gain, require_views
 from pipelines.runs.examples import Dataset, Example, Split
 from pipelines.runs.folder import read_split
+from pipelines.runs.manifest import Manifest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
-from pipelines.runs.report import Report
+from pipelines.runs.report import Json, Report
 from pipelines.system.progress import Reporter, Silent
 
 Part = Literal["auto", "all", "train", "validation", "test"]
@@ -44,7 +45,7 @@ class Evaluation:
     how: str
     tta: ViewsGain | None = None
 
-    def to_json(self) -> dict[str, Any]:  # JSON
+    def to_json(self) -> Json:
         """What `evaluate --json` prints."""
         return self.report.to_json() | {
             "part": self.part,
@@ -98,22 +99,8 @@ def evaluate(
     if tta is not None:
         require_views(tta)
     manifest = read_manifest(run)
-    listing = scan(data, for_training=False, reporter=reporter)
-    alignment = align(listing.class_names, manifest.class_names)
-
-    from pipelines.data.check import check
-
-    is_divided = listing.has_given_parts
-    dataset = check(listing, for_training=False, reporter=reporter)
-    run_parts = {example.sha256: example.split for example in read_split(run, manifest.class_names)}
-    selection = select_examples(dataset, run_parts, is_divided=is_divided, split=split)
-    if not selection.examples:
-        raise UserError(
-            f"`{data}` has no images in the part `{selection.part}`", "name another part with --split, or `--split all`"
-        )
-    examples = [replace(example, label=alignment.labels[example.label]) for example in selection.examples]
-    remarks = (*alignment.remarks, *selection.remarks)
-    for remark in remarks:
+    selection, num_skipped = _read_images(run, manifest, data, split, reporter)
+    for remark in selection.remarks:
         reporter.note(remark)
 
     import numpy as np
@@ -121,7 +108,7 @@ def evaluate(
     from pipelines.evaluation.metrics import report
     from pipelines.inference.examples import predict_examples
 
-    gain = None
+    examples, gain = selection.examples, None
     if tta is None:
         probabilities, how = predict_examples(run, manifest, examples, cache=cache, reporter=reporter)
     else:
@@ -133,11 +120,33 @@ def evaluate(
     return Evaluation(
         report=report(probabilities, labels, manifest.class_names),
         part=selection.part,
-        remarks=remarks,
-        skipped=len(dataset.skipped),
+        remarks=selection.remarks,
+        skipped=num_skipped,
         how=how,
         tta=gain,
     )
+
+
+def _read_images(run: str, manifest: Manifest, data: str, split: Part, reporter: Reporter) -> tuple[Selection, int]:
+    """The images to evaluate on, labelled by the run's classes, and the number of files that are not readable."""
+    listing = scan(data, for_training=False, reporter=reporter)
+    alignment = align(listing.class_names, manifest.class_names)
+
+    from pipelines.data.check import check
+
+    dataset = check(listing, for_training=False, reporter=reporter)
+    run_parts = {example.sha256: example.split for example in read_split(run, manifest.class_names)}
+    selection = select_examples(dataset, run_parts, is_divided=listing.has_given_parts, split=split)
+    if not selection.examples:
+        raise UserError(
+            f"`{data}` has no images in the part `{selection.part}`", "name another part with --split, or `--split all`"
+        )
+    aligned = Selection(
+        examples=[replace(example, label=alignment.labels[example.label]) for example in selection.examples],
+        part=selection.part,
+        remarks=(*alignment.remarks, *selection.remarks),
+    )
+    return aligned, len(dataset.skipped)
 
 
 def select_examples(dataset: Dataset, run_parts: Mapping[str, Split], *, is_divided: bool, split: Part) -> Selection:

@@ -37,17 +37,14 @@ def report(
     Raises:
         UserError: there are no images, or probabilities are not finite.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
     scores, classes = checked(probabilities, labels, len(class_names))
     count, num_classes = scores.shape
-    predicted, present = scores.argmax(1), np.unique(classes)
+    predicted = scores.argmax(1)
     k = max(1, min(5, num_classes - 1)) if top_k is None else max(1, min(top_k, num_classes))
 
     # Scores of each class, and their means over the classes that have images.
-    by_class = precision_recall_fscore_support(classes, predicted, labels=range(num_classes), zero_division=0)
-    macro = precision_recall_fscore_support(classes, predicted, labels=present, average="macro", zero_division=0)
-    weighted = precision_recall_fscore_support(classes, predicted, labels=present, average="weighted", zero_division=0)
+    by_class = _class_scores(classes, predicted, class_names)
+    macro, weighted = (_mean_scores(classes, predicted, average=average) for average in ("macro", "weighted"))
     confusion_matrix = count_confusions(classes, predicted, num_classes)
 
     # Scores of each image.
@@ -59,22 +56,22 @@ def report(
         images=count,
         accuracy=correct / count,
         accuracy_interval=wilson(correct, count),
-        balanced_accuracy=float(macro[1]),
+        balanced_accuracy=macro[1],
         balanced_accuracy_interval=intervals["balanced_accuracy"],
-        macro_precision=float(macro[0]),
-        macro_recall=float(macro[1]),
-        macro_f1=float(macro[2]),
+        macro_precision=macro[0],
+        macro_recall=macro[1],
+        macro_f1=macro[2],
         macro_f1_interval=intervals["macro_f1"],
-        weighted_precision=float(weighted[0]),
-        weighted_recall=float(weighted[1]),
-        weighted_f1=float(weighted[2]),
+        weighted_precision=weighted[0],
+        weighted_recall=weighted[1],
+        weighted_f1=weighted[2],
         top_k=k,
         top_k_accuracy=in_top_k / count,
         top_k_accuracy_interval=wilson(in_top_k, count),
         log_loss=float(loss.mean()),
         log_loss_interval=intervals["log_loss"],
         ece=calibration_error(scores, classes),
-        classes=tuple(_class_score(name, *row) for name, *row in zip(class_names, *by_class, strict=True)),
+        classes=by_class,
         confusion_matrix=tuple(tuple(int(cell) for cell in row) for row in confusion_matrix),
         confused=_most_confused(confusion_matrix, class_names),
     )
@@ -169,6 +166,23 @@ def _bootstrap_intervals(
         values["macro_f1"].append(float((2 * correct[present] / (support + predictions)[present]).mean()))
         values["log_loss"].append(float(counts @ loss) / len(labels))
     return {score: percentile_interval(np.array(resampled)) for score, resampled in values.items()}
+
+
+def _mean_scores(labels: Indices, predicted: Indices, *, average: str) -> tuple[float, float, float]:
+    """Precision, recall and F1, averaged over the classes that have images."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        labels, predicted, labels=np.unique(labels), average=average, zero_division=0
+    )
+    return float(precision), float(recall), float(f1)
+
+
+def _class_scores(labels: Indices, predicted: Indices, class_names: Sequence[str]) -> tuple[ClassScore, ...]:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    scores = precision_recall_fscore_support(labels, predicted, labels=range(len(class_names)), zero_division=0)
+    return tuple(_class_score(name, *row) for name, *row in zip(class_names, *scores, strict=True))
 
 
 def _class_score(name: str, precision: float, recall: float, f1: float, support: int) -> ClassScore:

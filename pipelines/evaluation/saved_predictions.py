@@ -39,7 +39,9 @@ class SavedPredictions:
     probabilities: Probabilities
 
 
-def save_predictions(folder: Path, parts: Mapping[Split, Predictions], examples: Mapping[Split, Sequence[Example]]) -> None:
+def save_predictions(
+    folder: Path, parts: Mapping[Split, Predictions], examples: Mapping[Split, Sequence[Example]]
+) -> None:
     """Write `answers.npz`: `PART/sha256`, `PART/labels` and `PART/probabilities` for each part.
 
     Args:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import keras
 
 # Outputs of an export by name, as `models.export.Exporter.read` gives them: probabilities, class names, class indices.
-Outputs: TypeAlias = Mapping[str, NDArray[Any]]
+Outputs: TypeAlias = Mapping[str, NDArray[Any]]  # of three types: float32, bytes, int64
 TOLERANCE = 1e-4  # greatest difference of a probability that rounding explains
 HIDDEN_PACKAGES = ("app", "models", "pipelines")
 GATE_FAILED = 3  # exit code

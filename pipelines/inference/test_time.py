@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from models.errors import UserError
-from pipelines.runs.report import ModelComparison
+from pipelines.runs.report import Json, ModelComparison
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +53,7 @@ class ViewsGain:
             f"log-loss {log_loss.means[1]:.3f} -> {log_loss.means[0]:.3f}, {self.time_ratio:.1f}x the time an image"
         )
 
-    def to_json(self) -> dict[str, Any]:  # JSON
+    def to_json(self) -> Json:
         """What `evaluate --json` prints; pairs are (with views, without)."""
         accuracy, log_loss = self.comparison.accuracy, self.comparison.log_loss
         return {

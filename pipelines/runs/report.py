@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 Interval: TypeAlias = tuple[float, float]
 Score: TypeAlias = Literal["accuracy", "log_loss"]
+Json: TypeAlias = dict[str, Any]  # for json.dumps: text, numbers, None, lists and such dicts, nested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +190,7 @@ class Report:
         """In the run's order."""
         return tuple(score.name for score in self.classes)
 
-    def to_json(self) -> dict[str, Any]:  # JSON
+    def to_json(self) -> Json:
         """What `--json` prints and `run.json` keeps: dicts, lists, strings, finite numbers and None."""
         values = asdict(self)
         lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
