@@ -18,7 +18,6 @@ HEAVY = frozenset(
 )
 # What is imported before TensorFlow is known to be needed: names are looked up, folders scanned, runs read with these.
 LIGHT = (
-    "models/engines/choices.py",
     "models/engines/records.py",
     "models/engines/table.py",
     "models/errors.py",
@@ -34,6 +33,7 @@ LIGHT = (
     "pipelines/data/tfds_files.py",
     "pipelines/data/walk.py",
     "pipelines/ensembles/methods.py",
+    "pipelines/features/remembered_engines.py",
     "pipelines/images/policies.py",
     "pipelines/inference/prediction_rows.py",
     "pipelines/members/spec.py",

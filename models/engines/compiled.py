@@ -20,7 +20,7 @@ from models.errors import UserError, lookup
 if TYPE_CHECKING:
     import keras
 
-    from models.arrays import FeatureRows
+    from models.arrays import FeatureRows, Pixels
     from models.engines.source import Run
 
 # (images, height, width, 3) in [0, 255], of any number type.
@@ -98,19 +98,7 @@ def compile_base(
     source = TracedBase(model, pixels.shape)
 
     # Plain Keras is the reference.
-    began = time.monotonic()
-    run, size = ENGINES["keras"].build(source, "float32")
-    reference = Reference(source=source, pixels=pixels, features=run(pixels))
-    plain = measure(
-        EngineTrial(
-            engine="keras",
-            precision="float32",
-            run=run,
-            batch=size,
-            build_seconds=time.monotonic() - began,
-        ),
-        pixels,
-    )
+    reference, plain = _build_reference(source, pixels)
     trials = [plain]
     if engine == "auto":
         trials += _race(reference, plain, num_images, reasons)
@@ -129,6 +117,16 @@ def compile_base(
     )
     choice = EngineChoice(engine=best.engine, precision=best.precision, report=report, num_images=num_images)
     return CompiledBase(choice=choice, batch=best.batch, lines=(_summary(best, trials), *reasons), run=best.run)
+
+
+def _build_reference(source: TracedBase, pixels: Pixels) -> tuple[Reference, EngineTrial]:
+    """Plain Keras: what it computes, and how fast it is."""
+    began = time.monotonic()
+    run, size = ENGINES["keras"].build(source, "float32")
+    reference = Reference(source=source, pixels=pixels, features=run(pixels))
+    seconds = time.monotonic() - began
+    trial = EngineTrial(engine="keras", precision="float32", run=run, batch=size, build_seconds=seconds)
+    return reference, measure(trial, pixels)
 
 
 def compile_chosen(model: keras.Model, sample: AnyPixels, choice: EngineChoice, *, batch: int = BATCH) -> CompiledBase:

@@ -1,8 +1,8 @@
 """Shards of features on disk: `.npy` files, written once and atomically, found by content and read by memory map.
 
 A shard is a structured array: in each record the key of a view (the image's SHA-256 and the view's number) and its row
-in float16. Its file name ends with a checksum. Two processes may write into one folder at once: names are unique, a
-shard appears whole or not at all, and reading the same row twice does no harm.
+in float16. Its file name ends with the checksum of the file. Two processes may write into one folder at once: names are
+unique, a shard appears whole or not at all, and reading the same row twice does no harm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from tokenize import TokenError
 
 import numpy as np
 
@@ -51,24 +50,21 @@ class Shard:
         """Open and check a shard.
 
         Raises:
-            ValueError: it is damaged: cut short, or its checksum differs.
+            ValueError: it is damaged: its checksum is not the one in its name.
         """
         self.path = path
+        self._map: mmap.mmap
         if path.suffix == old_shards.ENDING:
             self.keys, self.rows, self._map = old_shards.open_shard(path)
             return
-        try:
-            records = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (EOFError, SyntaxError, TokenError, TypeError) as error:
-            raise ValueError("damaged header") from error
-        if records.dtype.names != ("key", "row") or records.ndim != 1:
-            raise ValueError("not a shard")
-        if _checksum(path, records.offset) != path.stem.rpartition("-")[2]:
+        if _checksum(path) != path.stem.rpartition("-")[2]:
             raise ValueError("wrong checksum")
+        records = np.load(path, mmap_mode="r", allow_pickle=False)
         keys = records["key"].tobytes()
         self.keys = tuple(keys[start : start + KEY_BYTES] for start in range(0, len(keys), KEY_BYTES))
         self.rows = records["row"].view(np.ndarray)  # a row of a plain array is read in half the time
-        self._map = records._mmap  # numpy offers no public way to its memory map
+        self._map = records.base
+        self.release()  # the keys lie in every page
 
     def release(self) -> None:
         """Let the pages that were read leave this process's memory; they stay in the system's file cache."""
@@ -82,14 +78,13 @@ def write_shard(folder: Path, keys: Sequence[bytes], rows: HalfRows) -> Path:
     records = np.empty(len(keys), [("key", f"V{KEY_BYTES}"), ("row", "<f2", (rows.shape[1],))])
     records["key"] = np.frombuffer(b"".join(keys), f"V{KEY_BYTES}")
     records["row"] = rows
-    checksum = zlib.crc32(records.data.cast("B"))
     handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
     try:
         with open(handle, "wb") as stream:
             np.save(stream, records, allow_pickle=False)
             stream.flush()
             os.fsync(stream.fileno())
-        path = folder / f"{time.time_ns():x}-{os.getpid():x}-{checksum:08x}.npy"
+        path = folder / f"{time.time_ns():x}-{os.getpid():x}-{_checksum(Path(name))}.npy"
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -165,12 +160,11 @@ class ShardStore:
                 continue
 
 
-def _checksum(path: Path, offset: int) -> str:
-    """CRC-32 of what follows a file's header, hexadecimal."""
+def _checksum(path: Path) -> str:
+    """CRC-32 of a file, hexadecimal."""
     checksum = 0
     with open(path, "rb") as stream:
-        stream.seek(offset)
-        # Read in pieces, not through the map: checking must not make the whole cache resident.
+        # Read in pieces, not through a map: checking must not make the whole cache resident.
         while piece := stream.read(1 << 20):
             checksum = zlib.crc32(piece, checksum)
     return f"{checksum:08x}"

@@ -12,6 +12,7 @@ from models.arrays import Probabilities
 from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.cached import CLEAN, BaseKey, Features
 from pipelines.features.extract import extract
+from pipelines.features.frozen_base import FrozenBase, engine_available
 from pipelines.images.batches import Batches, pixel_batches
 from pipelines.images.readable import DECODE_VERSION
 from pipelines.runs.examples import Example
@@ -102,10 +103,8 @@ def _extract(
     )
     extracted = extract(
         {"images": examples},
-        key,
-        build=partial(_trunk, model, base),
+        FrozenBase(key=key, build=partial(_trunk, model, base), engine=engine_available(base.engine, reporter)),
         views={"images": CLEAN},
-        engine=base.engine,
         augmenter=None,
         reporter=reporter,
     )

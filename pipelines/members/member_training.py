@@ -20,6 +20,7 @@ from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds, pooled
 from pipelines.features.cached import CLEAN, Features
 from pipelines.features.extract import Extracted, extract
+from pipelines.features.frozen_base import FrozenBase
 from pipelines.features.subset import FeatureSubset
 from pipelines.fitting.heads import FittedHeads, fit_heads
 from pipelines.members.boosting import boost
@@ -130,10 +131,8 @@ class MemberTraining:
         parts = self._shared_parts()
         extracted = extract(
             parts,
-            backbone.base(),
-            build=lambda: model,
+            FrozenBase(key=backbone.base(), build=lambda: model, engine=spec.network.engine),
             views={part: views if part == "train" else CLEAN for part in parts},
-            engine=spec.network.engine,
             augmenter=augmenter_of(plan, backbone.image_size) if views.count > 1 else None,
             reporter=plan.reporter,
         )

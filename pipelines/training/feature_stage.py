@@ -10,6 +10,7 @@ from models.classifier import build, features_model
 from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.cached import CLEAN
 from pipelines.features.extract import Extracted, extract
+from pipelines.features.frozen_base import FrozenBase
 from pipelines.fitting.candidates import HeadGrid, list_candidates
 from pipelines.fitting.heads import FittedHeads, HeadSearch, fit_heads
 from pipelines.images.batches import pixel_batches
@@ -42,10 +43,12 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
     views = views_of(plan)
     extracted = extract(
         parts_of(plan),
-        backbone.base(),
-        build=lambda: features_model(backbone.model, pooling=spec.head.pooling),
+        FrozenBase(
+            key=backbone.base(),
+            build=lambda: features_model(backbone.model, pooling=spec.head.pooling),
+            engine=spec.network.engine,
+        ),
         views={part: views if part == "train" else CLEAN for part in SPLITS},
-        engine=spec.network.engine,
         augmenter=augmenter_of(plan, backbone.image_size) if views.count > 1 else None,
         reporter=plan.reporter,
     )

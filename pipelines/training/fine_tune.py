@@ -23,6 +23,7 @@ from pipelines.evaluation.comparison import compare_models, fine_tuning_line
 from pipelines.features.boundary import Boundary, activation_limit, boundary_batches, draw_epoch, flattened, make_room
 from pipelines.features.cached import CLEAN, Views
 from pipelines.features.extract import Extracted, extract
+from pipelines.features.frozen_base import FrozenBase
 from pipelines.fitting.network import Batches, FitData, NetworkFit, fit_network
 from pipelines.images.readable import DECODE_VERSION
 from pipelines.runs.examples import Split
@@ -190,10 +191,8 @@ def _extract_activations(
         return None
     extracted = extract(
         {part: plan.dataset.part(part) for part in FITTED_PARTS},
-        boundary,
-        build=lambda: flattened(lower),
+        FrozenBase(key=boundary, build=lambda: flattened(lower), engine=spec.network.engine),
         views={"train": views, "validation": CLEAN},
-        engine=spec.network.engine,
         augmenter=augmenter_of(plan, boundary.image_size) if views.count > 1 else None,
         reporter=reporter,
     )

@@ -29,10 +29,10 @@ def test_a_killed_computation_goes_on_where_it_was(
     script = f"""
 import sys, time; sys.path.insert(0, {str(ROOT)!r})
 from models.engines.compiled import CompiledBase
-from pipelines.features import extract
+from pipelines.features import compute
 from tests.specs import train_spec
 from pipelines.train import train
-extract.SHARD_ROWS = 1
+compute.SHARD_ROWS = 1
 whole = CompiledBase.__call__
 def slowly(self, pixels):
     time.sleep(0.5)

@@ -1,0 +1,113 @@
+"""Compiles a frozen base with the engine that this machine remembers for it, or with the fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.engines.table import ENGINES
+from models.errors import UserError
+from pipelines.features.cached import BaseKey
+from pipelines.features.remembered_engines import RememberedEngines
+from pipelines.runs.examples import Example
+from pipelines.system.cache import cache_folder
+from pipelines.system.files import write_json
+from pipelines.system.progress import Reporter
+
+if TYPE_CHECKING:
+    import keras
+
+    from models.arrays import Pixels
+    from models.engines.compiled import CompiledBase
+    from models.engines.records import EngineChoice
+
+CHOICES_FILE = "chosen-engines.json"
+SAMPLE_IMAGES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenBase:
+    """A frozen base, which is built and compiled only when the cache lacks features of it.
+
+    Attributes:
+        key: of its features in the cache.
+        build: makes the model pixels (batch, size, size, 3) in [0, 255] -> features (batch, features).
+        engine: a name in `models.engines.table.ENGINES`, or `auto` for the fastest that gives the same features.
+    """
+
+    key: BaseKey
+    build: Callable[[], keras.Model]
+    engine: str
+
+    def recall_engine(self, num_images: int, reporter: Reporter) -> EngineChoice | None:
+        """The engine that was chosen on this machine before; None where no choice holds for so many images."""
+        choice, reason = self._memory.read(self.engine, num_images)
+        if reason:
+            reporter.note(reason)
+        return choice
+
+    def remember_engine(self, choice: EngineChoice, reporter: Reporter) -> None:
+        """Keep a choice for the next training."""
+        if reason := self._memory.write(self.engine, choice):
+            reporter.note(reason)
+
+    def compile(self, examples: Sequence[Example], num_images: int, reporter: Reporter) -> CompiledBase:
+        """Compile the base with the engine that it asks for, measured on the first of `examples`.
+
+        Raises:
+            UserError: the engine cannot run here, or the cache folder cannot be written.
+        """
+        from models.engines.compiled import compile_base
+
+        compiled = compile_base(self.build(), self._sample(examples), engine=self.engine, num_images=num_images)
+        _make_folder(self.key)
+        write_json(self.key.folder / "base.json", asdict(self.key))
+        self.remember_engine(compiled.choice, reporter)
+        return _reported(compiled, reporter)
+
+    def compile_chosen(self, examples: Sequence[Example], choice: EngineChoice, reporter: Reporter) -> CompiledBase:
+        """Compile the base with the engine and the precision that its cached features were computed with."""
+        from models.engines.compiled import compile_chosen
+
+        return _reported(compile_chosen(self.build(), self._sample(examples), choice), reporter)
+
+    @property
+    def _memory(self) -> RememberedEngines:
+        return RememberedEngines(file=self.key.folder / CHOICES_FILE)
+
+    def _sample(self, examples: Sequence[Example]) -> Pixels:
+        from models.engines.gpu import grow_memory
+        from pipelines.images.batches import view_batches
+
+        grow_memory()  # Before anything is on the GPU.
+        views = [(example, 0) for example in examples[:SAMPLE_IMAGES]]
+        return np.asarray(next(iter(view_batches(views, size=self.key.image_size, batch=SAMPLE_IMAGES))), np.float32)
+
+
+def engine_available(asked: str, reporter: Reporter) -> str:
+    """The engine that a run was trained with; `auto`, with a note, where it cannot run on this machine."""
+    engine = ENGINES.get(asked)
+    if asked == "auto" or (engine is not None and engine.precisions()):
+        return asked
+    reason = engine.absent[0] if engine else f"unknown engine: `{asked}`"
+    reporter.note(f"{reason}: measuring the others")
+    return "auto"
+
+
+def _make_folder(key: BaseKey) -> None:
+    try:
+        key.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the cache folder `{cache_folder()}` cannot be written: {error.strerror}",
+            "set HEADSTART_CACHE to a folder that you can write to, or train with --no-cache",
+        ) from error
+
+
+def _reported(compiled: CompiledBase, reporter: Reporter) -> CompiledBase:
+    for line in compiled.lines:
+        reporter.note(line)
+    return compiled
