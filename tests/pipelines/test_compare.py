@@ -35,7 +35,7 @@ def make_run(
     names: tuple[str, ...] = NAMES,
     part: Split = "test",
     has_model: bool = False,
-    **fields: Any,
+    **fields: Any,  # of Manifest, of as many types
 ) -> str:
     """A run that predicts image `i`, of class i % 3, correctly where `correct` says so; its classes are in this order.
 
@@ -63,7 +63,7 @@ def make_run(
         save_model(small_model(), folder)
     else:
         (folder / MODEL_FILE).write_bytes(b"x" * 1000)
-    values: dict[str, Any] = {
+    values: dict[str, Any] = {  # as `fields`
         "class_names": names,
         "image_size": 4,
         "metrics": {part: report(probabilities, labels, names)},

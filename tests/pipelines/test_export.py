@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from models.errors import UserError
-from models.export import EXPORTERS, Exporter
+from models.export import EXPORTERS, Exporter, Pixels
 from pipelines import export as verb
 from pipelines.export import Exported, export_model
 from pipelines.inference import parity
+from pipelines.inference.parity import Outputs
 from pipelines.inference.sample_images import NUM_IMAGES
 from pipelines.runs.examples import Dataset, Example
 from pipelines.runs.folder import finish_run, write_split
@@ -64,20 +65,20 @@ def test_versions_count_up_and_the_keras_file_stays(tmp_path: Path, monkeypatch:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8", "9", "model.keras", "notes"]
 
 
-def _echo(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+def _echo(name: str, exporter: Exporter, path: Path, contents: Sequence[bytes], pixels: np.ndarray) -> Outputs:
     """Outputs of an export that is right."""
     return {"probabilities of pixels": parity.predict_on_cpu(_model(), pixels)}
 
 
-def _stranger(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+def _stranger(name: str, exporter: Exporter, path: Path, contents: Sequence[bytes], pixels: np.ndarray) -> Outputs:
     return {"probabilities of pixels": parity.predict_on_cpu(_model(99), pixels)}
 
 
-def _nothing(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+def _nothing(name: str, exporter: Exporter, path: Path, contents: Sequence[bytes], pixels: np.ndarray) -> Outputs:
     return {"probabilities of pixels": np.full((len(pixels), 2), np.nan, np.float32)}
 
 
-def _misnamed(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+def _misnamed(name: str, exporter: Exporter, path: Path, contents: Sequence[bytes], pixels: np.ndarray) -> Outputs:
     probabilities = _echo(name, exporter, path, contents, pixels)["probabilities of pixels"]
     best = probabilities.argmax(1)
     wrong = np.asarray([NAMES[1 - column].encode() for column in best])
@@ -85,7 +86,9 @@ def _misnamed(name: str, exporter: Exporter, path: Path, contents: Any, pixels: 
 
 
 @pytest.mark.parametrize("predict", [_stranger, _nothing, _misnamed])
-def test_a_disagreement_fails_and_leaves_nothing(predict: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disagreement_fails_and_leaves_nothing(
+    predict: Callable[..., Outputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(verb, "predict_in_fresh_process", predict)
     with pytest.raises(UserError, match="differs from its run") as caught:
         _export(tmp_path / "out", "savedmodel")
@@ -94,7 +97,7 @@ def test_a_disagreement_fails_and_leaves_nothing(predict: Any, tmp_path: Path, m
 
 
 def test_an_export_that_needs_headstart_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def save(model: keras.Model, path: Path, class_names: Any, pixels: Any) -> None:
+    def save(model: keras.Model, path: Path, class_names: Sequence[str], pixels: Pixels) -> None:
         path.write_bytes(b"import headstart")
 
     monkeypatch.setitem(EXPORTERS, "keras", replace(EXPORTERS["keras"], save=save))
@@ -136,7 +139,7 @@ def _run(folder: Path, images: dict[str, bytes]) -> Path:
 def test_a_run_is_exported_and_compared_on_its_own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
-    def predict(name: str, exporter: Exporter, path: Path, contents: Any, pixels: np.ndarray) -> dict[str, Any]:
+    def predict(name: str, exporter: Exporter, path: Path, contents: Sequence[bytes], pixels: np.ndarray) -> Outputs:
         seen.append(len(contents))
         return _echo(name, exporter, path, contents, pixels)
 

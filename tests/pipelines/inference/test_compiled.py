@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from models.engines import source
 from models.ensemble import combine
 from models.heads import HEADS, build_head
 from models.zoo import BACKBONES
-from pipelines.inference.compiled import compile_folded, compile_saved
+from pipelines.inference.compiled import Outputs, compile_folded, compile_saved
 from pipelines.system.progress import Silent
 
 
@@ -43,19 +41,19 @@ def classifier(name: str, seed: int) -> keras.Model:
     return build(backbone, head)
 
 
-def pixels(count: int) -> Any:
+def pixels(count: int) -> np.ndarray:
     return np.random.default_rng(3).uniform(0, 255, (count, 64, 64, 3)).astype(np.float32)
 
 
 def test_the_graph_predicts_as_the_model_does_and_the_model_runs_once() -> None:
     model, notes, sizes = classifier("mobilenet_v2", 0), Notes(), []
-    saved: Any = compile_saved(model, None, members=False)
+    saved = compile_saved(model, None, members=False)
 
-    def counted(images: Any) -> Any:
+    def counted(images: np.ndarray) -> Outputs:
         sizes.append(len(images))
         return saved(images)
 
-    predict: Any = compile_folded(model, counted, members=False, batch=4, reporter=notes)
+    predict = compile_folded(model, counted, members=False, batch=4, reporter=notes)
     for count in (4, 4, 1):
         images = pixels(count)
         np.testing.assert_allclose(predict(images), model.predict_on_batch(images), atol=1e-5)
@@ -64,8 +62,8 @@ def test_the_graph_predicts_as_the_model_does_and_the_model_runs_once() -> None:
 
 def test_an_ensembles_members_are_outputs_too() -> None:
     model = combine([classifier("mobilenet_v2", 1), classifier("mobilenet", 2)], weights=[0.3, 0.7])
-    saved: Any = compile_saved(model, None, members=True)
-    predict: Any = compile_folded(model, saved, members=True, batch=4, reporter=Silent())
+    saved = compile_saved(model, None, members=True)
+    predict = compile_folded(model, saved, members=True, batch=4, reporter=Silent())
     for count in (4, 3):
         images = pixels(count)
         for folded, expected in zip(predict(images), saved(images), strict=True):
@@ -78,9 +76,7 @@ def test_a_graph_with_other_probabilities_is_not_used(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         "models.engines.graph.function_of", lambda graph: lambda images: np.full((len(images), 4), 0.25)
     )
-    predict: Any = compile_folded(
-        model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes
-    )
+    predict = compile_folded(model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes)
     for _ in range(2):
         np.testing.assert_allclose(predict(pixels(4)), model.predict_on_batch(pixels(4)), atol=1e-6)
     assert len(notes.lines) == 1 and "differ" in notes.lines[0]
@@ -92,8 +88,6 @@ def test_a_graph_that_cannot_be_built_is_not_used(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(source, "TracedBase", refuse)
     model, notes = classifier("mobilenet", 0), Notes()
-    predict: Any = compile_folded(
-        model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes
-    )
+    predict = compile_folded(model, compile_saved(model, None, members=False), members=False, batch=4, reporter=notes)
     np.testing.assert_allclose(predict(pixels(2)), model.predict_on_batch(pixels(2)), atol=1e-6)
     assert len(notes.lines) == 1 and "ValueError" in notes.lines[0]

@@ -95,7 +95,7 @@ def test_a_list_is_read_as_it_comes(here: Path) -> None:
         def readable(self) -> bool:
             return True
 
-        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub takes any writable buffer
             line = next(self.lines)
             buffer[: len(line)] = line
             return len(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from models.errors import UserError
 from pipelines.evaluate import evaluate
+from pipelines.inference import test_time
 from pipelines.inference.test_time import average_over, build_views, require_views
 from pipelines.predict import predict
 from pipelines.runs.folder import finish_run
@@ -75,7 +77,12 @@ def left_looker(folder: Path) -> None:
     finish_run(folder, manifest)
 
 
-def test_evaluate_and_predict_average_and_evaluate_shows_gain_and_cost(pictures: Path, tmp_path: Path) -> None:
+def test_evaluate_and_predict_average_and_evaluate_shows_gain_and_cost(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One batch: 3 seconds with views, then 1 without.
+    clock = iter([0.0, 3.0, 3.0, 4.0])
+    monkeypatch.setattr(test_time, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
     left_looker(run)
     plain = evaluate(str(run), str(pictures))
@@ -84,7 +91,7 @@ def test_evaluate_and_predict_average_and_evaluate_shows_gain_and_cost(pictures:
     assert averaged.tta.views == 2
     losses = averaged.report.log_loss, plain.report.log_loss
     assert averaged.tta.comparison.log_loss.means == pytest.approx(losses, abs=1e-5)
-    assert averaged.tta.time_ratio > 1
+    assert averaged.tta.time_ratio == 3.0
     printed = averaged.to_json()["tta"]
     assert (printed["tta"], printed["views"], printed["time"]) == ("flip", 2, averaged.tta.time_ratio)
     assert printed["log_loss"] == pytest.approx(losses, abs=1e-5)
