@@ -51,7 +51,6 @@ def report(
     ranks, loss = ranks_of(scores, classes), losses(scores, classes)
     correct, in_top_k = int((ranks == 0).sum()), int((ranks < k).sum())
     intervals = _bootstrap_intervals(classes, predicted, loss, num_classes, seed)
-
     return Report(
         images=count,
         accuracy=correct / count,

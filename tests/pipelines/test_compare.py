@@ -101,7 +101,10 @@ def test_a_difference_is_paired_by_content_and_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "other", [{"images": range(1, 31)}, {"names": ("cat", "dog", "emu")}], ids=["images", "classes"]
 )
-def test_runs_with_other_images_or_classes_have_no_difference(tmp_path: Path, other: dict[str, Any]) -> None:
+def test_runs_with_other_images_or_classes_have_no_difference(
+    tmp_path: Path,
+    other: dict[str, Any],  # numbers or names
+) -> None:
     first = make_run(tmp_path / "a", [True] * 30)
     if "names" in other:
         second = make_run(tmp_path / "b", [True] * 30)
