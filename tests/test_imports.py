@@ -36,6 +36,7 @@ LIGHT = (
     "pipelines/features/remembered_engines.py",
     "pipelines/images/policies.py",
     "pipelines/inference/prediction_rows.py",
+    "pipelines/inference/write_rows.py",
     "pipelines/members/spec.py",
     "pipelines/runs/examples.py",
     "pipelines/runs/leaderboard.py",
