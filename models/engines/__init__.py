@@ -1,5 +1,5 @@
-"""A frozen base compiled to run fast: the table of engines, their trials, what was chosen, and the graphs behind them.
+"""A frozen base compiled to run fast: the table of engines, their trials, and the graphs behind them.
 
 Import `compile_base`, `compile_chosen`, the table `ENGINES` and the records from here.
-No file but the one that remembers choices, and no image beyond the sample that engines are measured on.
+No file, and no image beyond the sample that engines are measured on.
 """

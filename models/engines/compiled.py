@@ -1,9 +1,9 @@
-"""Compiles a frozen base to run fast: builds engines, compares them with plain Keras, and takes the fastest."""
+"""Compiles a frozen base with the fastest engine that gives the features of plain Keras."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.engines.gpu import grow_memory
+from models.engines.race import Race
 from models.engines.records import EngineChoice, EngineReport
 from models.engines.source import TracedBase
 from models.engines.table import ENGINES, require
-from models.engines.trials import TOLERANCE, EngineTrial, Reference, filled, measure, measure_again, try_engine
+from models.engines.trials import Candidate, EngineTrial, Reference, filled, measure, measure_again, try_engine
 from models.errors import UserError, lookup
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 # (images, height, width, 3) in [0, 255], of any number type.
 AnyPixels: TypeAlias = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 BATCH = 32
-# An engine that can be at most this many times as fast as the best so far is not built.
-_LEAST_GAIN = 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class CompiledBase:
     Attributes:
         choice: the engine and its precision, with the report of the trials.
         batch: images that one call computes at a time.
-        lines: the report for people.
+        lines: the choice and its reasons, for the user.
         run: a full batch of pixels -> features.
     """
 
@@ -59,7 +58,7 @@ class CompiledBase:
         rows = []
         for start in range(0, max(len(images), 1), self.batch):
             piece = images[start : start + self.batch]
-            # Always a full batch: another shape would be compiled anew.
+            # Always a full batch: TensorFlow would compile another shape anew.
             rows.append(self.run(filled(piece, self.batch))[: len(piece)])
         return np.concatenate(rows)
 
@@ -81,19 +80,17 @@ def compile_base(
         engine: name in `ENGINES`, or `auto`.
         precision: of an engine that is named: `float32`, `bfloat16` or `float16`; None for the first of those it offers
             here that gives the same features.
-        num_images: how many images there are to compute: what would take longer to build than it could save is not
+        num_images: how many images there are to compute: an engine that takes longer to build than it can save is not
             tried. None for very many.
         batch: images a call, on a CPU; the GPU engine finds its own.
 
     Raises:
         UserError: the engine is unknown, cannot run here, or gives other features than plain Keras.
     """
-    precisions = () if engine == "auto" else require(lookup(ENGINES, engine, "engine"))
-    if precision and precisions:
-        precisions = (_offered(engine, precision, precisions),)
+    precisions = () if engine == "auto" else _precisions_of(engine, precision)
     if len(sample) == 0:
         raise ValueError("`sample` is empty")
-    reasons = [reason for reason in [grow_memory()] if reason]
+    reasons = [reason] if (reason := grow_memory()) else []
     pixels = filled(np.asarray(sample, np.float32), batch)
     source = TracedBase(model, pixels.shape)
 
@@ -101,26 +98,21 @@ def compile_base(
     reference, plain = _build_reference(source, pixels)
     trials = [plain]
     if engine == "auto":
-        trials += _race(reference, plain, num_images, reasons)
-        trials = measure_again(trials, pixels)
+        race = Race(reference=reference, plain=plain, num_images=num_images, reasons=reasons)
+        trials = measure_again([plain, *race.run()], pixels)
         best = max(trials, key=lambda trial: trial.rate)
     elif engine == "keras":
         best = plain
     else:
         best = _try_one(reference, engine, precisions, reasons)
         trials.append(best)
-    report = EngineReport(
-        images_per_second={trial.name: round(trial.rate, 1) for trial in trials},
-        relative_difference={trial.name: float(f"{trial.difference:.2e}") for trial in trials},
-        build_seconds={trial.name: round(trial.build_seconds, 2) for trial in trials},
-        reasons=tuple(reasons),
-    )
+    report = _report(trials, reasons)
     choice = EngineChoice(engine=best.engine, precision=best.precision, report=report, num_images=num_images)
     return CompiledBase(choice=choice, batch=best.batch, lines=(_summary(best, trials), *reasons), run=best.run)
 
 
 def _build_reference(source: TracedBase, pixels: Pixels) -> tuple[Reference, EngineTrial]:
-    """Plain Keras: what it computes, and how fast it is."""
+    """The features of plain Keras, and its trial."""
     began = time.monotonic()
     run, size = ENGINES["keras"].build(source, "float32")
     reference = Reference(source=source, pixels=pixels, features=run(pixels))
@@ -145,56 +137,35 @@ def compile_chosen(model: keras.Model, sample: AnyPixels, choice: EngineChoice, 
     return CompiledBase(choice=choice, batch=size, lines=(line,), run=run)
 
 
-def _race(
-    reference: Reference, plain: EngineTrial, num_images: int | None, reasons: list[str]
-) -> Iterator[EngineTrial]:
-    """Try what could still be faster than the best so far by more than it costs, the most promising first."""
-    best = plain
-    candidates = [(name, engine, precision) for name, engine in ENGINES.items() for precision in engine.precisions()]
-    reasons += [
-        f"not tried: {engine.absent[0]}"
-        for engine in ENGINES.values()
-        if engine.named_when_absent and not engine.precisions()
-    ]
-    too_slow_to_build, inexact = [], set()
-    for name, engine, precision in sorted(candidates, key=lambda candidate: -candidate[1].hope[candidate[2]]):
-        hoped = plain.rate * engine.hope[precision]
-        if name == "keras" or hoped <= _LEAST_GAIN * best.rate:
-            continue
-        if precision in inexact:
-            reasons.append(f"not tried: {name} {precision}, in which the features moved too far already")
-            continue
-        if num_images is not None:
-            saving = num_images / best.rate - num_images / hoped
-            if saving < engine.cost * plain.build_seconds:
-                too_slow_to_build.append(f"{name} {precision}")
-                continue
-        trial = try_engine(name, engine, precision, reference, reasons)
-        if trial is None:
-            continue
-        if trial.difference < TOLERANCE:
-            yield trial
-            best = max(best, trial, key=lambda candidate: candidate.rate)
-        elif trial.difference > 2 * TOLERANCE:
-            inexact.add(precision)  # Rounding is the same in every engine.
-    if too_slow_to_build:
-        names = ", ".join(too_slow_to_build)
-        reasons.append(f"not tried for {num_images:,} images: {names}; building takes longer than it saves")
-
-
-def _offered(engine: str, precision: str, offered: tuple[str, ...]) -> str:
-    if precision in offered:
-        return precision
-    raise UserError(f"the engine `{engine}` offers no {precision} on this machine", f"choose {' or '.join(offered)}")
+def _precisions_of(engine: str, precision: str | None) -> tuple[str, ...]:
+    """The precisions to try an engine in, in order."""
+    offered = require(lookup(ENGINES, engine, "engine"))
+    if precision is None:
+        return offered
+    if precision not in offered:
+        raise UserError(
+            f"the engine `{engine}` offers no {precision} on this machine", f"choose {' or '.join(offered)}"
+        )
+    return (precision,)
 
 
 def _try_one(reference: Reference, engine: str, precisions: tuple[str, ...], reasons: list[str]) -> EngineTrial:
-    """The engine asked for, in the first of these precisions that gives the same features."""
+    """The engine that was asked for, in the first of these precisions that gives the same features."""
     for precision in precisions:
-        trial = try_engine(engine, ENGINES[engine], precision, reference, reasons)
-        if trial is not None and trial.difference < TOLERANCE:
+        trial, reason = try_engine(Candidate(engine, ENGINES[engine], precision), reference)
+        if trial is not None and trial.is_exact:
             return trial
+        reasons.append(reason)
     raise UserError(f"the engine `{engine}` cannot run this network: {reasons[-1]}", "choose `--engine auto`")
+
+
+def _report(trials: Sequence[EngineTrial], reasons: Sequence[str]) -> EngineReport:
+    return EngineReport(
+        images_per_second={trial.name: round(trial.rate, 1) for trial in trials},
+        relative_difference={trial.name: float(f"{trial.difference:.2e}") for trial in trials},
+        build_seconds={trial.name: round(trial.build_seconds, 2) for trial in trials},
+        reasons=tuple(reasons),
+    )
 
 
 def _summary(best: EngineTrial, trials: list[EngineTrial]) -> str:

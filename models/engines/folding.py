@@ -1,33 +1,33 @@
-"""Fold what does not change into the weights: BatchNormalization, scalings and biases behind convolutions.
+"""Folds batch normalisation, scalings and biases into the kernels of the convolutions before them.
 
-Works on the operations of a frozen graph rather than on Keras layers, so that any network folds, a user's own too, and
-a layer that is used twice folds in each place by itself. What follows a convolution (or depthwise convolution, or
-matrix product) and is affine a channel becomes part of its kernel and one bias; an affine that follows none of them,
-such as BatchNormalization in front of an activation, becomes one operation instead of two. The shape that is left,
-kernel, bias, activation, is what TensorFlow fuses into one call of oneDNN.
+It works on the operations of a frozen graph rather than on Keras layers, so that any network folds, a user's own too,
+and a layer that is used twice folds in each place by itself. An operation that follows a convolution (or depthwise
+convolution, or matrix product) and is affine per channel becomes part of its kernel and one bias; an affine operation
+elsewhere, such as batch normalisation before an activation, becomes one operation instead of two. TensorFlow fuses what
+remains, kernel, bias and activation, into one call of oneDNN.
 
-Folding is exact but for rounding; it is computed in float64.
+Folding is exact except for rounding; it is computed in float64.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.engines.rewriting import FLOAT, Rewriting, is_plain, operation
+from models.arrays import Doubles
+from models.engines.rewriting import FLOAT, Constant, GraphDef, Node, Rewriting, is_plain, operation
 
-Vector = NDArray[np.float64]
-Affine = tuple[Vector | float, Vector | float]
+# Scale and offset, (channels,) each or one number for all.
+Affine: TypeAlias = tuple[Doubles | float, Doubles | float]
 _CONTRACTIONS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
 _NORMALIZATIONS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
-# The scaling of pixels, three or four channels, stays as it was written.
+# The scaling of pixels, which have three or four channels, stays as it is.
 _FEWEST_CHANNELS = 5
 
 
-def fold(graph_def: Any, keep: Iterable[str]) -> Any:
+def fold(graph_def: GraphDef, keep: Iterable[str]) -> GraphDef:
     """Fold a frozen float32 graph.
 
     Args:
@@ -35,7 +35,7 @@ def fold(graph_def: Any, keep: Iterable[str]) -> Any:
         keep: names of operations whose value must stay what it is (inputs and outputs).
 
     Returns:
-        A new `GraphDef` that computes the same; operations nobody needs any more are still in it.
+        A new `GraphDef` that computes the same; it still holds the operations that nothing needs any more.
     """
     graph = Rewriting(graph_def, frozenset(keep))
     for node in list(graph.nodes.values()):
@@ -49,12 +49,12 @@ def fold(graph_def: Any, keep: Iterable[str]) -> Any:
     return graph.graph_def
 
 
-def _make_depthwise(graph: Rewriting, node: Any) -> None:
-    """Call a convolution in as many groups as channels what it is: it has an operation of its own, which is faster."""
-    kernel, taken = graph.constant(node.input[1]), graph.shape(node.input[0])
-    if kernel is None or kernel.shape[2] != 1 or len(taken) != 4 or not is_plain(node):
+def _make_depthwise(graph: Rewriting, node: Node) -> None:
+    """Make a depthwise convolution, which is faster, of a convolution in as many groups as channels."""
+    kernel, shape = graph.constant(node.input[1]), graph.shape(node.input[0])
+    if kernel is None or kernel.shape[2] != 1 or len(shape) != 4 or not is_plain(node):
         return
-    channels, strides = taken[3], node.attr["strides"].list.i
+    channels, strides = shape[3], node.attr["strides"].list.i
     if channels is None or channels == 1 or strides[1] != strides[2]:
         return
     depthwise = kernel.reshape(*kernel.shape[:2], channels, -1)
@@ -63,19 +63,20 @@ def _make_depthwise(graph: Rewriting, node: Any) -> None:
     node.input[1] = graph.add_constant(f"{node.name}/depthwise_kernel", depthwise)
 
 
-def _fold_into_kernel(graph: Rewriting, node: Any) -> None:
+def _fold_into_kernel(graph: Rewriting, node: Node) -> None:
+    """Fold the affine operations behind a convolution or matrix product into its kernel and one bias."""
     kernel = graph.constant(node.input[1])
     if kernel is None or not is_plain(node) or (node.op == "MatMul" and node.attr["transpose_a"].b):
         return
     channels = _channels(node, kernel)
     scale, offset = np.ones(channels), np.zeros(channels)
-    last = at = node
-    while (following := graph.only_consumer(at)) is not None:
-        affine = _affine(graph, following, at.name, channels, 2 if node.op == "MatMul" else 4)
+    last = current = node
+    while (following := graph.only_consumer(current)) is not None:
+        affine = _affine(graph, following, current.name, channels, 2 if node.op == "MatMul" else 4)
         if affine is None:
             break
         scale, offset = scale * affine[0], offset * affine[0] + affine[1]
-        at = following
+        current = following
         if following.op != "Identity":
             last = following
     if last is node or not (np.isfinite(scale).all() and np.isfinite(offset).all()):
@@ -86,44 +87,49 @@ def _fold_into_kernel(graph: Rewriting, node: Any) -> None:
     graph.rewrite(last, "BiasAdd", [node.name, bias])
 
 
-def _channels(node: Any, kernel: NDArray[Any]) -> int:
+def _channels(node: Node, kernel: Constant) -> int:
+    """How many output channels a kernel has."""
     if node.op == "DepthwiseConv2dNative":
         return int(kernel.shape[2] * kernel.shape[3])
     return int(kernel.shape[0 if node.op == "MatMul" and node.attr["transpose_b"].b else -1])
 
 
-def _along_kernel(node: Any, kernel: NDArray[Any], scale: Vector) -> Vector:
-    """Shape a factor an output channel so that it multiplies the kernel."""
+def _along_kernel(node: Node, kernel: Constant, scale: Doubles) -> Doubles:
+    """Shape factors (output channels,) so that they multiply the kernel."""
     if node.op == "DepthwiseConv2dNative":
         return scale.reshape(kernel.shape[2:])
     return scale[:, None] if node.op == "MatMul" and node.attr["transpose_b"].b else scale
 
 
-def _affine(graph: Rewriting, node: Any, taken: str, channels: int, rank: int) -> Affine | None:
-    """What `node` does to its input `taken`, as scale and offset a channel (last axis); None if it is not that."""
+def _affine(graph: Rewriting, node: Node, argument: str, channels: int, rank: int) -> Affine | None:
+    """The scale and offset per channel (last axis) that `node` applies to its input `argument`.
+
+    Returns:
+        None where `node` is not affine per channel.
+    """
     if node.op == "Identity":
         return 1.0, 0.0
     if not is_plain(node) or any(name.startswith("^") for name in node.input):
         return None
     if node.op in _NORMALIZATIONS:
-        return _normalization(graph, node) if node.input[0] == taken else None
+        return _normalization(graph, node) if node.input[0] == argument else None
     if node.op not in ("Add", "AddV2", "BiasAdd", "Mul", "RealDiv", "Sub") or len(node.input) != 2:
         return None
-    first = node.input[0] == taken
-    vector = _vector(graph.constant(node.input[1 if first else 0]), channels, rank)
+    is_first = node.input[0] == argument
+    vector = _vector(graph.constant(node.input[1 if is_first else 0]), channels, rank)
     if vector is None:
         return None
     if node.op == "Mul":
         return vector, 0.0
     if node.op == "RealDiv":
-        return (1.0 / vector, 0.0) if first and (vector != 0).all() else None
+        return (1.0 / vector, 0.0) if is_first and (vector != 0).all() else None
     if node.op == "Sub":
-        return (1.0, -vector) if first else (-1.0, vector)
+        return (1.0, -vector) if is_first else (-1.0, vector)
     return 1.0, vector
 
 
-def _vector(value: NDArray[Any] | None, channels: int, rank: int) -> Vector | None:
-    """A constant as one number a channel, if it is broadcast over everything else."""
+def _vector(value: Constant | None, channels: int, rank: int) -> Doubles | None:
+    """A constant as one number per channel, (channels,); None unless it is broadcast over all other axes."""
     if value is None or value.ndim > rank:
         return None
     if value.size == 1:
@@ -131,7 +137,8 @@ def _vector(value: NDArray[Any] | None, channels: int, rank: int) -> Vector | No
     return value.reshape(channels).astype(np.float64) if value.size == value.shape[-1] == channels else None
 
 
-def _normalization(graph: Rewriting, node: Any) -> Affine | None:
+def _normalization(graph: Rewriting, node: Node) -> Affine | None:
+    """The scale and offset of a batch normalisation with constant statistics."""
     if node.attr["is_training"].b:
         return None
     values = [graph.constant(name) for name in node.input[1:5]]
@@ -142,8 +149,8 @@ def _normalization(graph: Rewriting, node: Any) -> Affine | None:
     return scale, beta - mean * scale
 
 
-def _join_affine(graph: Rewriting, node: Any) -> None:
-    """Make one operation, which can fuse with an activation after it, of a multiplication and an addition a channel."""
+def _join_affine(graph: Rewriting, node: Node) -> None:
+    """Make one operation, which fuses with an activation after it, of a multiplication and an addition per channel."""
     for name in node.input:
         product = graph.nodes[operation(name)]
         if product.op != "Mul" or graph.only_consumer(product) is not node or len(graph.shape(product.name)) != 4:
@@ -152,20 +159,21 @@ def _join_affine(graph: Rewriting, node: Any) -> None:
             value = graph.constant(factor)
             if value is None or value.ndim == 0 or value.shape[-1] < _FEWEST_CHANNELS:
                 continue
-            taken, channels = product.input[1 - number], value.shape[-1]
-            first = _affine(graph, product, taken, channels, 4)
+            argument, channels = product.input[1 - number], value.shape[-1]
+            first = _affine(graph, product, argument, channels, 4)
             second = _affine(graph, node, product.name, channels, 4)
-            if first is None or second is None or len(graph.shape(taken)) != 4:
+            if first is None or second is None or len(graph.shape(argument)) != 4:
                 continue
             scale, offset = first[0] * second[0], first[1] * second[0] + second[1]
-            _normalize(graph, node, taken, scale * np.ones(channels), offset * np.ones(channels))
+            _normalize(graph, node, argument, scale * np.ones(channels), offset * np.ones(channels))
             return
 
 
-def _normalize(graph: Rewriting, node: Any, taken: str, scale: Vector, offset: Vector) -> None:
+def _normalize(graph: Rewriting, node: Node, argument: str, scale: Doubles, offset: Doubles) -> None:
+    """Make `node` the batch normalisation of `argument` that applies a scale and an offset (channels,)."""
     constants = {"scale": scale, "offset": offset, "mean": np.zeros_like(scale), "variance": np.ones_like(scale)}
     inputs = [graph.add_constant(f"{node.name}/{name}", value.astype(np.float32)) for name, value in constants.items()]
-    graph.rewrite(node, "FusedBatchNormV3", [taken, *inputs])
+    graph.rewrite(node, "FusedBatchNormV3", [argument, *inputs])
     node.attr["U"].type = FLOAT
     node.attr["epsilon"].f = 0.0
     node.attr["is_training"].b = False

@@ -1,17 +1,18 @@
-"""A frozen base on a GPU: half precision, compiled by XLA, in the largest batch that memory holds."""
+"""Runs a frozen base on a GPU: in half precision, compiled by XLA, in the largest batch that fits its memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
-    from numpy.typing import NDArray
 
+    from models.arrays import FeatureRows, Pixels
     from models.engines.source import Run, TracedBase
 
+Tensor: TypeAlias = Any  # TensorFlow ships no types
+Operation: TypeAlias = Any  # A layer or a `keras.Operation`, which Keras gives no common type.
 # Oldest CUDA compute capability with tensor cores for the type.
 _TENSOR_CORES = {"bfloat16": (8, 0), "float16": (7, 0)}
 _LARGEST_BATCH = 256
@@ -24,13 +25,13 @@ def build(source: TracedBase, precision: str) -> tuple[Run, int]:
 
     model = lowered(source.model, f"mixed_{precision}")
 
-    def call(pixels: Any) -> Any:
+    def call(pixels: Tensor) -> Tensor:
         return tf.cast(model(pixels, training=False), tf.float32)
 
     compiled = tf.function(call, jit_compile=True, autograph=False)
 
-    def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        features: NDArray[np.float32] = compiled(tf.constant(pixels)).numpy()
+    def run(pixels: Pixels) -> FeatureRows:
+        features: FeatureRows = compiled(tf.constant(pixels)).numpy()
         return features
 
     def attempt(batch: int) -> None:
@@ -40,15 +41,15 @@ def build(source: TracedBase, precision: str) -> tuple[Run, int]:
 
 
 def largest_batch(attempt: Callable[[int], None], exhausted: type[Exception], *, largest: int = _LARGEST_BATCH) -> int:
-    """Halve a batch until it fits.
+    """Halve the batch until it fits the memory.
 
     Args:
         attempt: runs a batch of so many images.
-        exhausted: what it raises when memory does not suffice.
-        largest: the batch to begin with.
+        exhausted: the error that it raises when they do not fit.
+        largest: the batch to start with.
 
     Raises:
-        Exception: `exhausted`, where not even one image fits.
+        Exception: `exhausted`, if not even one image fits.
     """
     batch = largest
     while True:
@@ -62,21 +63,23 @@ def largest_batch(attempt: Callable[[int], None], exhausted: type[Exception], *,
 
 
 def precisions() -> tuple[str, ...]:
-    """The half precisions that every GPU here has tensor cores for."""
+    """The half precision that every GPU here has tensor cores for, else float32; empty without a GPU."""
     import tensorflow as tf
 
     devices = tf.config.list_physical_devices("GPU")
     if not devices:
         return ()
-    able = [tf.config.experimental.get_device_details(device).get("compute_capability") or (0, 0) for device in devices]
-    found = tuple(name for name, oldest in _TENSOR_CORES.items() if min(able) >= oldest)
-    return found[:1] or ("float32",)
+    details = [tf.config.experimental.get_device_details(device) for device in devices]
+    oldest = min(detail.get("compute_capability") or (0, 0) for detail in details)
+    supported = tuple(name for name, capability in _TENSOR_CORES.items() if oldest >= capability)
+    return supported[:1] or ("float32",)
 
 
 def grow_memory() -> str:
-    """Let TensorFlow take GPU memory as it needs it, not all at once; returns why that could not be done, or nothing.
+    """Let TensorFlow take GPU memory as it needs it, not all at once; call it before anything runs on the GPU.
 
-    To be called before anything runs on the GPU.
+    Returns:
+        Why that is not possible, or an empty string.
     """
     import tensorflow as tf
 
@@ -91,8 +94,8 @@ def grow_memory() -> str:
 def lowered(model: keras.Model, policy: str) -> keras.Model:
     """Copy a model under a mixed precision policy.
 
-    Pixel scaling, global pooling and everything else that has no weights in front of the first convolution or behind
-    the last one stays in float32: pixels up to 255 and means of many numbers would lose digits.
+    Inputs, pixel scaling and global pooling stay in float32: pixels up to 255 and means of many numbers would lose
+    digits.
 
     Args:
         model: a functional or sequential model.
@@ -114,15 +117,15 @@ def lowered(model: keras.Model, policy: str) -> keras.Model:
         layers.GlobalMaxPooling2D,
     )
 
-    def copy(layer: Any) -> Any:
+    def copy(layer: Operation) -> Operation:
         if isinstance(layer, keras.Model):
             return keras.models.clone_model(layer, clone_function=copy)
         config = layer.get_config()
-        # An operation such as `keras.ops.flip` is no layer and has no precision of its own.
+        # An operation such as `keras.ops.flip` is not a layer and has no precision.
         if isinstance(layer, layers.Layer) and not isinstance(layer, exact):
             config["dtype"] = policy
         return type(layer).from_config(config)
 
-    made = keras.models.clone_model(model, clone_function=copy)
-    made.set_weights(model.get_weights())
-    return made
+    copied = keras.models.clone_model(model, clone_function=copy)
+    copied.set_weights(model.get_weights())
+    return copied

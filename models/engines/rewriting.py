@@ -1,32 +1,43 @@
-"""A frozen graph of TensorFlow operations to look things up in and to rewrite in place."""
+"""Looks up the operations of a frozen TensorFlow graph and rewrites them in place."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
+# A `GraphDef` and a `NodeDef` of it; TensorFlow's protocol buffers carry no types.
+GraphDef: TypeAlias = Any
+Node: TypeAlias = Any
+# The value of a constant, of any number type.
+Constant: TypeAlias = NDArray[Any]
 FLOAT = 1  # DT_FLOAT
 
 
 class Rewriting:
-    """A GraphDef to rewrite: names, consumers, constants and ranks looked up."""
+    """A copy of a graph to rewrite.
 
-    def __init__(self, graph_def: Any, keep: frozenset[str]) -> None:
+    Attributes:
+        graph_def: the copy.
+        keep: names of operations whose value must stay what it is.
+        nodes: name -> operation.
+    """
+
+    def __init__(self, graph_def: GraphDef, keep: frozenset[str]) -> None:
         self.graph_def = type(graph_def)()
         self.graph_def.CopyFrom(graph_def)
         self.keep = keep
         self._original = graph_def
         self.nodes = {node.name: node for node in self.graph_def.node}
-        self._consumers: dict[str, list[Any]] = {}
+        self._consumers: dict[str, list[Node]] = {}
         for node in self.graph_def.node:
             for name in node.input:
                 self._consumers.setdefault(operation(name), []).append(node)
 
     @cached_property
     def _shapes(self) -> Any:
-        """The graph as it was, with shapes inferred."""
+        """The graph as it was, a `tf.Graph` with shapes inferred."""
         import tensorflow as tf
 
         graph = tf.Graph()
@@ -34,14 +45,14 @@ class Rewriting:
             tf.import_graph_def(self._original, name="")
         return graph
 
-    def source(self, name: str) -> Any:
+    def source(self, name: str) -> Node:
         """The operation behind an input, through any number of identities."""
         node = self.nodes[operation(name)]
         while node.op == "Identity" and not node.input[0].startswith("^"):
             node = self.nodes[operation(node.input[0])]
         return node
 
-    def constant(self, name: str) -> NDArray[Any] | None:
+    def constant(self, name: str) -> Constant | None:
         """The value behind an input, if it is constant."""
         from tensorflow import make_ndarray
 
@@ -53,15 +64,15 @@ class Rewriting:
         shape = self._shapes.get_operation_by_name(operation(name)).outputs[0].shape
         return () if shape.rank is None else tuple(shape)
 
-    def only_consumer(self, node: Any) -> Any | None:
-        """The operation that alone takes `node`'s first output, if that is so."""
+    def only_consumer(self, node: Node) -> Node | None:
+        """The only operation that consumes `node`'s output, and takes its first output once; None if there are more."""
         consumers = self._consumers.get(node.name, [])
         if len(consumers) != 1 or node.name in self.keep:
             return None
-        found = [name for name in consumers[0].input if operation(name) == node.name]
-        return consumers[0] if found == [node.name] else None
+        inputs = [name for name in consumers[0].input if operation(name) == node.name]
+        return consumers[0] if inputs == [node.name] else None
 
-    def add_constant(self, name: str, value: NDArray[Any]) -> str:
+    def add_constant(self, name: str, value: Constant) -> str:
         """Add a constant and return its name."""
         from tensorflow import make_tensor_proto
 
@@ -72,8 +83,8 @@ class Rewriting:
         self.nodes[name] = node
         return name
 
-    def rewrite(self, node: Any, op: str, inputs: list[str]) -> None:
-        """Let `node` be another operation; its consumers stay."""
+    def rewrite(self, node: Node, op: str, inputs: list[str]) -> None:
+        """Make another float32 operation of `node`; its name and its consumers stay."""
         node.op = op
         del node.input[:]
         node.input.extend(inputs)
@@ -87,7 +98,7 @@ def operation(name: str) -> str:
     return name.lstrip("^").split(":")[0]
 
 
-def is_plain(node: Any) -> bool:
+def is_plain(node: Node) -> bool:
     """Whether an operation computes float32 with channels last."""
     # Looking an attribute up makes it where it is missing.
     if "T" not in node.attr or node.attr["T"].type != FLOAT:

@@ -1,4 +1,4 @@
-"""What can run a frozen base: `ENGINES`, name -> `Engine`. A new one is one entry.
+"""The engines that can run a frozen base: `ENGINES`, name -> `Engine`. A new engine is one entry.
 
 How fast each is: `tests/benchmarks/engines.py`.
 """
@@ -18,8 +18,7 @@ from models.errors import UserError
 from models.machine import bfloat16_units
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from models.arrays import FeatureRows, Pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +26,14 @@ class Engine:
     """A way to run a frozen base.
 
     Attributes:
-        build: (source, precision) -> function from float32 pixels of `source.shape` (GPU: any batch up to the one
-            returned) to float32 features, and the batch it takes.
-        precisions: those it offers on this machine, the one expected fastest first; none where it cannot run.
+        build: (source, precision) -> function from pixels of `source.shape` (GPU: any batch up to the one returned)
+            to features, and the batch that it takes.
+        precisions: gives those that it offers on this machine, the one expected fastest first; none where it cannot
+            run.
         absent: why it cannot run here: a message and a hint, for a UserError.
-        hope: precision -> at most so many times the images/s of `keras`, seen on any network.
-        cost: building it takes about so many times as long as building `keras`.
-        named_when_absent: whether `auto` says that it cannot run here.
+        hope: precision -> the greatest rate seen on any network, as a multiple of that of `keras`.
+        cost: the time to build it, as a multiple of that of `keras`.
+        is_named_when_absent: whether `auto` notes that it cannot run here.
     """
 
     build: Callable[[TracedBase, str], tuple[Run, int]]
@@ -41,7 +41,7 @@ class Engine:
     absent: tuple[str, str]
     hope: dict[str, float]
     cost: float
-    named_when_absent: bool = False
+    is_named_when_absent: bool = False
 
 
 def _build_keras(source: TracedBase, precision: str) -> tuple[Run, int]:
@@ -59,25 +59,25 @@ def _build_tensorflow(source: TracedBase, precision: str) -> tuple[Run, int]:
 
 
 def _build_openvino(source: TracedBase, precision: str) -> tuple[Run, int]:
-    # Of the folded graph, not through `model.export`: exported, EfficientNetB0 runs at a quarter of the speed, with
+    # From the folded graph, not from `model.export`: exported, EfficientNetB0 runs at a quarter of the speed, with
     # transposes and reorders around its convolutions, and building takes three times as long.
     import openvino
 
     hints = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",  # One batch at a time on all cores.
-        # Where other processes run too, threads bound to their cores wait for them: a third of the speed lost.
+        # Threads bound to their cores wait for other processes there: a third of the speed is lost.
         "ENABLE_CPU_PINNING": False,
     }
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
-        # From a file: OpenVINO reads it itself, four times as fast as it walks a graph in Python.
+        # OpenVINO reads a file four times as fast as it walks a graph in Python.
         file = Path(folder) / "base.pb"
         file.write_bytes(source.graph.graph_def.SerializeToString())
         core = openvino.Core()
         compiled = core.compile_model(core.read_model(file), "CPU", hints)
 
-    def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        features: NDArray[np.float32] = compiled(pixels)[0].copy()  # The next call overwrites it.
+    def run(pixels: Pixels) -> FeatureRows:
+        features: FeatureRows = compiled(pixels)[0].copy()  # The next call overwrites it.
         return features
 
     return run, source.shape[0]
@@ -115,7 +115,7 @@ ENGINES: dict[str, Engine] = {
         ),
         hope={"bfloat16": 3.5, "float32": 2.0},
         cost=1.5,
-        named_when_absent=True,
+        is_named_when_absent=True,
     ),
     "gpu": Engine(
         build=gpu.build,
@@ -136,7 +136,7 @@ def require(engine: Engine) -> tuple[str, ...]:
     Raises:
         UserError: it cannot run here.
     """
-    offered = engine.precisions()
-    if not offered:
+    precisions = engine.precisions()
+    if not precisions:
         raise UserError(*engine.absent)
-    return offered
+    return precisions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from models.engines.source import Run, TracedBase
     from models.engines.table import Engine
 
-# Relative difference of the features from plain Keras' that is still the same base; bfloat16 gives 2e-3 to 6e-3.
+# Features that differ by less, relative to those of plain Keras, are of the same base; bfloat16 gives 2e-3 to 6e-3.
 TOLERANCE = 2e-2
 # A batch that takes longer than this many seconds is timed once, not twice.
 _LONG = 2.0
-# What reaches this part of the best rate is measured again, so many batches in turn.
+# Engines that reach this part of the best rate are measured again, on so many batches in turn.
 _NEAR, _ROUNDS = 0.6, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reference:
-    """What engines are built from and compared with.
+    """The base that engines are built from, and the features that they are compared with.
 
     Attributes:
         source: the base.
         pixels: a batch.
-        features: of plain Keras for it.
+        features: that plain Keras gives for it.
     """
 
     source: TracedBase
@@ -44,10 +44,10 @@ class EngineTrial:
         engine: its name.
         precision: that it computes in.
         run: a full batch of pixels -> features.
-        batch: images that one run takes.
+        batch: number of images that `run` takes.
         build_seconds: for building it and its first batch.
-        rate: images/s; 0 where it is not measured.
-        difference: relative difference of its features from plain Keras'.
+        rate: images/s; 0 where it was not measured.
+        difference: of its features from those of plain Keras, relative.
     """
 
     engine: str
@@ -63,23 +63,40 @@ class EngineTrial:
         """`engine/precision`."""
         return f"{self.engine}/{self.precision}"
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether its features are those of plain Keras, within `TOLERANCE`; never where the difference is NaN."""
+        return self.difference < TOLERANCE
 
-def try_engine(
-    name: str, engine: Engine, precision: str, reference: Reference, reasons: list[str]
-) -> EngineTrial | None:
+
+class Candidate(NamedTuple):
+    """An engine in one of the precisions that it offers.
+
+    Attributes:
+        name: of the engine.
+        engine: its entry in the table.
+        precision: to compute in.
+    """
+
+    name: str
+    engine: Engine
+    precision: str
+
+
+def try_engine(candidate: Candidate, reference: Reference) -> tuple[EngineTrial | None, str]:
     """Build an engine, compare its features and measure it.
 
     Returns:
-        None if it does not work, with a reason; not measured (a rate of 0), with a reason, if its features differ by
-        `TOLERANCE` or more.
+        The trial, and why the engine is dropped, or an empty string. An engine that fails has no trial; one whose
+        features differ by `TOLERANCE` or more is not measured: its rate is 0.
     """
+    name, engine, precision = candidate
     began = time.monotonic()
     try:
         run, batch = engine.build(reference.source, precision)
         features = run(filled(reference.pixels, batch))[: len(reference.features)]
-    except Exception as error:  # A converter may raise anything for a network that it does not know.
-        reasons.append(f"dropped: {name} {precision} fails: {_first_line(error)}")
-        return None
+    except Exception as error:  # A converter may raise anything for a network that it does not support.
+        return None, f"dropped: {name} {precision} fails: {_first_line(error)}"
     difference = _relative_difference(features, reference.features[: len(features)])
     trial = EngineTrial(
         engine=name,
@@ -89,10 +106,9 @@ def try_engine(
         build_seconds=time.monotonic() - began,
         difference=difference,
     )
-    if not difference < TOLERANCE:
-        reasons.append(f"dropped: {name} {precision}, whose features differ by {difference:.1e} from plain Keras")
-        return trial
-    return measure(trial, reference.pixels)
+    if not trial.is_exact:
+        return trial, f"dropped: {name} {precision}, whose features differ by {difference:.1e} from plain Keras"
+    return measure(trial, reference.pixels), ""
 
 
 def measure(trial: EngineTrial, pixels: Pixels) -> EngineTrial:
@@ -105,7 +121,7 @@ def measure(trial: EngineTrial, pixels: Pixels) -> EngineTrial:
 
 
 def measure_again(trials: list[EngineTrial], pixels: Pixels) -> list[EngineTrial]:
-    """Measure those close to the best once more, in turn: the machine may have slowed one of them, or spared it."""
+    """Measure the engines close to the best once more, in turn: another process may have slowed one of them."""
     best = max(trial.rate for trial in trials)
     near = {trial.name: trial for trial in trials if trial.rate > _NEAR * best}
     if len(near) == 1:
@@ -121,7 +137,7 @@ def measure_again(trials: list[EngineTrial], pixels: Pixels) -> list[EngineTrial
 
 
 def filled(images: Pixels, batch: int) -> Pixels:
-    """Exactly `batch` images: the first ones, or these again and again; black ones where there are none."""
+    """Repeat or cut `images` to exactly `batch`; black images where there are none."""
     if len(images) == batch:
         return images
     if len(images) == 0:

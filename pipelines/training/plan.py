@@ -104,10 +104,10 @@ class TrainingResult:
 
 
 def look_up_names(spec: TrainSpec) -> TrainingNames:
-    """Find what the names in a spec stand for, and refuse options that do not go together; nothing heavy is imported.
+    """Find what the names in a spec stand for, and refuse options that do not go together.
 
     Raises:
-        UserError: a name is unknown, or two options contradict each other.
+        UserError: a name is unknown, the engine cannot run here, or two options contradict each other.
     """
     head, source = _find_head(spec.head), find_backbone(spec.network.backbone, spec.network.weights)
     names = TrainingNames(head=head, source=source, policy=find_policy(spec.data.augment, switches_of(spec.data)))
@@ -155,7 +155,7 @@ def _find_head(spec: HeadSpec) -> Head:
 
 def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
     source = names.source
-    _require_engine(spec.network.engine)
+    _require_engine(spec, source)
     if source.untrained and spec.fine_tune.blocks is not None:
         raise UserError(
             f"`{source.name}` starts from random weights: there is nothing to fine-tune",
@@ -170,7 +170,10 @@ def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
         raise UserError("several views of an image need an augmentation policy", "add --augment light, or omit --views")
 
 
-def _require_engine(name: str) -> None:
-    from models.engines.table import ENGINES
+def _require_engine(spec: TrainSpec, source: BackboneSource) -> None:
+    """Refuse an engine that cannot run here, where features are extracted; only `gpu` imports TensorFlow for that."""
+    from models.engines.table import ENGINES, require
 
-    lookup({"auto": None, **ENGINES}, name, "engine")
+    engine = lookup({"auto": None, **ENGINES}, spec.network.engine, "engine")
+    if engine is not None and spec.data.cache and not source.untrained:
+        require(engine)

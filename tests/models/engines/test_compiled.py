@@ -19,6 +19,7 @@ from models.backbones import build_backbone
 from models.classifier import features_model
 from models.engines import compiled as frozen
 from models.engines import gpu
+from models.engines import race as race_module
 from models.engines import table as engines
 from models.engines.compiled import compile_base, compile_chosen
 from models.engines.source import TracedBase
@@ -211,7 +212,7 @@ def race(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Fake]]:
         everything = {"keras": Fake(seconds=0.2, hope=1.0), **fakes}
         table = {name: fake.entry() for name, fake in everything.items()}
         table["keras"] = replace(table["keras"], precisions=lambda: ("float32",), hope={"float32": 1.0})
-        for module in (frozen, engines):
+        for module in (frozen, engines, race_module):
             monkeypatch.setattr(module, "ENGINES", table)
         return everything
 
