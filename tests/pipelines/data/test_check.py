@@ -93,7 +93,7 @@ IMAGES: dict[str, Callable[[], bytes]] = {
     "compressed TIFF": lambda: saved(drawn(), "TIFF", compression="tiff_lzw"),
 }
 
-NO_IMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
+NOT_IMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
     "zero bytes": (lambda: b"", "empty"),
     "truncated JPEG": (lambda: saved(drawn(400, 300), "JPEG")[:-2000], "damaged"),
     "truncated PNG": (lambda: saved(drawn(400, 300), "PNG")[:-200], "damaged"),
@@ -133,9 +133,9 @@ def test_the_content_decides_and_not_the_ending(data: Path, kind: str) -> None:
     assert np.abs(pixels.astype(int) - expected.astype(int)).mean() < 2.0
 
 
-@pytest.mark.parametrize("kind", NO_IMAGES)
-def test_what_is_no_image_is_left_out_with_its_reason(data: Path, kind: str) -> None:
-    content, words = NO_IMAGES[kind]
+@pytest.mark.parametrize("kind", NOT_IMAGES)
+def test_a_file_that_is_not_an_image_is_left_out_with_its_reason(data: Path, kind: str) -> None:
+    content, words = NOT_IMAGES[kind]
     bad = data / "a" / "photo.jpg"
     bad.write_bytes(content())
     dataset = checked(data)
@@ -236,7 +236,7 @@ def test_evaluation_divides_nothing_and_takes_one_image(tmp_path: Path) -> None:
     assert [example.split for example in dataset.examples] == ["test"]
 
 
-def test_a_conflict_of_labels_is_told(data: Path) -> None:
+def test_a_conflict_of_labels_is_reported(data: Path) -> None:
     (data / "b" / "copy.png").write_bytes((data / "a" / "0.png").read_bytes())
     dataset = checked(data)
     assert any("1 image with identical copies in two classes" in line for line in dataset.remarks)
@@ -300,7 +300,7 @@ def test_a_lost_png_is_made_again(data: Path) -> None:
     assert [path.name for path in png.parent.iterdir()] == [png.name]
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+def test_a_full_disk_is_reported_and_leaves_nothing_half_written(
     data: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (data / "a" / "scan.tif").write_bytes(IMAGES["TIFF"]())
@@ -320,7 +320,9 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
     assert len(checked(data).examples) == 13
 
 
-def test_a_cache_that_cannot_be_written_is_told(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match=r"the cache .* cannot be written") as caught:

@@ -10,7 +10,7 @@ from models.errors import UserError
 from pipelines.data.class_names import align
 
 
-def test_another_order_is_put_right() -> None:
+def test_classes_in_another_order_are_matched_by_name() -> None:
     assert align(["dog", "cat"], ["cat", "dog"]).labels == (1, 0)
     assert align(["cat", "dog"], ["cat", "dog"]).remarks == ()
 
@@ -30,7 +30,7 @@ def test_an_unknown_class_shows_both_lists_and_the_difference() -> None:
     assert raised.value.hint == "the run has `cat`, `dog`; the data has `cat`, `wolf`"
 
 
-def test_a_name_spelt_otherwise_is_an_error_that_says_what_to_rename() -> None:
+def test_the_hint_names_classes_that_differ_in_spelling_alone() -> None:
     with pytest.raises(UserError) as raised:
         align(["T-Shirt", "hat"], ["hat", "t_shirt"])
     assert raised.value.hint.endswith("rename `T-Shirt` to `t_shirt`")

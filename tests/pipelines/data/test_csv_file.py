@@ -43,7 +43,7 @@ def test_quoted_newlines_a_byte_order_mark_and_windows_line_ends(folder: Path) -
     assert listed(folder, content) == [("with, comma\nand line.jpg", "a", None), ("2.jpg", "b", None)]
 
 
-def test_names_that_are_no_utf8(folder: Path) -> None:
+def test_names_that_are_not_utf8(folder: Path) -> None:
     name = b"images/\xff.jpg"
     with open(os.path.join(os.fsencode(folder), name), "wb"):
         pass

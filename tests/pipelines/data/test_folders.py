@@ -48,7 +48,7 @@ def test_loops_of_links_end_and_a_file_counts_once_a_class(tmp_path: Path) -> No
     ) + [("b", str(tmp_path / name)) for name in ("data/a/1.jpg", "data/b/3.jpg", "data/b/nothing")]
 
 
-def test_names_with_newlines_and_bytes_that_are_no_utf8(tmp_path: Path) -> None:
+def test_names_with_newlines_and_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     for name in (b"a\nb/one\ntwo.jpg", b"\xff\xfe/\xe9.jpg"):
         path = os.path.join(os.fsencode(tmp_path), name)
         os.makedirs(os.path.dirname(path))

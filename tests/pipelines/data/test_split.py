@@ -32,7 +32,7 @@ def test_position_is_the_start_of_the_hash_and_below_one() -> None:
 def test_parts_are_80_10_10_in_each_class() -> None:
     images = [image(label, number) for label in range(3) for number in range(2000)]
     parts, remarks = divide(images, ["a", "b", "c"])
-    counts = Counter((entry.label, part) for (entry, _), part in zip(images, parts, strict=True))
+    counts = Counter((file.label, part) for (file, _), part in zip(images, parts, strict=True))
     for label in range(3):
         # Four standard deviations of a binomial with n = 2000.
         assert abs(counts[label, "train"] - 1600) < 72
@@ -60,7 +60,7 @@ def test_a_small_class_moves_the_nearest_image_and_says_so() -> None:
     parts, remarks = divide(images, ["small", "large"])
     # First validation takes 0.79, then test the nearest of what is left.
     assert parts[:4] == ["train", "train", "test", "validation"]
-    alone = [(ListedFile(path=entry.path, label=0, split=None), sha256) for entry, sha256 in images[4:]]
+    alone = [(ListedFile(path=file.path, label=0, split=None), sha256) for file, sha256 in images[4:]]
     assert parts[4:] == divide(alone, ["large"])[0]
     assert remarks == ["2 images of small classes were moved so that each part has every class: `small`"]
 
@@ -78,8 +78,8 @@ def test_copies_stay_together_also_when_moved_and_across_classes() -> None:
     parts, remarks = divide(images, ["a", "b"])
     assert len(set(parts[2:5])) == 1
     for label in range(2):
-        held = {part for (entry, _), part in zip(images, parts, strict=True) if entry.label == label}
-        assert held == {"train", "validation", "test"}
+        present = {part for (file, _), part in zip(images, parts, strict=True) if file.label == label}
+        assert present == {"train", "validation", "test"}
     assert any("1 image with identical copies in two classes" in line and "/0/0.79.jpg" in line for line in remarks)
 
 
@@ -125,7 +125,7 @@ def test_a_missing_validation_part_is_carved_out_of_train() -> None:
     assert all((one == "validation") == (other == "validation") for one, other in zip(parts, undivided, strict=False))
 
 
-def test_an_image_in_two_given_parts_is_told() -> None:
+def test_an_image_in_two_given_parts_is_reported() -> None:
     images = [at(0, 0.1, "1", "train"), at(0, 0.1, "2", "test"), at(0, 0.2, "3", "validation")]
     _, remarks = divide(images, ["a"])
     assert remarks == ["1 image with identical copies in two parts, such as `/0/1.jpg` (train) and `/0/2.jpg` (test)"]
@@ -140,5 +140,5 @@ def test_a_given_part_without_a_readable_image_of_a_class_is_named() -> None:
 def test_ten_thousand_small_classes_take_a_moment() -> None:
     images = [image(label, number) for label in range(10_000) for number in range(3)]
     parts, _ = divide(images, [str(label) for label in range(10_000)])
-    held = {(entry.label, part) for (entry, _), part in zip(images, parts, strict=True)}
-    assert len(held) == 30_000
+    present = {(file.label, part) for (file, _), part in zip(images, parts, strict=True)}
+    assert len(present) == 30_000

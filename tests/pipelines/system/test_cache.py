@@ -92,8 +92,8 @@ def test_clearing_removes_what_was_listed(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
     path = write_shard(tmp_path / "features" / "base" / "clean-float32", keys("a"), rows(1))
     size = path.stat().st_size
-    held = cache.cache_usage()
-    assert [(usage.name, usage.files, usage.size) for usage in held] == [("features base: clean-float32", 1, size)]
+    contents = cache.cache_usage()
+    assert [(usage.name, usage.files, usage.size) for usage in contents] == [("features base: clean-float32", 1, size)]
     assert cache.clear_cache() == size
     assert cache.cache_usage() == []
 

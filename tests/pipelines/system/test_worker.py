@@ -53,7 +53,7 @@ from models.errors import UserError
 from pipelines.system.relay import serve
 
 def work(order, relay):
-    print("this is no message")
+    print("not a message")
     relay.note(f"hello {order['name']}")
     with relay.task("counting", 3) as task:
         task.advance(3)
