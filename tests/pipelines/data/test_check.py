@@ -320,9 +320,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing_half_written(
     assert len(checked(data).examples) == 13
 
 
-def test_an_unwritable_cache_is_reported(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unwritable_cache_is_reported(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match=r"the cache .* cannot be written") as caught:
