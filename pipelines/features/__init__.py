@@ -1,5 +1,5 @@
-"""What a frozen base computes, kept in the cache: extraction, shards, subsets, the choice of engine, boundaries.
+"""The features that a frozen base computes, kept in the cache: extraction, shards, remembered engines, boundaries.
 
-Import `extract`, `Features`, `BaseKey`, `Views` and the activations of `boundary` from here.
-No head, no label but to carry it along, and no option of the command line.
+Import `extract`, `FrozenBase`, `Features`, `FeatureSubset`, `BaseKey`, `Views` and all of `boundary` from here.
+No head and no option of the command line; labels only travel with the features.
 """

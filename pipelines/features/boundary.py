@@ -1,6 +1,6 @@
-"""Activations at the boundary of the trained blocks: what stays frozen below runs once for each view of each image.
+"""Keeps the activations at the boundary of the fine-tuned blocks, so that the blocks below it run once for each view.
 
-<cache>/boundaries/<base and boundary>/<kind>/*.npy
+They lie in <cache>/boundaries/<base and boundary>/<kind>/*.npy, like features.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def make_room(boundary: Boundary, needed: int, limit: int) -> None:
 
 
 def flattened(lower: keras.Model) -> keras.Model:
-    """The part below the boundary with its activations in one row: pixels -> (batch, values)."""
+    """The part of a network below the boundary, its activations flattened: pixels -> (batch, values)."""
     import keras
 
     pixels = keras.Input(lower.input_shape[1:], name="pixels")

@@ -1,11 +1,11 @@
-"""Cached features: their identity, the views they are of, and the rows read back.
+"""Identifies the features of a frozen base in the cache and reads their rows.
 
-    <cache>/features/<base>/base.json             what the base is: backbone, hash of its weights, size, pooling
-    <cache>/features/<base>/chosen-engines.json   which engine was chosen for it, on each machine
+    <cache>/features/<base>/base.json             the key of the base: backbone, hash of its weights, size, pooling
+    <cache>/features/<base>/chosen-engines.json   the engine that was chosen for it on each machine
     <cache>/features/<base>/<kind>/*.npy          features of one kind: clean or augmented, and the precision
 
-An image is known by the hash of its content, so renaming, moving and adding files computes nothing twice, and every
-training, ensemble, fold and evaluation shares what is there.
+An image is identified by the hash of its content: renaming, moving and adding files computes nothing twice, and all
+trainings, ensembles, folds and evaluations share the features.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from pipelines.system.cache import cache_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseKey:
-    """What makes the features of a frozen base what they are.
+    """Everything that the features of a frozen base depend on.
 
     Attributes:
         backbone: its name, or the run or file it comes from.
         weights_sha256: hash of the weights.
         image_size: side of the square input, pixels.
         pooling: how the feature map becomes a vector.
-        decode_version: of the way from a file to pixels.
+        decode_version: of the steps from a file to pixels.
     """
 
     backbone: str
@@ -45,19 +45,19 @@ class BaseKey:
     @property
     def folder(self) -> Path:
         """Where its features lie."""
-        # The name is for people; two files with the same weights give the same features.
+        # The name is for the user; two files with the same weights give the same features.
         identity = {name: value for name, value in asdict(self).items() if name != "backbone"}
         return cache_folder() / "features" / digest(identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """Which views of each image are wanted.
+    """The views of each image that are wanted.
 
     Attributes:
         count: views an image; view 0 is the clean image.
         policy: name of the augmentation policy of the others.
-        policy_digest: hash of what the policy does.
+        policy_digest: hash of the policy's steps.
         seed: of the augmented views.
     """
 
@@ -121,5 +121,5 @@ def weights_digest(path: Path) -> str:
 
 
 def digest(identity: Mapping[str, object]) -> str:
-    """A short name for what makes something what it is: plain JSON values."""
+    """A short hash of plain JSON values, whatever the order of their names."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

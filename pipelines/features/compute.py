@@ -29,16 +29,29 @@ SHARD_SECONDS = 15.0
 
 
 class WantedView(NamedTuple):
-    """One view of one image."""
+    """One view of one image.
+
+    Attributes:
+        key: of its features.
+        example: the image.
+        number: of the view; 0 is the clean image.
+    """
 
     key: bytes
     example: Example
-    view: int
+    number: int
 
 
 @dataclass(slots=True, kw_only=True)
 class Extraction:
-    """Runs missing views of one part through the base."""
+    """Runs missing views of one part through the base.
+
+    Attributes:
+        compiled: the base.
+        base: the key of its features.
+        views: that the part wants.
+        task: shows progress.
+    """
 
     compiled: CompiledBase
     base: BaseKey
@@ -49,8 +62,8 @@ class Extraction:
         self, missing: Sequence[WantedView], stores: tuple[ShardStore, ShardStore], augmenter: Augmenter | None
     ) -> None:
         """Compute clean views, then augmented ones: they go to different stores."""
-        clean = [view for view in missing if view.view == 0]
-        augmented = [view for view in missing if view.view > 0]
+        clean = [view for view in missing if view.number == 0]
+        augmented = [view for view in missing if view.number > 0]
         if clean:
             self._fill(stores[0], clean, None)
         if augmented:
@@ -74,7 +87,7 @@ class Extraction:
         from pipelines.images.batches import view_batches
 
         batches = view_batches(
-            [(view.example, view.view) for view in missing],
+            [(view.example, view.number) for view in missing],
             size=self.base.image_size,
             batch=self.compiled.batch,
             augmenter=augmenter,

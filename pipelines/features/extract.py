@@ -29,11 +29,11 @@ CLEAN_PREFIX = "clean-"  # of the folder of the clean views in a precision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
-    """The features of the parts of a dataset, and what getting them took.
+    """The features of the parts of a dataset.
 
     Attributes:
         parts: part name -> features.
-        line: one line for the user.
+        line: how many were cached and new, for the user.
         record: the same, for run.json.
         engine: that computed them, for run.json.
     """
@@ -58,7 +58,7 @@ def extract(
         parts: part name -> its examples.
         base: that computes them; it is built and compiled only where views are missing.
         views: part name -> which views of it are wanted.
-        augmenter: makes a view of an image; needed where a part wants more than one.
+        augmenter: makes views of an image; needed where a part wants more than the clean one.
         reporter: shows progress.
 
     Raises:
@@ -89,7 +89,7 @@ def extract(
     _touch(wanted, stores)
     evict_features()
 
-    # What that took.
+    # The record of the extraction.
     seconds = time.monotonic() - started
     record = FeatureRecord(
         images=sum(len(examples) for examples in parts.values()),
@@ -119,12 +119,13 @@ def _line(record: FeatureRecord, seconds: float, choice: EngineChoice) -> str:
 
 
 def _list_views(examples: Sequence[Example], views: Views) -> list[WantedView]:
-    return [WantedView(key(example.sha256, view), example, view) for example in examples for view in range(views.count)]
+    numbers = range(views.count)
+    return [WantedView(key(example.sha256, number), example, number) for example in examples for number in numbers]
 
 
 def _missing(wanted: Iterable[WantedView], stores: Stores) -> list[WantedView]:
     """What is not in the stores, each content once."""
-    return list({view.key: view for view in wanted if view.key not in stores[view.view > 0]}.values())
+    return list({view.key: view for view in wanted if view.key not in stores[view.number > 0]}.values())
 
 
 def _open_stores(base: BaseKey, views: Mapping[str, Views], precision: str) -> dict[str, Stores]:
@@ -161,8 +162,8 @@ def _note_other_precisions(base: BaseKey, choice: EngineChoice, reporter: Report
 def _touch(wanted: Mapping[str, Sequence[WantedView]], stores: Mapping[str, Stores]) -> None:
     """Mark all shards of the wanted views as used."""
     for part, (clean, augmented) in stores.items():
-        clean.touch(view.key for view in wanted[part] if view.view == 0)
-        augmented.touch(view.key for view in wanted[part] if view.view > 0)
+        clean.touch(view.key for view in wanted[part] if view.number == 0)
+        augmented.touch(view.key for view in wanted[part] if view.number > 0)
 
 
 def _saving(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Features of some of the examples, held in memory while heads are fitted on them."""
+"""Selects the features of some examples, and holds them in memory while heads are fitted on them."""
 
 from __future__ import annotations
 

@@ -1,53 +1,86 @@
-"""Features survive a kill: what was computed is kept, and the rest is computed by the next process."""
+"""Cached features come back by example and view, in any order, and their place depends on what changes them."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import hashlib
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipelines.runs.read_manifest import is_run
-from pipelines.train import train
-from tests.specs import train_spec
+from models.arrays import HalfRows
+from pipelines.features.cached import Features, digest, weights_digest
+from pipelines.features.shards import ShardStore, key
+from pipelines.runs.examples import Example
+from tests.pipelines.features.drawn import KEY
 
-ROOT = Path(__file__).resolve().parents[3]
+NUM_EXAMPLES, NUM_VIEWS, NUM_FEATURES = 10, 3, 5
 
 
-def test_a_killed_computation_goes_on_where_it_was(
-    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
-    small = image_folder("small", per_class=8)
-    base = tmp_path / "base"
-    train(train_spec(data=str(small), out=str(base), backbone="small_cnn", weights="none", epochs=1))
-    data, out = image_folder("data", per_class=60, seed=1), tmp_path / "run"
-    # Small shards, and a base that takes its time: the kill comes in the middle.
-    script = f"""
-import sys, time; sys.path.insert(0, {str(ROOT)!r})
-from models.engines.compiled import CompiledBase
-from pipelines.features import compute
-from tests.specs import train_spec
-from pipelines.train import train
-compute.SHARD_ROWS = 1
-whole = CompiledBase.__call__
-def slowly(self, pixels):
-    time.sleep(0.5)
-    return whole(self, pixels)
-CompiledBase.__call__ = slowly
-train(train_spec(data={str(data)!r}, out={str(out)!r}, backbone={str(base)!r}))
-"""
-    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    while not list((tmp_path / "cache").rglob("*.npy")) and process.poll() is None:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    assert not is_run(out)
-    manifest = train(train_spec(data=str(data), out=str(out), backbone=str(base)))
-    assert manifest.features is not None
-    assert 0 < manifest.features.cached < 180
-    assert manifest.features.new == 180 - manifest.features.cached
-    assert manifest.features.damaged_shards == 0
+@pytest.fixture
+def rows() -> HalfRows:
+    """(views, examples, features)."""
+    return np.random.default_rng(0).normal(size=(NUM_VIEWS, NUM_EXAMPLES, NUM_FEATURES)).astype(np.float16)
+
+
+@pytest.fixture
+def features(tmp_path: Path, rows: HalfRows) -> Features:
+    """Clean views in one store and augmented ones in another, over several shards."""
+    examples = [
+        Example(path=f"{number}.png", label=number % 4, split="train", sha256=f"{number:064x}", source="")
+        for number in range(NUM_EXAMPLES)
+    ]
+    stores = ShardStore(tmp_path / "clean"), ShardStore(tmp_path / "augmented")
+    for view in range(NUM_VIEWS):
+        for half in (range(4), range(4, NUM_EXAMPLES)):
+            stores[view > 0].add([key(examples[number].sha256, view) for number in half], rows[view, half])
+    return Features(stores, examples, NUM_VIEWS)
+
+
+def test_rows_are_those_of_the_examples_and_views_asked_for(features: Features, rows: HalfRows) -> None:
+    assert (len(features), features.num_features, features.num_views) == (NUM_EXAMPLES, NUM_FEATURES, NUM_VIEWS)
+    places, views = np.asarray([7, 0, 7, 3]), np.asarray([2, 1, 0, 2])
+    halves = features.halves(places, views)
+    assert halves.dtype == np.float16
+    np.testing.assert_array_equal(halves, rows[views, places])
+    np.testing.assert_array_equal(features.rows(places, views), rows[views, places].astype(np.float32))
+    np.testing.assert_array_equal(features.rows(places), rows[0, places])
+    assert features.labels.tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+
+
+@pytest.mark.parametrize("size", [3, 10, 99])
+def test_pieces_are_the_clean_views_in_order(features: Features, rows: HalfRows, size: int) -> None:
+    places, pieces = zip(*features.pieces(size), strict=True)
+    assert [len(piece) for piece in pieces[:-1]] == [size] * (len(pieces) - 1)
+    np.testing.assert_array_equal(np.concatenate(places), np.arange(NUM_EXAMPLES))
+    np.testing.assert_array_equal(np.concatenate(pieces), rows[0])
+
+
+def test_no_examples_have_no_rows(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path)
+    features = Features((store, store), (), 1)
+    assert (len(features), list(features.pieces())) == (0, [])
+
+
+def test_the_folder_depends_on_everything_but_the_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
+    assert KEY.folder.parent == tmp_path / "features"
+    assert replace(KEY, backbone="renamed").folder == KEY.folder
+    others = (
+        replace(KEY, weights_sha256="8" * 64),
+        replace(KEY, image_size=13),
+        replace(KEY, pooling="max"),
+        replace(KEY, decode_version=2),
+    )
+    assert len(fields(KEY)) == 1 + len(others)
+    assert len({KEY.folder, *(other.folder for other in others)}) == 1 + len(others)
+
+
+def test_a_digest_does_not_depend_on_the_order_of_names() -> None:
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1}) != digest({"a": 1, "b": [3]})
+
+
+def test_weights_are_hashed_by_content(tmp_path: Path) -> None:
+    (tmp_path / "weights.h5").write_bytes(b"weights")
+    assert weights_digest(tmp_path / "weights.h5") == hashlib.sha256(b"weights").hexdigest()

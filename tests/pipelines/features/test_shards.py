@@ -36,12 +36,8 @@ def test_rows_come_back_bit_for_bit_and_views_are_distinct(tmp_path: Path) -> No
     assert _keys("b", view=1)[0] not in again
 
 
-# The header of a `.npy` file takes 128 bytes here; a record a key of 34 bytes and its row.
-@pytest.mark.parametrize(
-    "at",
-    [3, 9, 14, 30, 100, 128 + 3, 128 + 34 + 3, -1],
-    ids=["magic", "header length", "header", "type", "shape", "key", "row", "last byte"],
-)
+# The header of a `.npy` file takes 128 bytes here; a record takes a key of 34 bytes and a row of 10.
+@pytest.mark.parametrize("at", range(0, 128 + 2 * (34 + 10), 3))
 def test_a_flipped_bit_anywhere_is_noticed_and_the_rest_stays(tmp_path: Path, at: int) -> None:
     path = write_shard(tmp_path, _keys("a", "b"), _rows(2))
     write_shard(tmp_path, _keys("c"), _rows(1))
@@ -68,6 +64,40 @@ def test_rows_stay_readable_after_release_and_after_the_file_is_gone(tmp_path: P
     for path in tmp_path.glob("*.npy"):
         path.unlink()
     np.testing.assert_array_equal(store.row(_keys("b")[0]), rows[1])
+
+
+def test_a_file_of_another_name_is_not_a_shard(tmp_path: Path) -> None:
+    path = write_shard(tmp_path, _keys("a"), _rows(1))
+    path.rename(tmp_path / f"{path.stem[:-8]}00000000.npy")
+    assert ShardStore(tmp_path).damaged == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="resident memory is read from /proc")
+def test_a_large_store_is_opened_and_read_in_the_memory_of_a_shard(tmp_path: Path) -> None:
+    """Eight shards of 8 MB, read piece by piece: a process holds no more than two of them at once."""
+    for number in range(8):
+        write_shard(tmp_path, [key(f"{number:064x}", view) for view in range(1000)], _rows(1000, length=4096))
+    script = f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from pipelines.features.shards import ShardStore, key
+def resident():  # kB of files that are mapped
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+before = resident()
+store = ShardStore(Path({str(tmp_path)!r}))
+opened = resident()
+most = 0
+for number in range(8):
+    total = sum(float(store.row(key(f"{{number:064x}}", view)).sum()) for view in range(1000))
+    most = max(most, resident())
+    store.release()
+print(opened - before, most - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    opened, most = map(int, done.stdout.split())
+    assert opened < 8_000
+    assert 7_000 < most < 16_000
 
 
 def test_a_writer_killed_at_work_leaves_whole_shards_only(tmp_path: Path) -> None:

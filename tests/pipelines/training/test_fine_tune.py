@@ -19,9 +19,7 @@ from models.zoo import BACKBONES
 from pipelines.evaluation.calibration import apply_temperature
 from pipelines.evaluation.metrics import losses
 from pipelines.evaluation.predictions import predict_batches
-from pipelines.features.boundary import Boundary, activation_limit, make_room
 from pipelines.features.cached import weights_digest
-from pipelines.features.shards import ShardStore, key
 from pipelines.fitting.checkpoint import StageProgress
 from pipelines.images.policies import find_policy
 from pipelines.runs.examples import Dataset, Example
@@ -206,38 +204,6 @@ def test_what_does_not_fit_the_budget_is_streamed_and_that_is_said(
     assert any("more than the 100.0 kB kept for them" in line for line in plan.reporter.lines), plan.reporter.lines
     assert not list((tmp_path / "cache" / "boundaries").rglob("*.npy"))
     assert len(after.history) == 1
-
-
-def test_room_is_made_by_forgetting_what_was_used_least_recently(tmp_path: Path) -> None:
-    def boundary(layer: str) -> Boundary:
-        return Boundary(
-            backbone="x",
-            weights_sha256="0",
-            image_size=8,
-            pooling="none",
-            decode_version=1,
-            layer=layer,
-            shape=(2, 2, 8),
-        )
-
-    import os
-
-    rows = np.zeros((100, 32), np.float16)
-    for age, layer in enumerate(("new", "old", "mine")):
-        store = ShardStore(boundary(layer).folder / "clean")
-        store.add([key(f"{number:064x}", 0) for number in range(100)], rows)
-        for path in store.folder.glob("*.npy"):
-            os.utime(path, (1e9 - age, 1e9 - age))
-    size = next((boundary("new").folder / "clean").glob("*.npy")).stat().st_size
-    make_room(boundary("mine"), size, 2 * size + 10)
-    left = {layer: bool(list(boundary(layer).folder.rglob("*.npy"))) for layer in ("new", "old", "mine")}
-    assert left == {"new": True, "old": False, "mine": True}
-
-
-def test_a_limit_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADSTART_BOUNDARY_LIMIT", "much")
-    with pytest.raises(UserError, match="`much`"):
-        activation_limit()
 
 
 def test_all_blocks_can_be_trained(prepared: Any) -> None:
