@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
+from models.keras_private import keras_home_at_import
 from models.weights import cached, keras_home, missing_weights, weights_file
 from models.zoo import Backbone
 
@@ -124,10 +125,8 @@ def scale_pixels(pixels: keras.KerasTensor, mode: str) -> keras.KerasTensor:
 
 
 def _imagenet(backbone: Backbone, size: int) -> keras.Model:
-    from keras.src.backend.config import keras_home as home_at_import
-
     file = weights_file(backbone, size)
-    if cached(backbone, size) and (not os.access(keras_home(), os.W_OK) or Path(home_at_import()) != keras_home()):
+    if cached(backbone, size) and (not os.access(keras_home(), os.W_OK) or keras_home_at_import() != keras_home()):
         # Keras looks past a cache that it cannot write to, and past a KERAS_HOME set after its import.
         return build_backbone(backbone, weights=file, image_size=size)
     try:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from models.errors import UserError
+from models.keras_private import Operation, graph_inputs, producer
 
 if TYPE_CHECKING:
     import keras
-
-Operation = Any
-
-
-"""A `keras.Operation`: a layer, or a function such as an addition that stands in a graph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,16 +132,7 @@ def divide(model: keras.Model) -> list[tuple[str, list[Operation]]]:
 
 def graph(model: keras.Model) -> dict[Operation, list[Operation]]:
     """The operations of a functional model from the input upwards, each with those it takes its inputs from."""
-    nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
-    return {
-        operation: [
-            tensor._keras_history.operation
-            for node in operation._inbound_nodes
-            if id(node) in nodes
-            for tensor in node.input_tensors
-        ]
-        for operation in model.operations
-    }
+    return {operation: [producer(tensor) for tensor in tensors] for operation, tensors in graph_inputs(model).items()}
 
 
 def _layers(operations: Sequence[Operation]) -> list[Operation]:

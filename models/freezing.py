@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.blocks import divide, first_trained
+from models.keras_private import all_layers
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +41,6 @@ def set_trainable(model: keras.Model, blocks_from_top: int | str, *, train_bn: b
             if not hasattr(layer, "trainable"):
                 continue  # A function in the graph.
             layer.trainable = place >= first
-            for inner in layer._flatten_layers():
+            for inner in all_layers(layer):
                 if isinstance(inner, BatchNormalization) and not train_bn:
                     inner.trainable = False

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.blocks import Operation, graph
+from models.blocks import graph
+from models.keras_private import Operation, functional_graph, producer
 
 if TYPE_CHECKING:
     import keras
@@ -65,7 +66,7 @@ def _walk(model: keras.Model, start: _Reach, rows: list[LayerFacts]) -> _Reach:
     """Add the rows of a model whose input has the reach `start`; returns the reach of its output."""
     import keras
 
-    functional = getattr(model, "_functional", None) or model  # What a Sequential is made of.
+    functional = functional_graph(model)
     reach: dict[Operation, _Reach] = {}
     for operation, sources in graph(functional).items():
         before = _joined([reach[source] for source in sources]) if sources else start
@@ -75,7 +76,7 @@ def _walk(model: keras.Model, start: _Reach, rows: list[LayerFacts]) -> _Reach:
         reach[operation] = _after(operation, before)
         if isinstance(operation, keras.Layer):
             rows.append(_row(operation, reach[operation]))
-    return reach[functional.outputs[0]._keras_history.operation]
+    return reach[producer(functional.outputs[0])]
 
 
 def _joined(reaches: Sequence[_Reach]) -> _Reach:

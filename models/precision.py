@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from models.keras_private import all_layers
+
 if TYPE_CHECKING:
     import keras
 
@@ -49,7 +51,7 @@ def computing_in(precision: Precision, *models: keras.Model) -> Iterator[None]:
         yield
         return
     exact = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.InputLayer)
-    layers = {id(layer): layer for model in models for layer in model._flatten_layers(include_self=False)}
+    layers = {id(layer): layer for model in models for layer in all_layers(model, include_self=False)}
     softmax = keras.activations.softmax
     changed = [
         layer

@@ -6,8 +6,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.blocks import Operation, divide, first_trained, graph
+from models.blocks import divide, first_trained
 from models.errors import UserError
+from models.keras_private import Operation, graph_inputs, producer, producer_inputs
 
 if TYPE_CHECKING:
     import keras
@@ -73,16 +74,16 @@ def _crossing(model: keras.Model, blocks_from_top: int | str) -> list[keras.Kera
     """The tensors that go from below the boundary to above it, in the order in which they are made."""
     _, first = _boundary(model, blocks_from_top)
     upper = {operation for _, members in divide(model)[first:] for operation in members}
-    below = graph(model)
-    nodes = {id(node) for depth in model._nodes_by_depth.values() for node in depth}
-    found: dict[int, keras.KerasTensor] = {}
-    for operation in below:
-        for node in operation._inbound_nodes if operation in upper else ():
-            for tensor in node.input_tensors if id(node) in nodes else ():
-                if tensor._keras_history.operation not in upper:
-                    found[id(tensor)] = tensor
-    made: list[Operation] = list(below)
-    return sorted(found.values(), key=lambda tensor: made.index(tensor._keras_history.operation))
+    inputs = graph_inputs(model)
+    crossing = {
+        id(tensor): tensor
+        for operation, tensors in inputs.items()
+        if operation in upper
+        for tensor in tensors
+        if producer(tensor) not in upper
+    }
+    order: list[Operation] = list(inputs)
+    return sorted(crossing.values(), key=lambda tensor: order.index(producer(tensor)))
 
 
 def below_last_dense(model: keras.Model, file: Path) -> keras.Model:
@@ -116,16 +117,15 @@ def _input_of_last_dense(tensor: keras.KerasTensor) -> keras.KerasTensor | None:
     import keras
 
     while True:
-        history = tensor._keras_history
-        sources = history.operation._inbound_nodes[history.node_index].input_tensors
+        operation, sources = producer(tensor), producer_inputs(tensor)
         if len(sources) != 1:
             return None
-        if isinstance(history.operation, keras.layers.Dense):
+        if isinstance(operation, keras.layers.Dense):
             return sources[0]
-        if isinstance(history.operation, keras.Model):
-            inner = _input_of_last_dense(history.operation.outputs[0])
+        if isinstance(operation, keras.Model):
+            inner = _input_of_last_dense(operation.outputs[0])
             if inner is not None:
-                return keras.Model(history.operation.inputs[0], inner)(sources[0])
-        if getattr(history.operation, "weights", ()):
+                return keras.Model(operation.inputs[0], inner)(sources[0])
+        if getattr(operation, "weights", ()):
             return None
         tensor = sources[0]

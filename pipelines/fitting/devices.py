@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from models.keras_private import all_layers
+
 if TYPE_CHECKING:
     import keras
 
@@ -27,6 +29,6 @@ def copy_for(strategy: tf.distribute.Strategy | None, model: keras.Model) -> ker
         copy.set_weights(model.get_weights())
         # A configuration does not always say what is frozen. Parents come before their children here: to set
         # `trainable` of a model sets it for all its layers.
-        for layer, copied in zip(model._flatten_layers(), copy._flatten_layers(), strict=True):
+        for layer, copied in zip(all_layers(model), all_layers(copy), strict=True):
             copied.trainable = layer.trainable
     return copy
