@@ -16,6 +16,7 @@ _NETWORKS = {
     "fine_tune": ("label_smoothing", "ema", "tensorboard"),
 }
 _FEATURES = {"head": ("heads", "l2"), "data": ("views",), "network": ("engine",)}
+_AUGMENTATION = {"data": ("augment", "rotate90")}
 
 
 def options_without_effect(spec: TrainSpec, *, untrained: bool) -> list[str]:
@@ -33,6 +34,8 @@ def options_without_effect(spec: TrainSpec, *, untrained: bool) -> list[str]:
     if uses_features and not fine_tunes:
         reason = "only heads are trained, on cached features, not a network by --fine-tune, --no-cache or from scratch"
         lines.append(_line(_given(spec, _NETWORKS), reason))
+        if spec.data.views == 1:
+            lines.append(_line(_given(spec, _AUGMENTATION), "--views 1 caches the clean image alone"))
     if not uses_features:
         lines.append(_line(_given(spec, _FEATURES), "no features are cached in this training"))
     return [line for line in lines if line]

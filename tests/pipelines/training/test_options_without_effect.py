@@ -53,12 +53,23 @@ def test_what_is_not_given_is_not_named() -> None:
     assert options_without_effect(PLAIN, untrained=False) == options_without_effect(PLAIN, untrained=True) == []
 
 
+def test_augmentation_needs_more_than_the_clean_view() -> None:
+    augmented = with_options(PLAIN, augment="light", rotate90=True)
+    (line,) = options_without_effect(with_options(augmented, views=1), untrained=False)
+    assert line.startswith("--augment, --rotate90: without effect, --views 1 ")
+    for options in ({}, {"views": 2}, {"views": 1, "fine_tune": "2"}):
+        assert options_without_effect(with_options(augmented, **options), untrained=False) == []
+    # From scratch, every epoch has views of its own: it is --views that has no effect.
+    (line,) = options_without_effect(with_options(augmented, views=1), untrained=True)
+    assert line.startswith("--views: without effect")
+
+
 def test_one_line_names_all_of_a_kind() -> None:
     (line,) = options_without_effect(with_options(PLAIN, batch=8, ema=0.9), untrained=False)
     assert line.startswith("--batch, --ema: without effect, only heads are trained")
 
 
 def test_the_names_are_fields() -> None:
-    for panels in (module._FINE_TUNING, module._NETWORKS, module._FEATURES):
+    for panels in (module._FINE_TUNING, module._NETWORKS, module._FEATURES, module._AUGMENTATION):
         for panel, names in panels.items():
             assert set(names) <= {field.name for field in fields(getattr(PLAIN, panel))}
