@@ -1,12 +1,11 @@
 """Where Keras keeps pretrained weights, and whether they can be had: answered without importing Keras.
 
 headstart adds no cache of its own. A file's name here is the name under which Keras itself stores the file
-(`keras/src/applications/*.py`, version 3.15.1); a test asks every constructor for its name and compares.
+(its `applications`, version 3.15.1); a test asks every constructor for its name and compares.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import socket
@@ -14,6 +13,7 @@ import threading
 from pathlib import Path
 
 from models.errors import UserError
+from models.keras_private import application_source
 from models.zoo import BACKBONES, Backbone
 
 _TENTHS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
@@ -112,15 +112,14 @@ def _can_be_written(folder: Path) -> bool:
 
 def _download_host(backbone: Backbone) -> str | None:
     """The host in Keras' own constants, read as text: importing them would import all of Keras."""
-    spec = importlib.util.find_spec("keras")
-    if spec is None or spec.origin is None:
+    source = application_source(backbone.module)
+    if source is None:
         return None
-    source = Path(spec.origin).parent / "src" / "applications" / f"{backbone.module.rpartition('.')[2]}.py"
     try:
-        found = re.search(r"https://([\w.-]+)/\S*keras", source.read_text(encoding="utf-8"))
+        address = re.search(r"https://([\w.-]+)/\S*keras", source.read_text(encoding="utf-8"))
     except OSError:
         return None
-    return found[1] if found else None
+    return address[1] if address else None
 
 
 def _unreachable(host: str) -> bool:

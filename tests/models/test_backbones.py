@@ -13,6 +13,7 @@ import pytest
 
 from models.backbones import build_backbone, load_backbone, scale_pixels
 from models.errors import UserError
+from models.keras_private import DOWNLOAD_FUNCTION
 from models.weights import weights_file
 from models.zoo import BACKBONES, Backbone
 from tests.models.spread import SPREAD, TAIL, every
@@ -118,7 +119,7 @@ def test_efficientnet_scales_alike_whether_keras_or_a_file_brings_the_weights(
     file = tmp_path / "published.weights.h5"
     published.save_weights(file)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *arguments, **options: str(file))
+    monkeypatch.setattr(DOWNLOAD_FUNCTION, lambda *arguments, **options: str(file))
 
     by_keras = build_backbone(backbone, weights="imagenet", image_size=64)
     by_file = build_backbone(backbone, weights=file, image_size=64)
@@ -187,7 +188,7 @@ def test_failed_download_is_a_user_error(tmp_path: Path, monkeypatch: pytest.Mon
         raise Exception("URL fetch failure on https://host/file: None -- Name or service not known")
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", fail)
+    monkeypatch.setattr(DOWNLOAD_FUNCTION, fail)
     with pytest.raises(UserError, match="the download failed: URL fetch failure on https://host/file") as caught:
         build_backbone(BACKBONES["mobilenet_0.25"])
     for way_out in ("--weights none", "--weights FILE", "KERAS_HOME"):

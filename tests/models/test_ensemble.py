@@ -17,6 +17,7 @@ from models.ensemble import combine
 from models.fingerprint import fingerprint
 from models.fusing import plain
 from models.heads import HEADS, build_head
+from models.keras_private import graph_inputs
 from models.pools import POOLS, Stack
 
 FEATURES = 6
@@ -59,8 +60,7 @@ def backbones_in(model: keras.Model) -> list[keras.Model]:
 
 def calls(layer: keras.layers.Layer, model: keras.Model) -> int:
     """How often `layer` runs in the graph of `model`."""
-    within = {id(operation) for operation in model.operations}
-    return sum(1 for node in layer._inbound_nodes if id(node.operation) in within)
+    return len(graph_inputs(model)[layer])  # A backbone takes one tensor a call.
 
 
 def traced(model: keras.Model) -> Counter[str]:

@@ -11,10 +11,12 @@ import pytest
 
 from models import weights
 from models.errors import UserError
+from models.keras_private import DOWNLOAD_FUNCTION, private_module
 from models.weights import cached, cached_names, keras_home, require_weights, weights_file
 from models.zoo import BACKBONES
 from tests.models.spread import every
 
+ROOT = Path(__file__).parents[2]
 HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
 
 
@@ -51,7 +53,7 @@ def test_file_is_the_one_that_keras_asks_for(
         raise OSError("asked")
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    monkeypatch.setattr(DOWNLOAD_FUNCTION, get_file)
     backbone = BACKBONES[name]
     sizes = (*backbone.family.weights_sizes, 100) if name in ("mobilenet_0.25", "mobilenet_v2_0.35") else (None,)
     for size in sizes:
@@ -69,11 +71,11 @@ def test_weights_by_input_size(home: Path) -> None:
 
 
 def test_keras_home_is_where_keras_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    script = "from keras.src.backend.config import keras_home; print(keras_home())"
+    script = "from models.keras_private import keras_home_at_import; print(keras_home_at_import())"
     for variables in ({"KERAS_HOME": str(tmp_path / "here")}, {"HOME": str(tmp_path)}):
         plain = {key: value for key, value in os.environ.items() if key != "KERAS_HOME"}
         done = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, env=plain | variables, check=True
+            [sys.executable, "-c", script], capture_output=True, text=True, env=plain | variables, check=True, cwd=ROOT
         )
         monkeypatch.delenv("KERAS_HOME", raising=False)
         for key, value in variables.items():
@@ -161,7 +163,7 @@ def test_host_is_the_one_in_keras_constants(name: str) -> None:
     from urllib.parse import urlsplit
 
     backbone = BACKBONES[name]
-    module = importlib.import_module(backbone.module.replace("keras.", "keras.src.", 1))
+    module = importlib.import_module(private_module(backbone.module))
     address = next(
         value for key, value in vars(module).items() if isinstance(value, str) and value.startswith("https:")
     )

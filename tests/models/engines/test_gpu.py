@@ -9,6 +9,7 @@ from keras import layers
 from models.backbones import build_backbone
 from models.classifier import features_model
 from models.engines import gpu
+from models.keras_private import all_layers
 from models.zoo import BACKBONES
 from tests.models.engines.test_compiled import pictures, plain, relative_difference
 
@@ -40,7 +41,7 @@ def test_a_copy_in_half_precision_keeps_scaling_and_pooling_exact() -> None:
 
     copy = gpu.lowered(model, "mixed_bfloat16")
 
-    types = {layer.name: layer.compute_dtype for layer in copy._flatten_layers() if isinstance(layer, layers.Layer)}
+    types = {layer.name: layer.compute_dtype for layer in all_layers(copy) if isinstance(layer, layers.Layer)}
     assert types["Conv1"] == types["Conv_1"] == "bfloat16"
     assert types["scaling"] == types["pooling"] == "float32"
     assert 0 < relative_difference(plain(copy, pixels), plain(model, pixels)) < 2e-2

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from tensorflow.core.util import event_pb2
 
 from pipelines.runs.manifest import StageRecord
 from pipelines.runs.training_records import EpochRecord
@@ -68,7 +67,7 @@ def test_events_hold_every_number_under_its_stage(tmp_path: Path) -> None:
     for part in ("training", "validation"):
         (file,) = (tmp_path / EVENTS / part).glob("events.*")
         for raw in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
-            event = event_pb2.Event.FromString(raw)
+            event = tf.compat.v1.Event.FromString(raw)
             for value in event.summary.value:
                 assert value.metadata.plugin_data.plugin_name == "scalars"
                 number = float(tf.make_ndarray(value.tensor))
