@@ -87,7 +87,8 @@ def test_a_warm_cache_builds_no_base_whatever_the_names_and_the_order(tmp_path: 
 def test_only_what_is_missing_is_computed_and_each_content_once(tmp_path: Path) -> None:
     examples = draw_examples(tmp_path, 4)
     run(examples[:1])
-    extracted, _ = run([*examples, examples[3]])
+    extracted, lines = run([*examples, examples[3]])
+    assert not any("anew" in line for line in lines)
     assert (extracted.record.cached, extracted.record.new) == (2, 3)
     np.testing.assert_allclose(
         extracted.parts["train"].rows(np.arange(5)), mean_colours([*examples, examples[3]]), atol=2 * HALF

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -88,6 +89,22 @@ def test_cached_features_and_pixels_give_the_same_probabilities(
         (True, False),
         (False, True),
     ]
+
+
+def test_a_run_whose_engine_is_missing_here_is_predicted_with_another(
+    tmp_path: Path, model: keras.Model, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = replace(FROZEN, weights_sha256="4" * 64)
+    spec = replace(SPEC, network=NetworkSpec(engine="openvino"))
+    manifest = manifest_with(image_size=SIDE, backbone=frozen, spec=RunRequest(train=spec))
+    run = finished(tmp_path / "run", model, manifest)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    notes = Notes()
+    cached, how = predict_examples(run, manifest, examples, cache=True, reporter=notes)
+    exact, _ = predict_examples(run, manifest, examples, cache=False, reporter=notes)
+    assert "openvino" not in how
+    assert any("`openvino` is not installed" in line for line in notes.lines)
+    np.testing.assert_allclose(cached, exact, atol=2e-3)
 
 
 def test_a_frozen_backbone_is_a_base_and_a_trained_one_is_not() -> None:
