@@ -1,4 +1,4 @@
-"""The story of a preview: draws what an augmentation policy does to the user's pictures.
+"""Draws what an augmentation policy does to the user's images, as one picture.
 
 headstart preview photos/ --augment strong --out grid.png
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from models.errors import UserError
 from pipelines.data.scan import scan
@@ -15,19 +16,28 @@ from pipelines.images.policy import Policy
 from pipelines.runs.examples import Dataset, Example
 from pipelines.system.progress import Reporter, Silent
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# (height, width, 3) in [0, 255], the whole picture.
+Grid: TypeAlias = "NDArray[np.uint8]"
+# Augmented views of each image, beside the original.
 NUM_VIEWS = 8
+# Images at most; NUM_ROWS times --size is the height of the picture.
 NUM_ROWS = 24
+# White pixels between views.
 GAP = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What was drawn.
+    """The picture that was drawn.
 
     Attributes:
-        path: the picture.
-        rows: images shown, one a row: the original, then its views.
-        classes: how many classes they come from.
+        path: of the picture.
+        rows: how many images it shows, one a row: the original, then its views.
+        classes: how many classes the images come from.
     """
 
     path: Path
@@ -45,16 +55,19 @@ def preview(
     seed: int = 0,
     reporter: Reporter | None = None,
 ) -> Preview:
-    """Draw the original and eight views of several images a class.
+    """Draw several images of each class: the original and eight views of each.
 
     Args:
-        data: as for training.
+        data: labelled images, as for training.
         out: the picture to write, PNG or JPEG by its ending.
-        policy: what makes the views.
+        policy: makes the views.
         size: side of one view, pixels.
-        per_class: images of each class.
-        seed: of the views: the same as in a training with this seed.
+        per_class: images of each class; fewer where the rows of all classes would be more than `NUM_ROWS`.
+        seed: of the views, which are those of a training with this seed.
         reporter: shows progress.
+
+    Returns:
+        The path of the picture, and how many images and classes it shows.
 
     Raises:
         UserError: the data or the place of the picture is not usable.
@@ -70,44 +83,48 @@ def preview(
     from pipelines.data.check import check
 
     dataset = check(listing, for_training=False, reporter=reporter)
-    chosen = _choose(dataset, per_class)
+    examples = _choose(dataset, per_class)
+    grid = _draw(examples, policy, size=size, seed=seed, reporter=reporter)
 
-    import numpy as np
     from PIL import Image
+
+    from pipelines.system.files import atomic
+
+    with atomic(target, suffix=target.suffix) as temporary:
+        Image.fromarray(grid).save(temporary)
+    return Preview(path=target, rows=len(examples), classes=len({example.label for example in examples}))
+
+
+def _draw(examples: Sequence[Example], policy: Policy, *, size: int, seed: int, reporter: Reporter) -> Grid:
+    """Draw a row for each image: the original, then its views."""
+    import numpy as np
 
     from pipelines.images.augment import build_augmenter
     from pipelines.images.batches import view_batches
 
     batches = view_batches(
-        [(example, view) for example in chosen for view in range(NUM_VIEWS + 1)],
+        [(example, view) for example in examples for view in range(NUM_VIEWS + 1)],
         size=size,
         batch=NUM_VIEWS + 1,
         augmenter=build_augmenter(policy, size=size),
         seed=seed,
     )
     step = size + GAP
-    grid = np.full((len(chosen) * step + GAP, (NUM_VIEWS + 1) * step + GAP, 3), 255, np.uint8)
-    with reporter.task("preview", len(chosen)) as task:
+    grid = np.full((len(examples) * step + GAP, (NUM_VIEWS + 1) * step + GAP, 3), 255, np.uint8)
+    with reporter.task("preview", len(examples)) as task:
         for row, views in enumerate(batches):
             for column, view in enumerate(np.clip(np.round(views.numpy()), 0, 255).astype(np.uint8)):
                 top, left = row * step + GAP, column * step + GAP
                 grid[top : top + size, left : left + size] = view
             task.advance()
-
-    from pipelines.system.files import atomic
-
-    with atomic(target, suffix=target.suffix) as temporary:
-        Image.fromarray(grid).save(temporary)
-    return Preview(path=target, rows=len(chosen), classes=len({example.label for example in chosen}))
+    return grid
 
 
 def _choose(dataset: Dataset, per_class: int) -> Sequence[Example]:
-    """The first images of each class, fewer of each where there are many classes."""
+    """The first images of each class, in the order of the classes; fewer of each where there are many classes."""
     per_class = max(1, min(per_class, NUM_ROWS // len(dataset.class_names)))
-    taken: dict[int, int] = {}
-    chosen = []
+    by_class: dict[int, list[Example]] = {}
     for example in dataset.examples:
-        if taken.get(example.label, 0) < per_class:
-            taken[example.label] = taken.get(example.label, 0) + 1
-            chosen.append(example)
-    return sorted(chosen, key=lambda example: example.label)[:NUM_ROWS]
+        by_class.setdefault(example.label, []).append(example)
+    chosen = [example for label in sorted(by_class) for example in by_class[label][:per_class]]
+    return chosen[:NUM_ROWS]

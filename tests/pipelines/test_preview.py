@@ -12,7 +12,8 @@ from PIL import Image
 from models.errors import UserError
 from pipelines.images.policies import find_policy
 from pipelines.images.policy import Switches
-from pipelines.preview import GAP, NUM_VIEWS, preview
+from pipelines.preview import GAP, NUM_ROWS, NUM_VIEWS, _choose, preview
+from pipelines.runs.examples import Dataset, Example
 
 SIZE = 32
 
@@ -34,7 +35,7 @@ def _draw(data: Path, out: Path, policy: str = "light", seed: int = 0, **switche
     drawn = preview(
         str(data), str(out), policy=find_policy(policy, Switches(**switches)), size=SIZE, per_class=1, seed=seed
     )
-    assert (drawn.rows, drawn.classes) == (3, 3)
+    assert (drawn.path, drawn.rows, drawn.classes) == (out, 3, 3)
     return _cells(out, drawn.rows)
 
 
@@ -44,9 +45,9 @@ def test_the_original_comes_first_and_every_view_is_another(image_folder: Callab
     for row, name in enumerate(("circle", "square", "triangle")):
         original = np.asarray(Image.open(data / name / f"{name}-000.png")).astype(int)
         assert np.abs(cells[row, 0] - original).mean() < 1
-        for one in range(NUM_VIEWS + 1):
-            for other in range(one):
-                assert np.abs(cells[row, one] - cells[row, other]).mean() > 1
+        for view in range(NUM_VIEWS + 1):
+            for other in range(view):
+                assert np.abs(cells[row, view] - cells[row, other]).mean() > 1
     again = _draw(data, tmp_path / "again.png")
     np.testing.assert_array_equal(cells, again)
     assert np.abs(cells[:, 1:] - _draw(data, tmp_path / "other.png", seed=1)[:, 1:]).mean() > 1
@@ -55,6 +56,17 @@ def test_the_original_comes_first_and_every_view_is_another(image_folder: Callab
 def test_without_augmentation_all_views_are_the_original(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     cells = _draw(image_folder("data", per_class=2, size=SIZE), tmp_path / "grid.png", policy="none")
     assert (cells == cells[:, :1]).all()
+
+
+def test_rotate90_alone_shows_quarter_turns(image_folder: Callable[..., Path], tmp_path: Path) -> None:
+    cells = _draw(image_folder("data", per_class=2, size=SIZE), tmp_path / "grid.png", policy="none", rotate90=True)
+    quarters = set()
+    for original, *views in cells:
+        for view in views:
+            matches = [number for number in range(4) if np.array_equal(view, np.rot90(original, number))]
+            assert len(matches) == 1
+            quarters.update(matches)
+    assert quarters == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(
@@ -68,3 +80,23 @@ def test_what_cannot_be_drawn_is_refused(
     with pytest.raises(UserError, match=words):
         preview(str(data), str(tmp_path / out), policy=find_policy(policy))
     assert not (tmp_path / out).exists()
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "per_class", "rows_of_each"),
+    [(3, 5, [5, 5, 5]), (10, 5, [2] * 10), (2, 99, [6, 6]), (NUM_ROWS + 6, 2, [1] * NUM_ROWS)],
+)
+def test_rows_are_the_first_of_each_class_and_have_a_limit(
+    num_classes: int, per_class: int, rows_of_each: list[int]
+) -> None:
+    # Six images of each class, the classes in turn.
+    examples = [
+        Example(path=f"{number:03d}", label=number % num_classes, split="train", sha256="", source="")
+        for number in range(6 * num_classes)
+    ]
+    names = tuple(str(label) for label in range(num_classes))
+    chosen = _choose(Dataset(root="", origin="folders", class_names=names, examples=tuple(examples)), per_class)
+    expected = [
+        f"{label + num_classes * number:03d}" for label, rows in enumerate(rows_of_each) for number in range(rows)
+    ]
+    assert [example.path for example in chosen] == expected
