@@ -1,7 +1,7 @@
-"""The entry point: `headstart ...`, `python -m app ...`: runs the command line, turns what is raised into words.
+"""Runs the command line (`headstart`, `python -m app`) and turns exceptions into messages and exit codes.
 
-Imports nothing of ours before it knows that `models` and `pipelines` are ours: packages with such names are easily
-hidden by others in a shared environment.
+The project's other packages are imported only after a check that they are the project's: in a shared environment
+another package may be called `models` or `pipelines`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import errno
 import importlib.util
+import io
 import os
 import sys
 import warnings
@@ -26,27 +27,29 @@ PACKAGES = ("models", "pipelines")
 
 def main() -> int:
     """Run `headstart` with the process's arguments and return its exit code."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the caller: `headstart ... 2>&-`
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as the process
-    if hidden := _hidden_packages():
-        print(hidden, file=sys.stderr)
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the caller: `headstart ... 2>&-`
+            setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as the process
+    if message := _hidden_package():
+        print(message, file=sys.stderr)
         return 1
     from app.quiet import separate_stderr
 
     separate_stderr()
     codecs.register_error("bytes or escape", _bytes_or_escape)
-    sys.stdout.reconfigure(errors="bytes or escape")  # type: ignore[union-attr]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="bytes or escape")
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # they speak to developers; `python -W default -m app` shows them
+        warnings.simplefilter("ignore")  # they are for developers; `python -W default -m app` shows them
     return run(sys.argv[1:])
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code.
 
-    0: done. 1: the user can fix it (`UserError`, a full disk, missing rights). 2: wrong usage. 3: a quality gate
-    failed. 70: a bug, with a traceback. 130: interrupted.
+    Returns:
+        0: success. 1: an error that the user can fix (`UserError`, a full disk, missing rights). 2: wrong usage. 3: a
+        quality gate failed. 70: a bug, with a traceback. 130: interrupted.
     """
     from app.console import Terminal
 
@@ -55,13 +58,13 @@ def run(arguments: Sequence[str]) -> int:
         code = _run(arguments, terminal)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain once more when it closes stdout at the end.
+        # The reader of stdout has stopped reading. Python would report that again when it closes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except Exception as problem:
-        return _explain(problem, terminal)
+    except Exception as error:  # Whatever was raised ends in a message and an exit code; a bug keeps its traceback.
+        return _report(error, terminal)
     if code == INTERRUPTED:
         terminal.error("the same command resumes", label="interrupted")
     return code
@@ -75,81 +78,82 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> int:
 
     try:
         result = command_line().main(list(arguments), prog_name="headstart", standalone_mode=False, obj=terminal)
-    except typer.TyperException as problem:
-        print(usage(problem), end="", file=sys.stderr)
-        # Typer passes on what its checks of a value begin with.
-        terminal.error(problem.format_message().replace(": Value error, ", ": "))
-        return problem.exit_code
+    except typer.TyperException as error:
+        print(usage(error), end="", file=sys.stderr)
+        # "Value error, " is pydantic's, which checks values for Typer.
+        terminal.error(error.format_message().replace(": Value error, ", ": "))
+        return error.exit_code
     return result if isinstance(result, int) else 0
 
 
-def _explain(problem: Exception, terminal: Terminal) -> int:
-    """Print what went wrong and how to fix it; a bug keeps its traceback."""
-    from models.errors import UserError
-
-    fixable = problem if isinstance(problem, UserError) else _fixable(problem)
-    if fixable is None or terminal.is_verbose:
+def _report(error: Exception, terminal: Terminal) -> int:
+    """Print what went wrong and how to fix it, with a traceback where it is a bug; return the exit code."""
+    user_error = _as_user_error(error)
+    if user_error is None or terminal.is_verbose:
         import traceback
 
-        traceback.print_exception(problem)
-    if fixable is None:
-        from pipelines.system.versions import versions
+        traceback.print_exception(error)
+    if user_error is not None:
+        terminal.error(user_error.message, user_error.hint)
+        return user_error.exit_code
+    from pipelines.system.versions import versions
 
-        installed = ", ".join(f"{name} {version}" for name, version in versions().items())
-        terminal.error(
-            f"this is a bug in headstart: {type(problem).__name__}",
-            f"please report the lines above, with the command and these versions: {installed}",
-        )
-        return BUG
-    terminal.error(fixable.message, fixable.hint)
-    return fixable.exit_code
+    installed = ", ".join(f"{name} {version}" for name, version in versions().items())
+    terminal.error(
+        f"this is a bug in headstart: {type(error).__name__}",
+        f"please report the lines above, with the command and these versions: {installed}",
+    )
+    return BUG
 
 
-def _fixable(problem: Exception) -> UserError | None:
-    """The UserError that says the same, for what the machine rather than the program is short of."""
+def _as_user_error(error: Exception) -> UserError | None:
+    """The error as one that the user can fix, where it is a UserError or the machine lacks something; else None."""
     from models.errors import UserError
 
-    if isinstance(problem, MemoryError) or type(problem).__name__ == "ResourceExhaustedError":
+    if isinstance(error, UserError):
+        return error
+    # TensorFlow's error is known by its name, because TensorFlow need not be imported.
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return UserError(
             "not enough memory", "a smaller `--batch` or `--image-size`, or a smaller backbone, needs less"
         )
-    if not isinstance(problem, OSError):
+    if not isinstance(error, OSError):
         return None
-    name = f": `{os.fsdecode(problem.filename)}`" if isinstance(problem.filename, (str, bytes)) else ""
-    match problem.errno:
+    path = f": `{os.fsdecode(error.filename)}`" if isinstance(error.filename, (str, bytes)) else ""
+    match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return UserError(
-                f"no space left on the disk{name}", "free some, or point `--out` or HEADSTART_CACHE to another disk"
+                f"no space left on the disk{path}", "free some, or point `--out` or HEADSTART_CACHE to another disk"
             )
         case errno.EROFS:
-            return UserError(f"the file system is read-only{name}", "point `--out` or HEADSTART_CACHE elsewhere")
+            return UserError(f"the file system is read-only{path}", "point `--out` or HEADSTART_CACHE elsewhere")
         case errno.EACCES | errno.EPERM:
-            return UserError(f"permission denied{name}", "give yourself the right to it, or name another place")
+            return UserError(f"permission denied{path}", "get the right to it, or choose another place")
         case errno.EMFILE | errno.ENFILE:
-            return UserError(f"too many open files{name}", "raise the limit with `ulimit -n 4096`")
+            return UserError(f"too many open files{path}", "raise the limit with `ulimit -n 4096`")
         case errno.ENAMETOOLONG:
-            return UserError(f"the name is too long{name}", "choose a shorter one")
+            return UserError(f"the name is too long{path}", "choose a shorter one")
     return None
 
 
-def _bytes_or_escape(problem: UnicodeError) -> tuple[str | bytes, int]:
-    """For stdout: a path comes out as the bytes it has on disk, what the terminal has no letter for as an escape."""
+def _bytes_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """An error handler for stdout: a path keeps its bytes on disk, a character without encoding becomes an escape."""
     try:
-        return codecs.lookup_error("surrogateescape")(problem)
+        return codecs.lookup_error("surrogateescape")(error)
     except UnicodeError:
-        return codecs.lookup_error("backslashreplace")(problem)
+        return codecs.lookup_error("backslashreplace")(error)
 
 
-def _hidden_packages() -> str:
-    """What to say when another package hides one of ours; empty when `models` and `pipelines` lie beside `app`."""
+def _hidden_package() -> str:
+    """The message that another package hides one of PACKAGES; empty where each of them lies beside `app`."""
     home = Path(__file__).resolve().parents[1]
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)
-        places = [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or ()]
-        if home / name not in places[:1]:
-            where = f"`{places[0]}`" if places else "nothing"
+        folders = [Path(folder).resolve() for folder in (spec and spec.submodule_search_locations) or ()]
+        if home / name not in folders[:1]:
+            other = f"`{folders[0]}`" if folders else "nothing"
             return (
-                f"error: headstart's package `{name}` is hidden: {where} is found in place of `{home / name}`\n"
+                f"error: headstart's package `{name}` is hidden: {other} is found in place of `{home / name}`\n"
                 "hint: install headstart into an environment of its own: `uv tool install` or `pipx install`"
             )
     return ""

@@ -1,4 +1,4 @@
-"""The command line: a table of commands, and where settings come from.
+"""Builds the command line from a table of commands, with a flag and a variable for every option.
 
 A command is a function in `app/commands/`; adding one is an entry in COMMANDS. Its options can be given by a flag or by
 a variable (`--backbone` of `train`: HEADSTART_TRAIN_BACKBONE); the flag wins.
@@ -35,28 +35,28 @@ COMMANDS: dict[str, Callable[..., object]] = {
 EPILOG = """\
 Exit codes:
 
-  0    done
-  1    something you can mend: the error says what, the hint how
+  0    success
+  1    something you can fix: the error says what, the hint how
   2    wrong usage
   3    a quality gate failed
   70   a bug in headstart
   130  interrupted: the same command resumes
 
-A variable sets an option where no flag does: HEADSTART_TRAIN_BACKBONE stands
-for `--backbone` of `train`, HEADSTART_COLOR for `--color` of every command."""
+A variable sets an option unless a flag does: HEADSTART_TRAIN_BACKBONE sets
+`--backbone` of `train`, HEADSTART_COLOR sets `--color` of every command."""
 
 
 def headstart(
     context: typer.Context,
     *,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version; with -v those of Python, Keras and TensorFlow too.")
+        bool, typer.Option("--version", help="Print the version; with -v also those of Python, Keras and TensorFlow.")
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     color: Color = None,
 ) -> None:
-    """Train, judge, join and export image classifiers from folders of your own pictures.
+    """Train, evaluate, combine and export image classifiers on your own images.
 
     headstart demo
     headstart train photos/ --out runs/photos
@@ -74,28 +74,28 @@ def headstart(
 def _print_versions(terminal: Terminal) -> None:
     from pipelines.system.versions import versions
 
-    found = versions()
-    terminal.data(found.pop("headstart"))
+    others = versions()
+    terminal.data(others.pop("headstart"))
     if terminal.is_verbose:
-        for name, version in found.items():
+        for name, version in others.items():
             terminal.data(f"{name} {version}")
 
 
-def _help(function: Callable[..., object]) -> str:
+def _help_text(function: Callable[..., object]) -> str:
     return keep_lines(inspect.getdoc(function) or "")
 
 
 def command_line() -> TyperGroup:
-    """Build the whole command line from COMMANDS: what `app.__main__` runs and the tests look at."""
+    """The whole command line, built from COMMANDS."""
     app = typer.Typer(
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback(cls=PlainGroup, invoke_without_command=True, help=_help(headstart), epilog=keep_lines(EPILOG))(
+    app.callback(cls=PlainGroup, invoke_without_command=True, help=_help_text(headstart), epilog=keep_lines(EPILOG))(
         headstart
     )
     for name, function in COMMANDS.items():
-        app.command(name, cls=PlainCommand, help=_help(function))(function)
+        app.command(name, cls=PlainCommand, help=_help_text(function))(function)
     group = get_command(app)
     assert isinstance(group, TyperGroup)
     spread(group)

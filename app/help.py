@@ -1,8 +1,10 @@
-"""Commands with help as plain text: options under headings, nothing drawn, nothing cut, and no rich imported for it."""
+"""Formats help as plain text, options under headings, without rich; and runs a command with a quiet TensorFlow."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
@@ -10,67 +12,102 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from app.options.everywhere import terminal_of
 from app.quiet import quiet_tensorflow
 
+# Typer keeps its copies of click's Context and HelpFormatter private, and an override must accept theirs.
+ClickContext: TypeAlias = Any
+Formatter: TypeAlias = Any
+
+# Typer's names of types and ranges, and what help has in their place.
+_TYPES = ((re.compile(r"<int( range)?>"), "N"), (re.compile(r"<float( range)?>"), "X"), (re.compile(r"<(.*)>"), r"\1"))
+_RANGES = (
+    (re.compile(r"\b([\d.e-]+)<=x<=([\d.e-]+)(?=\]|;)"), r"\1 to \2"),
+    (re.compile(r"\bx>=([\d.e-]+)(?=\]|;)"), r"at least \1"),
+    (re.compile(r"\bx<=([\d.e-]+)(?=\]|;)"), r"at most \1"),
+    (re.compile(r"\[default: \(([^()]*)\)(?=\]|;)"), r"[default: \1"),
+)
+
 
 class PlainCommand(TyperCommand):
     """A command whose options stand under their headings (`rich_help_panel`), and that runs with a quiet TensorFlow."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def collect_usage_pieces(self, ctx: ClickContext) -> list[str]:
+        """The words of the usage line: arguments as their metavars name them."""
+        arguments = [parameter for parameter in self.params if isinstance(parameter, TyperArgument)]
+        return [self.options_metavar or "", *(_usage(argument) for argument in arguments)]
+
+    def format_options(self, ctx: ClickContext, formatter: Formatter) -> None:
         """Write arguments and options under their headings."""
         _write_options(self, ctx, formatter)
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run it; what variables have set is said with `-v`."""
+    def invoke(self, ctx: ClickContext) -> object:
+        """Run the command; `-v` shows which options were set by variables."""
         terminal = terminal_of(ctx)
-        for line in _chosen_by_variable(self, ctx):
+        for line in _options_from_variables(self, ctx):
             terminal.detail(line)
         quiet_tensorflow(verbose=terminal.is_verbose)
         return super().invoke(ctx)
 
 
 class PlainGroup(TyperGroup):
-    """The command line itself, in the same plain form."""
+    """The command line itself, its help formatted as that of its commands."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self, ctx: ClickContext, formatter: Formatter) -> None:
         """Write the commands, then the options under their headings."""
         self.format_commands(ctx, formatter)
         _write_options(self, ctx, formatter)
 
 
-def _write_options(command: PlainCommand | PlainGroup, context: typer.Context, formatter: Any) -> None:
-    headings: dict[str, list[tuple[str, str]]] = {}
-    for param in command.get_params(context):
-        record = param.get_help_record(context)
-        if record is not None:
-            heading = "Arguments" if isinstance(param, TyperArgument) else "Options"
-            if isinstance(param, TyperOption | TyperArgument):
-                heading = param.rich_help_panel or heading
-            headings.setdefault(heading, []).append(record)
-    for heading, records in headings.items():
-        with formatter.section(heading):
-            formatter.write_dl(records)
-
-
-def _chosen_by_variable(command: TyperCommand, context: typer.Context) -> list[str]:
-    """One line for each option that a variable set, for `-v`."""
-    lines = []
-    for param in command.params:
-        if not isinstance(param, TyperOption):
-            continue
-        source = context.get_parameter_source(param.name)
-        if source is not None and source.name == "ENVIRONMENT":
-            lines.append(f"`{param.opts[0]} {context.params.get(param.name)}` from {param.envvar}")
-    return lines
-
-
-def usage(problem: typer.TyperException) -> str:
-    """The lines that stand above the error of a wrong usage."""
-    context = getattr(problem, "ctx", None)
+def usage(error: typer.TyperException) -> str:
+    """The lines above the error of a wrong usage; empty where it is not known whose usage it is."""
+    context = getattr(error, "ctx", None)
     if context is None:
         return ""
     return f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n\n"
 
 
 def keep_lines(text: str) -> str:
-    """`text` with its indented paragraphs and its examples marked so that help prints them line by line."""
+    """`text` with marks that keep the lines of indented paragraphs and of examples when help is wrapped."""
     paragraphs = text.split("\n\n")
-    return "\n\n".join(f"\b\n{each}" if each.startswith((" ", "headstart ")) else each for each in paragraphs)
+    return "\n\n".join(
+        f"\b\n{paragraph}" if paragraph.startswith((" ", "headstart ")) else paragraph for paragraph in paragraphs
+    )
+
+
+def _usage(argument: TyperArgument) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required or name.startswith("[") else f"[{name}]"
+
+
+def _write_options(command: PlainCommand | PlainGroup, context: typer.Context, formatter: Formatter) -> None:
+    headings: dict[str, list[tuple[str, str]]] = {}
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is None:
+            continue
+        names, text = record
+        heading = "Options"
+        if isinstance(parameter, TyperArgument):
+            heading, names = "Arguments", parameter.metavar or parameter.name.upper()
+        if isinstance(parameter, TyperOption | TyperArgument):
+            heading = parameter.rich_help_panel or heading
+        headings.setdefault(heading, []).append((_replaced(names, _TYPES), _replaced(text, _RANGES)))
+    for heading, records in headings.items():
+        with formatter.section(heading):
+            formatter.write_dl(records)
+
+
+def _replaced(text: str, replacements: Iterable[tuple[re.Pattern[str], str]]) -> str:
+    for pattern, replacement in replacements:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _options_from_variables(command: TyperCommand, context: typer.Context) -> list[str]:
+    """One line for each option that a variable has set."""
+    lines = []
+    for parameter in command.params:
+        if not isinstance(parameter, TyperOption):
+            continue
+        source = context.get_parameter_source(parameter.name)
+        if source is not None and source.name == "ENVIRONMENT":
+            lines.append(f"`{parameter.opts[0]} {context.params.get(parameter.name)}` from {parameter.envvar}")
+    return lines

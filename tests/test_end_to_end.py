@@ -171,7 +171,7 @@ def test_the_same_command_twice_is_refused_and_force_replaces(
 def test_the_demo_shows_everything_once(headstart: Command, tmp_path: Path) -> None:
     found = headstart("demo", "--out", tmp_path / "demo")
     assert found.code == 0, found.err
-    for words in ("head on frozen base", "all from scratch", "One picture of a seven", "savedmodel"):
+    for words in ("head on frozen base", "all from scratch", "Prediction for an image of a seven", "savedmodel"):
         assert words in found.out
     transfer = json.loads((tmp_path / "demo" / "runs" / "five-to-nine" / "run.json").read_text())
     assert transfer["metrics"]["test"]["accuracy"] > 0.8

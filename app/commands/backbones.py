@@ -1,4 +1,4 @@
-"""`headstart backbones`: what `--backbone` takes."""
+"""`headstart backbones`: lists the backbones, or describes one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from app.options.everywhere import terminal_of
 def backbones(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="One backbone: its layers and blocks.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="A backbone to describe.", show_default=False)
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects; of a NAME, one object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects; with NAME, one object.")] = False,
 ) -> None:
-    """List the backbones, with their sizes, accuracies on ImageNet and whether their weights are in the cache.
+    """List the backbones, or describe one layer by layer.
 
-    Of a NAME: every layer with its shape, parameters, memory and receptive field, and the blocks for --fine-tune.
+    The list has their sizes, their accuracies on ImageNet and whether their weights are in the cache. The description
+    of NAME has the shape, parameters, memory and receptive field of every layer, and the blocks for --fine-tune.
 
     headstart backbones
     headstart backbones vgg16

@@ -1,4 +1,4 @@
-"""`headstart cache`: shows what headstart stores, and clears it."""
+"""`headstart cache`: shows the contents of the cache, or deletes them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 def cache(
     context: typer.Context,
     action: Annotated[
-        Literal["show", "clear"], typer.Argument(metavar="[show|clear]", help="What to do.", show_default="show")
+        Literal["show", "clear"],
+        typer.Argument(metavar="[show|clear]", help="Show the contents, or delete them.", show_default="show"),
     ] = "show",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show or clear the cache of features; everything in it can be computed again.
+    """Show or clear the cache of features.
+
+    Everything in it can be computed again.
 
     headstart cache
     headstart cache clear

@@ -1,4 +1,4 @@
-"""`headstart compare RUN RUN...`: runs side by side."""
+"""`headstart compare`: compares runs with the first of them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from app.options.everywhere import terminal_of
 def compare(
     context: typer.Context,
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Folders of runs; the others are compared with the first.")
+        list[str], typer.Argument(metavar="RUN...", help="Folders of runs; each is compared with the first.")
     ],
     *,
     speed: Annotated[
-        bool, typer.Option("--speed/--no-speed", help="Load each model and measure how fast it answers here.")
+        bool, typer.Option("--speed/--no-speed", help="Load each model and measure its speed on this machine.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
-    """Put runs side by side: what they are, what they cost, and whether one is better than the first.
+    """Compare runs: trained layers, cost, scores and differences.
+
+    Differences from the first run are paired: on the same images, each with its 95 % interval.
 
     headstart compare runs/transfer runs/scratch
     """
     terminal = terminal_of(context)
-    from pipelines.compare import compare as put_side_by_side
+    from pipelines.compare import compare as compare_runs
 
-    rows = put_side_by_side(runs, speed=speed, reporter=terminal)
+    rows = compare_runs(runs, speed=speed, reporter=terminal)
     if as_json:
         import json
 

@@ -1,4 +1,4 @@
-"""`headstart demo`: everything once, offline, in two minutes."""
+"""`headstart demo`: trains, evaluates, predicts and exports once, offline."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ def demo(
     ] = "runs/demo",
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo in --out.")] = False,
 ) -> None:
-    """Train, judge, predict and export once, on handwritten digits: two minutes, no download.
+    """Train, evaluate, predict and export once, offline.
+
+    Learns handwritten digits in two minutes, without a download.
 
     headstart demo
     """
     terminal = terminal_of(context)
-    from pipelines.demo import demo as show
+    from pipelines.demo import demo as run_demo
 
-    found = show(out, force=force, reporter=terminal)
-
+    result = run_demo(out, force=force, reporter=terminal)
     from app.pages.demo import demo_page
 
-    terminal.page(*demo_page(found))
+    terminal.page(*demo_page(result))

@@ -1,4 +1,4 @@
-"""`headstart ensemble`: runs that were trained apart, joined to one."""
+"""`headstart ensemble`: combines runs into one ensemble."""
 
 from __future__ import annotations
 
@@ -14,30 +14,36 @@ def ensemble(
     context: typer.Context,
     runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Folders of runs on the same images.")],
     *,
-    out: Annotated[str, typer.Option("--out", metavar="RUN", help="Folder for the joined run.")],
+    out: Annotated[str, typer.Option("--out", metavar="RUN", help="Folder for the ensemble.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
     method: Method = "greedy",
     max_latency: Annotated[
         float | None,
-        typer.Option("--max-latency", metavar="MS", min=0.0, help="Milliseconds an image it may take on this machine."),
+        typer.Option(
+            "--max-latency",
+            metavar="MS",
+            min=0.0,
+            help="Greatest prediction time per image on this machine, in milliseconds.",
+        ),
     ] = None,
     max_size: Annotated[
-        float | None, typer.Option("--max-size", metavar="MB", min=0.0, help="Megabytes it may have on disk.")
+        float | None, typer.Option("--max-size", metavar="MB", min=0.0, help="Greatest size on disk, in megabytes.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Join runs to one that answers for all of them, and say whether that is worth it.
+    """Combine runs into one ensemble.
 
-    Weights are fitted on validation images that no member was trained on; classes are matched by name.
+    Weights are fitted on validation images that no member was trained on; classes are matched by name. The ensemble is
+    compared with its best member.
 
     headstart ensemble runs/a runs/b --out runs/ab
     """
     terminal = terminal_of(context)
-    from pipelines.ensemble import ensemble as join
+    from pipelines.ensemble import ensemble as combine_runs
     from pipelines.runs.ensemble_spec import EnsembleSpec
 
     spec = EnsembleSpec(runs=tuple(runs), out=out, method=method, max_latency=max_latency, max_size=max_size, seed=seed)
-    manifest = join(spec, force=force, reporter=terminal)
+    manifest = combine_runs(spec, force=force, reporter=terminal)
     from app.pages.ensemble import show
 
     show(terminal, manifest, out)

@@ -1,4 +1,4 @@
-"""`headstart evaluate`: what a run is worth on labelled images."""
+"""`headstart evaluate`: scores a run on labelled images."""
 
 from __future__ import annotations
 
@@ -20,32 +20,34 @@ def evaluate(
         Part,
         typer.Option(
             "--split",
-            help="Which part; auto: the test part, or of undivided data what the run was not trained or chosen on.",
+            help="Part to evaluate on; auto: the test part, or of data without parts the images that the run was "
+            "neither trained nor selected on.",
         ),
     ] = "auto",
     cache: Annotated[
         bool,
-        typer.Option("--cache/--no-cache", help="Use cached features, or the saved model in float32, as predict does."),
+        typer.Option(
+            "--cache/--no-cache", help="Use cached features; or run the saved model in float32, as predict does."
+        ),
     ] = True,
     tta: Tta = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Judge a run on labelled images.
+    """Evaluate a run on labelled images.
 
     headstart evaluate runs/photos photos/
     """
     terminal = terminal_of(context)
-    from pipelines.evaluate import evaluate as judge
+    from pipelines.evaluate import evaluate as evaluate_run
 
-    found = judge(run, data, split=split, cache=cache, tta=tta, reporter=terminal)
+    evaluation = evaluate_run(run, data, split=split, cache=cache, tta=tta, reporter=terminal)
     if as_json:
         import json
 
-        terminal.data(json.dumps(found.to_json(), ensure_ascii=True, allow_nan=False))
+        terminal.data(json.dumps(evaluation.to_json(), ensure_ascii=True, allow_nan=False))
         return
+    from app.pages.report import evaluation_page, skipped_line
 
-    from app.pages.report import evaluation_page
-
-    terminal.page(evaluation_page(found.report))
-    if found.skipped:
-        terminal.warn(f"{found.skipped} files are no readable image and were left out")
+    terminal.page(evaluation_page(evaluation.report))
+    if evaluation.skipped:
+        terminal.warn(skipped_line(evaluation.skipped))

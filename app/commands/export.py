@@ -1,4 +1,4 @@
-"""`headstart export`: a run for other programs."""
+"""`headstart export`: writes a run for other programs, and verifies what it wrote."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from app.options.everywhere import terminal_of
+from models.export import EXPORTERS
+
+DEFAULT_FORMAT = "savedmodel"
 
 
 def export(
@@ -14,18 +17,22 @@ def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
     *,
     out: Annotated[
-        str, typer.Option("--out", metavar="DIR", help="Where the export goes; a SavedModel gets DIR/<version>/.")
+        str, typer.Option("--out", metavar="DIR", help="Folder for the export; a SavedModel goes to DIR/<version>/.")
     ],
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", metavar="savedmodel|keras", show_default="savedmodel", help="May be given several times."
+            "--format",
+            metavar="|".join(EXPORTERS),
+            show_default=DEFAULT_FORMAT,
+            help="Format of the export; may be given several times.",
         ),
     ] = None,
 ) -> None:
-    """Export a run, load it again without headstart, and compare the two on real images.
+    """Export a run for use without headstart.
 
-    Exits with 3, leaving nothing behind, when they do not agree.
+    The export is loaded in a process without headstart and compared with the run on real images. Where they disagree,
+    nothing is written and the exit code is 3.
 
     headstart export runs/photos --out exported --format savedmodel
     """
@@ -33,12 +40,11 @@ def export(
     from pipelines.runs.read_manifest import read_manifest
 
     read_manifest(run)
-    from pipelines.export import export as write
+    from pipelines.export import export as export_run
 
-    done = write(run, out, formats=tuple(formats or ("savedmodel",)), reporter=terminal)
-
+    exports = export_run(run, out, formats=tuple(formats or [DEFAULT_FORMAT]), reporter=terminal)
     from app.pages.export import export_page
 
-    terminal.page(export_page(done), stream="stderr")
-    for each in done:
-        terminal.data(str(each.path))
+    terminal.page(export_page(exports), stream="stderr")
+    for exported in exports:
+        terminal.data(str(exported.path))

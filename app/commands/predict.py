@@ -1,4 +1,4 @@
-"""`headstart predict`: what a run sees on pictures."""
+"""`headstart predict`: predicts the classes of images."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ def predict(
         ),
     ],
     *,
-    top_k: Annotated[int, typer.Option("--top-k", min=1, help="How many classes a row lists.")] = 5,
+    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Number of classes per row.")] = 5,
     format_name: Annotated[
-        str, typer.Option("--format", metavar="|".join(FORMATS), help="How rows are written.")
+        str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the rows.")
     ] = "table",
     tta: Tta = None,
-    members: Annotated[bool, typer.Option("--members", help="List what each member of an ensemble says.")] = False,
+    members: Annotated[
+        bool, typer.Option("--members", help="List the predictions of ensemble members too.")
+    ] = False,
     out: Annotated[
-        str | None, typer.Option("--out", metavar="FILE", show_default="stdout", help="Where rows are written.")
+        str | None, typer.Option("--out", metavar="FILE", show_default="stdout", help="File for the rows.")
     ] = None,
 ) -> None:
-    """Predict pictures: one row an input, in their order.
+    """Predict the classes of images, one row per input.
 
-    Exits with 1 if any was unreadable, after all others were predicted.
+    Rows are in the order of the inputs. If some inputs are unreadable, the others are predicted and the exit code is 1.
 
     headstart predict runs/photos holiday/ --format csv --out holiday.csv
     """
@@ -57,5 +59,5 @@ def predict(
     )
     tally = write(rows, row_format, class_names=class_names, out=out, stdout=sys.stdout.buffer)
     if tally.unreadable:
-        terminal.warn(f"{tally.unreadable:,} of {tally.rows:,} inputs are unreadable: their rows say why")
+        terminal.warn(f"{tally.unreadable:,} of {tally.rows:,} inputs are unreadable: see their rows")
         raise typer.Exit(1)

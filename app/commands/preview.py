@@ -1,4 +1,4 @@
-"""`headstart preview`: what an augmentation policy does to one's own pictures."""
+"""`headstart preview`: draws augmented views of images."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ def preview(
     context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled images, as for train.")],
     *,
-    out: Annotated[str, typer.Option("--out", metavar="FILE", help="The picture to write, .png or .jpg.")],
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="Image file for the views, .png or .jpg.")],
     augment: Annotated[
         str, typer.Option("--augment", metavar="POLICY", help=f"{', '.join(POLICIES)}, or a TOML file.")
     ] = "light",
     no_flip: NoFlip = False,
     rotate90: Rotate90 = False,
     no_color: NoColor = False,
-    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Images of each class.")] = 2,
-    size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of one view, pixels.")] = 160,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the views, as in a training.")] = 0,
+    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Images per class.")] = 2,
+    size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of a view in pixels.")] = 160,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed; training with it draws the same views.")] = 0,
 ) -> None:
-    """Draw images and eight augmented views of each, to see what a policy does before training with it.
+    """Draw images with eight augmented views of each.
+
+    Shows what an augmentation policy does before it is trained with.
 
     headstart preview photos/ --augment strong --out grid.png
     """
     terminal = terminal_of(context)
     from pipelines.images.policies import find_policy
     from pipelines.images.policy import Switches
-    from pipelines.preview import preview as draw
+    from pipelines.preview import preview as draw_preview
 
-    drawn = draw(
+    drawing = draw_preview(
         data,
         out,
         policy=find_policy(augment, Switches(no_flip=no_flip, rotate90=rotate90, no_color=no_color)),
@@ -44,5 +46,5 @@ def preview(
         seed=seed,
         reporter=terminal,
     )
-    terminal.note(f"{drawn.rows} images of {drawn.classes} classes, the original on the left")
-    terminal.data(str(drawn.path))
+    terminal.note(f"{drawing.rows} images of {drawing.classes} classes, the original on the left")
+    terminal.data(str(drawing.path))

@@ -75,11 +75,9 @@ def train(
 
 def _show(terminal: Terminal, manifest: Manifest, out: str) -> None:
     """Show the scores of a run, what was left out, and what comes next."""
-    from app.pages.report import training_page
+    from app.pages.report import skipped_line, training_page
 
     terminal.page(training_page(manifest.metrics), stream="stderr")
     if manifest.data.skipped:
-        terminal.warn(
-            f"{manifest.data.skipped} files are not readable images and were left out: see `{out}/skipped.csv`"
-        )
+        terminal.warn(f"{skipped_line(manifest.data.skipped)}: see `{out}/skipped.csv`")
     terminal.note(f"the run is in `{out}`; next: headstart predict {shlex.quote(out)} IMAGE")

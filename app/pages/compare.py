@@ -1,4 +1,4 @@
-"""What `compare` prints: what the runs are and cost, then what they are worth, in 80 columns."""
+"""Prints runs side by side: what they are and cost, their scores, and their differences from the first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.pages.report import scored
-from app.pages.tables import file_size, new_table, shortened
+from app.pages.tables import file_size, millions, new_table, remark, scored, shortened
 from pipelines.compare import ComparedRun
 from pipelines.runs.report import Comparison
 
@@ -17,44 +16,40 @@ NAME_WIDTH, BACKBONE_WIDTH = 14, 17
 
 
 def compare_page(rows: Sequence[ComparedRun]) -> Group:
-    """The runs, in the order given.
+    """The page of `compare`.
 
     Args:
-        rows: one or more.
+        rows: one or more runs, in the order given.
     """
     names = _names(rows)
     images = sorted({row.images for row in rows})
     counts = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
-    # Words of their own, not captions: a caption is wrapped to the width of its table.
     parts: list[RenderableType] = [
         _costs(rows, names),
-        _words("trained: layers, and the head with them; images/s: answered on this machine"),
+        remark("trained: blocks beside the head; took: training; images/s: on this machine"),
         "",
-        _worth(rows, names),
-        _words(f"on {counts} {rows[0].part} images; in brackets: 95 % intervals"),
+        _scores(rows, names),
+        remark(f"on {counts} {rows[0].part} images; in brackets: 95 % intervals"),
     ]
     if len(rows) > 1:
-        words = _words("paired: the same images, drawn together; * the interval leaves 0 out")
-        parts += ["", _differences(rows, names), words]
+        parts += [
+            "",
+            Text(f"difference from the first run, {names[0]}:"),
+            _differences(rows, names),
+            remark("paired, on the same images; * the interval excludes zero"),
+        ]
     return Group(*parts)
 
 
-def _words(text: str) -> Text:
-    return Text(text, style="dim italic")
-
-
 def _costs(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
-    table = new_table(gap=1)
-    for heading in ("run", "backbone", "trained"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("params", "took", "images/s", "size"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    numbers = ("params", "took", "images/s", "size")
+    table = new_table(("run", "backbone", "trained", *numbers), right=numbers, gap=1)
     for row, name in zip(rows, names, strict=True):
         table.add_row(
             Text(name),
             Text(shortened(row.backbone, BACKBONE_WIDTH)),
             row.trained.removeprefix("head + "),
-            "-" if row.parameters is None else f"{row.parameters / 1e6:,.1f} M",
+            "-" if row.parameters is None else millions(row.parameters),
             _duration(row.seconds),
             "-" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
             file_size(row.size),
@@ -62,10 +57,8 @@ def _costs(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
     return table
 
 
-def _worth(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
-    table = new_table()
-    for heading in ("run", "accuracy", "log-loss"):
-        table.add_column(heading, no_wrap=True)
+def _scores(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
+    table = new_table(("run", "accuracy", "log-loss"))
     for row, name in zip(rows, names, strict=True):
         table.add_row(
             Text(name), scored(row.accuracy, row.accuracy_interval), scored(row.log_loss, row.log_loss_interval)
@@ -74,13 +67,11 @@ def _worth(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
 
 
 def _differences(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
-    table = new_table()
-    for heading in (f"minus {names[0]}", "accuracy (points)", "log-loss"):
-        table.add_column(Text(heading), no_wrap=True)
+    table = new_table(("run", "accuracy (points)", "log-loss"))
     for row, name in zip(rows[1:], names[1:], strict=True):
         accuracy, log_loss = row.accuracy_difference, row.log_loss_difference
         if accuracy is None or log_loss is None:
-            table.add_row(Text(name), "other test images", "")
+            table.add_row(Text(name), "evaluated on other images", "")
         else:
             table.add_row(Text(name), _difference(accuracy, 100, 1), _difference(log_loss, 1, 3))
     return table
@@ -92,10 +83,10 @@ def _difference(comparison: Comparison, scale: float, digits: int) -> str:
 
 
 def _names(rows: Sequence[ComparedRun]) -> list[str]:
-    """The folders' last parts where they tell the runs apart; else numbered."""
-    last = [row.run.rstrip("/").rpartition("/")[2] or row.run for row in rows]
-    cut = [shortened(name, NAME_WIDTH) for name in last]
-    return cut if len(set(cut)) == len(cut) else [f"{place} {name}" for place, name in enumerate(cut, 1)]
+    """The last parts of the folders where they are distinct; else with numbers before them."""
+    folders = [row.run.rstrip("/").rpartition("/")[2] or row.run for row in rows]
+    names = [shortened(folder, NAME_WIDTH) for folder in folders]
+    return names if len(set(names)) == len(names) else [f"{place} {name}" for place, name in enumerate(names, 1)]
 
 
 def _duration(seconds: float) -> str:

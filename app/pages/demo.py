@@ -1,4 +1,4 @@
-"""The page at the end of the demo: what the head start was worth."""
+"""Prints the end of the demo: the scores with and without a head start, a prediction and an export."""
 
 from __future__ import annotations
 
@@ -6,43 +6,45 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
+from app.pages.confusion import confused_table, matrix_table
 from app.pages.export import export_page
-from app.pages.report import confused_table, matrix_table, scored
-from app.pages.tables import table
+from app.pages.tables import scored, table
 from pipelines.runs.report import Report
 
 if TYPE_CHECKING:
     from pipelines.demo import Demo
 
+LISTED_PAIRS = 3  # of the classes confused most often
+
 
 def demo_page(demo: Demo) -> tuple[RenderableType, ...]:
-    """Two ways to learn the digits 5 to 9 side by side, a matrix, a prediction, an export, and what to type next."""
-    prediction, exported = demo.prediction, demo.exported
-    candidates = ", ".join(f"{label} {share:.3f}" for label, share in prediction.top_k)
-    images = demo.transfer.images
+    """The parts of the page: two trainings side by side, a confusion matrix, a prediction, an export, what is next."""
+    transfer, exported = demo.transfer, demo.exported
+    top_classes = ", ".join(f"{label} {probability:.3f}" for label, probability in demo.prediction.top_k)
+    numbers = ("accuracy", "log-loss", "seconds")
     return (
         "",
-        f"Learning the digits 5 to 9 from 20 pictures each, judged on {images} others:",
+        f"The digits 5 to 9, learned from 20 images each, evaluated on {transfer.images} others:",
         table(
-            ("", "accuracy", "log-loss", "seconds"),
+            ("", *numbers),
             (
-                _row("head on frozen base", demo.transfer, demo.transfer_seconds),
+                _row("head on frozen base", transfer, demo.transfer_seconds),
                 _row("all from scratch", demo.scratch, demo.scratch_seconds),
             ),
-            right=("accuracy", "log-loss", "seconds"),
+            right=numbers,
         ),
         "in brackets: 95 % intervals",
         "",
-        "What the new head takes for what:",
-        matrix_table(demo.transfer),
-        *(("", confused_table(demo.transfer.confused[:3])) if demo.transfer.confused else ()),
+        "Confusion matrix of the head on the frozen base:",
+        matrix_table(transfer),
+        *(("", confused_table(transfer.confused[:LISTED_PAIRS])) if transfer.confused else ()),
         "",
-        f"One picture of a {demo.truth}: {candidates}",
+        f"Prediction for an image of a {demo.truth}: {top_classes}",
         "",
         f"Exported to {exported.path}, loaded again without headstart:",
         export_page([exported]),
         "",
-        f"Everything is in {demo.folder} ({demo.seconds:.0f} s). With pictures of your own:",
+        f"Everything is in {demo.folder} ({demo.seconds:.0f} s). With images of your own:",
         "  headstart train photos/ --out runs/photos",
     )
 

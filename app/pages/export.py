@@ -1,11 +1,11 @@
-"""What `export` shows: where each export lies and how it agrees with its run."""
+"""Prints the exports of a run: their size, and how their predictions agree with those of the run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
+from rich.table import Table
 
 from app.pages.tables import file_size, table
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from pipelines.export import Exported
 
 
-def export_page(done: Sequence[Exported]) -> RenderableType:
-    """One row a format: how many images were compared after loading it again without headstart, and how they agree."""
+def export_page(exports: Sequence[Exported]) -> Table:
+    """One row per format; the images were predicted by the export, loaded without headstart, and by the run."""
     columns = ("format", "size", "images compared", "max difference", "top-1 agreement")
     rows = [
         (
-            each.format,
-            file_size(each.bytes),
-            each.images,
-            f"{each.max_difference:.1e}",
-            f"{each.top1_agreement:.0%}",
+            export.format,
+            file_size(export.bytes),
+            export.images,
+            f"{export.max_difference:.1e}",
+            f"{export.top1_agreement:.0%}",
         )
-        for each in done
+        for export in exports
     ]
     return table(columns, rows, right=columns[1:])

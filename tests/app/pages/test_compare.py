@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
 
 from app.pages.compare import compare_page
 from pipelines.compare import ComparedRun
 from pipelines.runs.report import Comparison, Interval, Score
+from tests.app.pages.samples import printed
 
 
 def difference(score: Score, value: float, interval: Interval) -> Comparison:
@@ -47,30 +46,37 @@ def row(run: str, **fields: Any) -> ComparedRun:
     return ComparedRun(**{**values, **fields})
 
 
-def printed(rows: list[ComparedRun]) -> list[str]:
-    stream = io.StringIO()
-    Console(file=stream, width=80, color_system=None).print(compare_page(rows))
-    return stream.getvalue().splitlines()
+def page_lines(rows: list[ComparedRun]) -> list[str]:
+    return printed(compare_page(rows))
 
 
 def test_the_widest_page_fits_eighty_columns() -> None:
-    lines = printed([row("runs/" + "first_run_of_a_very_long_name"), row("runs/[b]日本語の長い名前のクラスです[/b]")])
+    lines = page_lines(
+        [row("runs/" + "first_run_of_a_very_long_name"), row("runs/[b]日本語の長い名前のクラスです[/b]")]
+    )
     assert max(map(cell_len, lines)) <= 80
     assert not any("…" in line for line in lines)
 
 
 def test_a_clear_difference_is_marked_and_an_unclear_one_is_not() -> None:
-    line = next(line for line in printed([row("a"), row("b")]) if line.startswith("b") and "+3.1" in line)
+    line = next(line for line in page_lines([row("a"), row("b")]) if line.startswith("b") and "+3.1" in line)
     assert "+3.1 (+0.4 .. +6.0) *" in line
     assert line.rstrip().endswith("(-11.500 .. +0.100)")
 
 
-def test_other_images_are_said_and_one_run_needs_no_differences() -> None:
+def test_other_images_are_named_and_one_run_needs_no_differences() -> None:
     lone = row("a", accuracy_difference=None, log_loss_difference=None)
-    assert any("other test images" in line for line in printed([lone, row("b", accuracy_difference=None)]))
-    assert not any("paired" in line for line in printed([lone]))
+    assert any("evaluated on other images" in line for line in page_lines([lone, row("b", accuracy_difference=None)]))
+    assert not any("paired" in line for line in page_lines([lone]))
+
+
+def test_differences_are_from_the_first_run_which_has_no_row() -> None:
+    lines = page_lines([row("runs/a"), row("runs/b"), row("runs/c")])
+    start = lines.index(next(line for line in lines if line.startswith("difference from the first run, a:")))
+    assert "accuracy (points)" in lines[start + 1]
+    assert [line.split()[0] for line in lines[start + 3 : -1]] == ["b", "c"]
 
 
 def test_runs_of_the_same_name_are_told_apart() -> None:
-    lines = printed([row("x/run"), row("y/run")])
+    lines = page_lines([row("x/run"), row("y/run")])
     assert any(line.startswith("1 run") for line in lines) and any(line.startswith("2 run") for line in lines)

@@ -1,21 +1,17 @@
-"""The page of an ensemble: 80 columns, and an honest verdict."""
+"""The page of an ensemble: 80 columns, and what the ensemble gains over its best member."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
+from typing import Any
 
-from rich.console import Console
-
-from app.pages.ensemble import LISTED, MATRIX, ensemble_page, gain_lines, squeezed
+from app.pages.ensemble import LISTED_MEMBERS, MATRIX_MEMBERS, ensemble_page, gain_lines, leaderboard_table
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
 from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
-from tests.app.pages.test_report import judged
-
-REPORT = judged(["cat", "dog"], 40)
+from tests.app.pages.samples import printed, sample_report
 
 
-def member(number: int, **values: object) -> MemberRow:
+def member(number: int, **values: Any) -> MemberRow:
     row = MemberRow(
         name=f"a_backbone_of_a_rather_long_name_{number % 4}-linear-s{number}",
         path=f"members/{number}",
@@ -31,7 +27,7 @@ def member(number: int, **values: object) -> MemberRow:
         ms=1234.5,
         mb=528.31,
     )
-    return replace(row, **values)  # type: ignore[arg-type]
+    return replace(row, **values)
 
 
 def board(count: int, interval: tuple[float, float] = (0.004, 0.031), part: str = "test") -> Leaderboard:
@@ -57,7 +53,7 @@ def board(count: int, interval: tuple[float, float] = (0.004, 0.031), part: str 
         method="greedy",
         temperature=0.7,
         members=rows,
-        names=tuple(each.name for each in rows),
+        names=tuple(row.name for row in rows),
         disagreement=tuple(tuple(0.0 if one == other else 0.17 for other in range(count)) for one in range(count)),
         gain=EnsembleGain(comparison=models, ms=24.0, best_ms=10.0),
         folds={"accuracy": FoldScore(mean=0.9, deviation=0.01, interval=(0.88, 0.92))},
@@ -66,18 +62,30 @@ def board(count: int, interval: tuple[float, float] = (0.004, 0.031), part: str 
     )
 
 
-def drawn(found: Leaderboard) -> list[str]:
-    stream = io.StringIO()
-    Console(file=stream, width=200).print(ensemble_page(found, {"validation": REPORT, "test": REPORT}))
-    return stream.getvalue().splitlines()
+def page_lines(leaderboard: Leaderboard) -> list[str]:
+    scores = sample_report(["cat", "dog"], 40)
+    return printed(ensemble_page(leaderboard, {"validation": scores, "test": scores}), width=200)
 
 
 def test_the_page_keeps_within_80_columns() -> None:
-    for count in (1, 2, MATRIX, MATRIX + 1, LISTED + 10):
-        assert max(len(line.rstrip()) for line in drawn(board(count))) <= 80
+    for count in (1, 2, MATRIX_MEMBERS, MATRIX_MEMBERS + 1, LISTED_MEMBERS + 10):
+        assert max(len(line.rstrip()) for line in page_lines(board(count))) <= 80
 
 
-def test_the_verdict_says_what_was_gained_and_what_it_costs() -> None:
+def test_very_many_members_are_those_with_the_most_weight() -> None:
+    rows = tuple(member(number, name=f"s{number}", weight=number / 1000) for number in range(LISTED_MEMBERS + 10))
+    lines = printed(leaderboard_table(replace(board(2), members=rows)), width=200)
+    assert [line.split()[0] for line in lines[2:]] == [f"s{number}" for number in range(LISTED_MEMBERS + 9, 9, -1)]
+
+
+def test_columns_show_what_the_names_of_runs_do_not() -> None:
+    rows = (member(0, name="first", seed=3, head="mlp"), member(1, name="second", seed=None, head="mlp"))
+    lines = printed(leaderboard_table(replace(board(2), members=rows)), width=200)
+    assert lines[0].split()[:3] == ["member", "seed", "accuracy"]
+    assert [line.split()[:2] for line in lines[2:]] == [["first", "3"], ["second", "-"]]
+
+
+def test_the_gain_is_shown_with_its_interval_and_cost() -> None:
     lines = gain_lines(board(3))
     assert " ".join(" ".join(lines[:2]).split()) == (
         "ensemble vs best member: +1.8 points (95 % interval 0.4 .. 3.1, paired bootstrap), "
@@ -87,19 +95,12 @@ def test_the_verdict_says_what_was_gained_and_what_it_costs() -> None:
     assert any("over folds: accuracy 0.900 +- 0.010 (95 % interval 0.880 .. 0.920)" in line for line in lines)
 
 
-def test_an_interval_that_holds_zero_recommends_one_model() -> None:
-    said = " ".join(" ".join(gain_lines(board(3, (-0.002, 0.03)))).split())
-    assert f"the interval includes zero: the gain may be chance; use `{member(0).name}` alone" in said
-    said = " ".join(" ".join(gain_lines(board(3, (-0.05, -0.01)))).split())
-    assert "the ensemble is clearly worse" in said
+def test_an_interval_that_includes_zero_recommends_one_model() -> None:
+    words = " ".join(" ".join(gain_lines(board(3, (-0.002, 0.03)))).split())
+    assert f"the interval includes zero: the gain may be chance; use `{member(0).name}` alone" in words
+    words = " ".join(" ".join(gain_lines(board(3, (-0.05, -0.01)))).split())
+    assert "the ensemble is clearly worse" in words
 
 
-def test_without_test_images_it_says_that_the_figures_flatter() -> None:
+def test_without_test_images_the_scores_are_called_optimistic() -> None:
     assert any("looks better than it is" in line for line in gain_lines(board(3, part="validation")))
-
-
-def test_the_end_of_a_name_stays() -> None:
-    assert squeezed("short", 24) == "short"
-    found = squeezed(member(3).name, 24)
-    assert len(found) == 24
-    assert found.endswith("3-linear-s3")

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
 
-from app.pages.report import abbreviated, evaluation_page, training_page
-from app.pages.tables import shortened
+from app.pages.report import evaluation_page, skipped_line, training_page
 from pipelines.evaluation.metrics import report
-from pipelines.runs.report import Report
+from tests.app.pages.samples import printed, sample_report
 
 ODD_NAMES = [
     "[red]x[/red]",
@@ -21,27 +17,6 @@ ODD_NAMES = [
     "b\udcffd",
     "e\u0301" * 60,
 ]
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages show intervals; how good they are is asked elsewhere."""
-    monkeypatch.setattr("pipelines.evaluation.intervals.RESAMPLES", 20)
-
-
-def judged(names: list[str], count: int, repeat: int = 1) -> Report:
-    generator = np.random.default_rng(0)
-    labels = np.arange(count) % len(names)
-    logits = generator.normal(size=(count, len(names)))
-    logits[np.arange(count), labels] += 1.5
-    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    return report(np.repeat(probabilities, repeat, 0), np.repeat(labels, repeat), names)
-
-
-def printed(page: RenderableType, width: int = 80) -> list[str]:
-    stream = io.StringIO()
-    Console(file=stream, width=width, force_terminal=False).print(page)
-    return stream.getvalue().splitlines()
 
 
 @pytest.mark.parametrize(
@@ -55,8 +30,8 @@ def printed(page: RenderableType, width: int = 80) -> list[str]:
     ],
 )
 def test_eighty_columns_and_one_line_a_row(names: list[str], count: int, repeat: int) -> None:
-    found = judged(names, count, repeat)
-    lines = printed(evaluation_page(found))
+    scores = sample_report(names, count, repeat)
+    lines = printed(evaluation_page(scores))
     assert max(map(cell_len, lines)) <= 80
     # A table narrower than its content would end cells with an ellipsis or carry them to a second line.
     assert not any("…" in line for line in lines)
@@ -65,23 +40,15 @@ def test_eighty_columns_and_one_line_a_row(names: list[str], count: int, repeat:
     listed = len(names) + 2 if len(names) <= 50 else 23
     expected = [14 if len(names) > 2 else 13, listed]
     expected += [len(names) + 2 + (repeat > 1)] if len(names) <= 12 else []
-    assert rows == [*expected, len(found.confused) + 2]
+    assert rows == [*expected, len(scores.confused) + 2]
 
 
 def test_names_are_text_not_markup_nor_control_sequences() -> None:
-    text = "\n".join(printed(evaluation_page(judged(ODD_NAMES, 400))))
+    text = "\n".join(printed(evaluation_page(sample_report(ODD_NAMES, 400))))
     assert "[red]x[/red]" in text
     assert "new\\nline\\x1b[31m" in text
     assert "b\\xffd" in text
     assert "\x1b" not in text
-
-
-def test_the_matrix_has_right_classes_down_and_predicted_across() -> None:
-    found = report(np.eye(2)[[0, 1, 1, 1]], [0, 0, 0, 1], ["cats", "dogs"])
-    lines = printed(evaluation_page(found))
-    assert "right class  cats  dogs" in [line.rstrip() for line in lines]
-    assert "cats            1     2" in [line.rstrip() for line in lines]
-    assert "dogs            .     1" in [line.rstrip() for line in lines]
 
 
 def test_a_perfect_model_has_no_table_of_confusions() -> None:
@@ -105,29 +72,22 @@ def test_very_many_classes_show_the_worst_and_say_so() -> None:
 
 
 def test_training_page_has_a_column_for_each_part_with_intervals() -> None:
-    first, second = judged(["a", "b", "c"], 60), judged(["a", "b", "c"], 90)
+    first, second = sample_report(["a", "b", "c"], 60), sample_report(["a", "b", "c"], 90)
     lines = printed(training_page({"validation": first, "test": second}))
     assert "validation (60 images)" in lines[0]
     assert "test (90 images)" in lines[0]
     row = next(line for line in lines if line.startswith("accuracy"))
-    for found in (first, second):
-        low, high = found.accuracy_interval
-        assert f"{found.accuracy:.3f} ({low:.3f} .. {high:.3f})" in row
+    for scores in (first, second):
+        low, high = scores.accuracy_interval
+        assert f"{scores.accuracy:.3f} ({low:.3f} .. {high:.3f})" in row
     assert [line.split()[0] for line in lines[2:-1]] == ["accuracy", "macro", "top-2", "log-loss"]
     assert max(map(cell_len, lines)) <= 80
 
 
 def test_the_top_one_of_two_classes_is_not_printed_twice() -> None:
-    assert not any("top-" in line for line in printed(evaluation_page(judged(["a", "b"], 20))))
+    assert not any("top-" in line for line in printed(evaluation_page(sample_report(["a", "b"], 20))))
 
 
-def test_headings_tell_classes_apart_or_are_numbers() -> None:
-    assert abbreviated(["shirt", "shoes", "t-shirt"], 4) == ["shir", "shoe", "t-sh"]
-    assert abbreviated(["shorts", "shorter"], 4) == ["1", "2"]
-    assert abbreviated(["Cat", "cat"], 4) == ["1", "2"]
-
-
-@pytest.mark.parametrize("width", [8, 9, 10])
-def test_shortened_counts_cells_not_letters(width: int) -> None:
-    assert cell_len(shortened("日本語の長い名前", width)) <= width
-    assert shortened("short", width) == "short"
+def test_the_plural_of_skipped_files_agrees() -> None:
+    assert skipped_line(1) == "1 file is not a readable image and was left out"
+    assert skipped_line(1200) == "1,200 files are not readable images and were left out"
