@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
-from numpy.typing import NDArray
 
-from models import machine
 from models.backbones import build_backbone
 from models.classifier import features_model
-from models.engines import compiled as frozen
 from models.engines import gpu
-from models.engines import race as race_module
-from models.engines import table as engines
 from models.engines.compiled import compile_base, compile_chosen
 from models.engines.source import TracedBase
-from models.engines.table import ENGINES, Engine
+from models.engines.table import ENGINES
 from models.errors import UserError
 from models.zoo import BACKBONES
-from tests.models.engines.test_folding import randomize
+from tests.models.engines.fake import FakeEngine, Fakes
+from tests.models.engines.tiny import pictures, plain, relative_difference, small
 
-Floats = NDArray[np.float32]
 # One of each family whose operations differ, at the smallest size it takes.
 FAMILIES = {
     "mobilenet_v2": 32,
@@ -37,27 +28,6 @@ FAMILIES = {
     "efficientnet_b0": 32,
 }
 CPU = [(name, precision) for name in ("tensorflow", "openvino") for precision in ENGINES[name].precisions()]
-
-
-def small(*, scale: float = 1 / 127.5) -> keras.Model:
-    pixels = keras.Input((16, 16, 3))
-    x = layers.Rescaling(scale, offset=-1.0)(pixels)
-    x = layers.BatchNormalization()(layers.Conv2D(8, 3, use_bias=False)(x))
-    model = keras.Model(pixels, layers.GlobalAveragePooling2D()(layers.Activation("relu")(x)))
-    randomize(model)
-    return model
-
-
-def pictures(count: int, size: int = 16) -> Floats:
-    return np.random.default_rng(3).uniform(0, 255, (count, size, size, 3)).astype(np.float32)
-
-
-def plain(model: keras.Model, pixels: Floats) -> Floats:
-    return np.asarray(model(pixels, training=False), np.float32)
-
-
-def relative_difference(features: Floats, reference: Floats) -> float:
-    return float(np.linalg.norm(features - reference) / np.linalg.norm(reference))
 
 
 @pytest.mark.slow
@@ -72,13 +42,16 @@ def test_every_engine_gives_the_features_of_plain_keras(name: str) -> None:
         elif weight.name in ("moving_variance", "gamma"):
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
     pixels = pictures(4, FAMILIES[name])
-    right = plain(model, pixels)
+    expected = plain(model, pixels)
 
     source = TracedBase(model, pixels.shape)
     for engine, precision in CPU:
         run, batch = ENGINES[engine].build(source, precision)
         assert batch == 4
-        assert relative_difference(run(pixels), right) < (1e-4 if precision == "float32" else 2e-2), (engine, precision)
+        assert relative_difference(run(pixels), expected) < (1e-4 if precision == "float32" else 2e-2), (
+            engine,
+            precision,
+        )
 
 
 @pytest.mark.slow
@@ -98,7 +71,7 @@ def test_pretrained_features_stay_what_they_are(keras_home: Path, shared: Path) 
         assert any("tensorflow bfloat16, whose features differ" in line for line in base.lines)
 
 
-def test_layer_normalization_and_wide_depthwise_convolutions_stay_right() -> None:
+def test_layer_normalization_and_wide_depthwise_convolutions_keep_their_features() -> None:
     """What ConvNeXt is made of."""
     pixels = keras.Input((16, 16, 3))
     x = layers.Conv2D(16, 2, strides=2)(layers.Rescaling(1 / 127.5, offset=-1.0)(pixels))
@@ -164,63 +137,8 @@ def test_the_gpu_engine_without_a_gpu_says_so() -> None:
         compile_base(small(), pictures(1), engine="gpu")
 
 
-@pytest.mark.parametrize(
-    ("flags", "able"),
-    [("fpu avx512f avx512_bf16", True), ("fpu amx_bf16 amx_tile", True), ("fpu avx2 avx512f", False), (None, False)],
-)
-def test_bfloat16_is_offered_only_where_the_processor_says_so(
-    flags: str | None, able: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    told = tmp_path / "cpuinfo"
-    if flags is not None:
-        told.write_text(f"processor\t: 0\nmodel name\t: Some Processor\nflags\t\t: {flags}\n", encoding="utf-8")
-    monkeypatch.setattr(machine, "_CPUINFO", told)
-
-    assert ("bfloat16" in ENGINES["tensorflow"].precisions()) == able
-    assert bool(machine.processor())
-
-
-class Fake:
-    """An engine whose speed, error and features are what the test says."""
-
-    def __init__(self, *, seconds: float = 0.0, factor: float = 1.0, hope: float = 99.0, fails: bool = False) -> None:
-        self.seconds, self.factor, self.hope, self.fails = seconds, factor, hope, fails
-        self.built = 0
-
-    def entry(self) -> Engine:
-        return replace(
-            ENGINES["keras"], build=self.build, precisions=lambda: ("bfloat16",), hope={"bfloat16": self.hope}, cost=2.0
-        )
-
-    def build(self, source: Any, precision: str) -> tuple[Callable[[Floats], Floats], int]:
-        self.built += 1
-        if self.fails:
-            raise RuntimeError("no such operation: `Twirl`.\nmore")
-
-        def run(pixels: Floats) -> Floats:
-            time.sleep(self.seconds)
-            return plain(source.model, pixels) * np.float32(self.factor)
-
-        return run, source.shape[0]
-
-
-@pytest.fixture
-def race(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Fake]]:
-    """Replace the engines by a `keras` that takes 0.2 s a batch and the fakes given."""
-
-    def make(**fakes: Fake) -> dict[str, Fake]:
-        everything = {"keras": Fake(seconds=0.2, hope=1.0), **fakes}
-        table = {name: fake.entry() for name, fake in everything.items()}
-        table["keras"] = replace(table["keras"], precisions=lambda: ("float32",), hope={"float32": 1.0})
-        for module in (frozen, engines, race_module):
-            monkeypatch.setattr(module, "ENGINES", table)
-        return everything
-
-    return make
-
-
-def test_auto_takes_the_fastest(race: Callable[..., dict[str, Fake]]) -> None:
-    race(slow=Fake(seconds=0.4), fast=Fake(seconds=0.02), middling=Fake(seconds=0.1))
+def test_auto_takes_the_fastest(fake_engines: Fakes) -> None:
+    fake_engines(slow=FakeEngine(seconds=0.4), fast=FakeEngine(seconds=0.02), middling=FakeEngine(seconds=0.1))
 
     base = compile_base(small(), pictures(2), batch=2)
 
@@ -234,60 +152,21 @@ def test_auto_takes_the_fastest(race: Callable[..., dict[str, Fake]]) -> None:
     assert base.lines[0].startswith("engine: fast bfloat16, ")
 
 
-def test_auto_stays_with_keras_where_nothing_is_faster(race: Callable[..., dict[str, Fake]]) -> None:
-    race(slow=Fake(seconds=0.4))
+def test_auto_stays_with_keras_where_nothing_is_faster(fake_engines: Fakes) -> None:
+    fake_engines(slow=FakeEngine(seconds=0.4))
 
     assert compile_base(small(), pictures(2), batch=2).choice.engine == "keras"
 
 
-def test_auto_drops_what_gives_other_features_or_fails(race: Callable[..., dict[str, Fake]]) -> None:
-    race(wrong=Fake(factor=1.03), broken=Fake(fails=True), nothing=Fake(factor=float("nan")), close=Fake(factor=1.01))
-
-    base = compile_base(small(), pictures(2), batch=2)
-
-    assert base.choice.engine == "close"
-    assert any("wrong bfloat16, whose features differ by 3.0e-02" in line for line in base.lines)
-    assert any("nothing bfloat16, whose features differ by nan" in line for line in base.lines)
-    assert any(line.endswith("broken bfloat16 fails: no such operation: `Twirl`") for line in base.lines)
-    assert 0.009 < base.choice.report.relative_difference["close/bfloat16"] < 0.011
-
-
-def test_an_engine_asked_for_that_gives_other_features_is_an_error(race: Callable[..., dict[str, Fake]]) -> None:
-    race(wrong=Fake(factor=1.03))
+def test_an_engine_asked_for_that_gives_other_features_is_an_error(fake_engines: Fakes) -> None:
+    fake_engines(wrong=FakeEngine(factor=1.03))
 
     with pytest.raises(UserError, match=r"features differ by 3\.0e-02"):
         compile_base(small(), pictures(2), engine="wrong", batch=2)
 
 
-def test_few_images_are_not_worth_building_an_engine_for(race: Callable[..., dict[str, Fake]]) -> None:
-    fast = race(fast=Fake(seconds=0.01))["fast"]
-
-    few = compile_base(small(), pictures(2), batch=2, num_images=2)
-    assert (few.choice.engine, fast.built) == ("keras", 0)
-    assert any("not tried for 2 images: fast bfloat16" in line for line in few.lines)
-
-    assert compile_base(small(), pictures(2), batch=2, num_images=100_000).choice.engine == "fast"
-
-
-def test_a_precision_in_which_features_moved_far_is_not_tried_again(race: Callable[..., dict[str, Fake]]) -> None:
-    fakes = race(far=Fake(factor=1.1), second=Fake(), near=Fake(factor=1.03))
-
-    base = compile_base(small(), pictures(2), batch=2)
-
-    assert base.choice.engine == "keras"
-    assert fakes["second"].built == fakes["near"].built == 0
-    assert any("not tried: second bfloat16, in which the features moved" in line for line in base.lines)
-
-
-def test_what_cannot_be_faster_is_not_built(race: Callable[..., dict[str, Fake]]) -> None:
-    tame = race(fast=Fake(seconds=0.01), tame=Fake(hope=2.0))["tame"]
-
-    assert compile_base(small(), pictures(2), batch=2).choice.engine == "fast"
-    assert tame.built == 0
-
-
-def test_what_was_chosen_before_is_built_without_plain_keras(race: Callable[..., dict[str, Fake]]) -> None:
-    fakes = race(fast=Fake(seconds=0.01))
+def test_what_was_chosen_before_is_built_without_plain_keras(fake_engines: Fakes) -> None:
+    fakes = fake_engines(fast=FakeEngine(seconds=0.01))
     model = small()
     first = compile_base(model, pictures(2), batch=2)
     keras_built, fast_built = fakes["keras"].built, fakes["fast"].built

@@ -1,4 +1,4 @@
-"""What of the GPU engine can be tested without a GPU."""
+"""The parts of the GPU engine that need no GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.classifier import features_model
 from models.engines import gpu
 from models.keras_private import all_layers
 from models.zoo import BACKBONES
-from tests.models.engines.test_compiled import pictures, plain, relative_difference
+from tests.models.engines.tiny import pictures, plain, relative_difference
 
 
 def test_a_batch_is_halved_until_it_fits() -> None:

@@ -1,0 +1,48 @@
+"""The processor and the graphics cards are named as the system names them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from models import machine
+from models.engines.table import ENGINES
+
+
+@pytest.mark.parametrize(
+    ("flags", "able"),
+    [("fpu avx512f avx512_bf16", True), ("fpu amx_bf16 amx_tile", True), ("fpu avx2 avx512f", False), (None, False)],
+)
+def test_bfloat16_is_offered_only_where_the_processor_says_so(
+    flags: str | None, able: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(f"processor\t: 0\nmodel name\t: Some Processor\nflags\t\t: {flags}\n", encoding="utf-8")
+    monkeypatch.setattr(machine, "_CPUINFO", cpuinfo)
+
+    assert ("bfloat16" in ENGINES["tensorflow"].precisions()) == able
+    assert bool(machine.processor())
+
+
+def test_a_processor_has_its_name_and_the_cores_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: Some Processor @ 3 GHz\nprocessor\t: 1\n", encoding="utf-8")
+    monkeypatch.setattr(machine, "_CPUINFO", cpuinfo)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 5})
+    assert machine.processor() == "Some Processor @ 3 GHz x 3"
+
+
+def test_graphics_cards_are_named_by_their_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "_NVIDIA", tmp_path / "missing")
+    assert machine.graphics() == ()
+    for bus in ("0000:01:00.0", "0000:02:00.0"):
+        file = tmp_path / "gpus" / bus / "information"
+        file.parent.mkdir(parents=True)
+        file.write_text("Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 42\n", encoding="utf-8")
+    monkeypatch.setattr(machine, "_NVIDIA", tmp_path / "gpus")
+    assert machine.graphics() == ("NVIDIA H100 80GB HBM3",) * 2
