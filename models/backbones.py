@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import UserError
 from models.keras_private import keras_home_at_import
-from models.weights import cached, keras_home, missing_weights, weights_file
+from models.weights import is_cached, keras_home, missing_weights_error, weights_file
 from models.zoo import Backbone
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def load_backbone(path: Path) -> keras.Model:
         UserError: there is no model, it cannot be read without foreign code, or it has no Dense layer or no
             (height, width, 3) input.
     """
-    from models.surgery import below_last_dense
+    from models.splitting import below_last_dense
 
     file = path / "model.keras" if path.is_dir() else path
     if not file.is_file():
@@ -126,7 +126,7 @@ def scale_pixels(pixels: keras.KerasTensor, mode: str) -> keras.KerasTensor:
 
 def _imagenet(backbone: Backbone, size: int) -> keras.Model:
     file = weights_file(backbone, size)
-    if cached(backbone, size) and (not os.access(keras_home(), os.W_OK) or keras_home_at_import() != keras_home()):
+    if is_cached(backbone, size) and (not os.access(keras_home(), os.W_OK) or keras_home_at_import() != keras_home()):
         # Keras looks past a cache that it cannot write to, and past a KERAS_HOME set after its import.
         return build_backbone(backbone, weights=file, image_size=size)
     try:
@@ -134,9 +134,9 @@ def _imagenet(backbone: Backbone, size: int) -> keras.Model:
     except UserError:
         raise
     except Exception as error:  # Keras raises a bare Exception when a download fails.
-        if cached(backbone, size):
-            raise missing_weights(backbone, f"`{file}` does not fit: {_first_line(error)}") from error
-        raise missing_weights(backbone, f"the download failed: {_first_line(error)}") from error
+        if is_cached(backbone, size):
+            raise missing_weights_error(backbone, f"`{file}` does not fit: {_first_line(error)}") from error
+        raise missing_weights_error(backbone, f"the download failed: {_first_line(error)}") from error
 
 
 def _construct(backbone: Backbone, size: int, weights: str | None, *, include_top: bool = False) -> keras.Model:

@@ -61,7 +61,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def blocks(model: keras.Model) -> tuple[Block, ...]:
+def list_blocks(model: keras.Model) -> tuple[Block, ...]:
     """Divide a backbone into its blocks.
 
     Args:
@@ -71,7 +71,7 @@ def blocks(model: keras.Model) -> tuple[Block, ...]:
         The blocks from the input upwards; every layer and function of the model is in exactly one, and what a block
         takes comes from the blocks below it.
     """
-    named = divide(model)
+    named = divide_into_blocks(model)
     return tuple(
         Block(
             name=name,
@@ -82,7 +82,7 @@ def blocks(model: keras.Model) -> tuple[Block, ...]:
     )
 
 
-def first_trained(names: Sequence[str], spec: int | str) -> int:
+def find_lowest_trained(names: Sequence[str], spec: int | str) -> int:
     """Find the lowest block to be trained.
 
     Args:
@@ -112,9 +112,9 @@ def first_trained(names: Sequence[str], spec: int | str) -> int:
     raise UserError(f"there is no block `{spec}`", f"give a number, `all`, or one of: {', '.join(names)}")
 
 
-def divide(model: keras.Model) -> list[tuple[str, list[Operation]]]:
+def divide_into_blocks(model: keras.Model) -> list[tuple[str, list[Operation]]]:
     """The blocks as names and operations, from the input upwards; see `blocks`."""
-    below = graph(model)
+    below = list_producers(model)
     rule = next((each for each in RULES if _holds(each, below)), None)
     ends = _passages(below) if rule is None else _ends(rule, below) if rule.marks == "end" else _starts(rule, below)
     found: list[tuple[str, list[Operation]]] = []
@@ -130,7 +130,7 @@ def divide(model: keras.Model) -> list[tuple[str, list[Operation]]]:
     return found
 
 
-def graph(model: keras.Model) -> dict[Operation, list[Operation]]:
+def list_producers(model: keras.Model) -> dict[Operation, list[Operation]]:
     """The operations of a functional model from the input upwards, each with those it takes its inputs from."""
     return {operation: [producer(tensor) for tensor in tensors] for operation, tensors in graph_inputs(model).items()}
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def build(backbone: keras.Model, head: keras.Model, *, pooling: Pooling = "avg") -> keras.Model:
+def build_classifier(backbone: keras.Model, head: keras.Model, *, pooling: Pooling = "avg") -> keras.Model:
     """Join a backbone and a head to a classifier.
 
     Args:
@@ -27,19 +27,19 @@ def build(backbone: keras.Model, head: keras.Model, *, pooling: Pooling = "avg")
     import keras
 
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
-    features = pool(backbone(pixels), pooling)
+    features = pool_features(backbone(pixels), pooling)
     return keras.Model(pixels, head(features), name="headstart")
 
 
-def features_model(backbone: keras.Model, *, pooling: Pooling = "avg") -> keras.Model:
+def build_feature_extractor(backbone: keras.Model, *, pooling: Pooling = "avg") -> keras.Model:
     """The classifier without its head: pixels (batch, height, width, 3) in [0, 255] -> features (batch, features)."""
     import keras
 
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
-    return keras.Model(pixels, pool(backbone(pixels), pooling), name="features")
+    return keras.Model(pixels, pool_features(backbone(pixels), pooling), name="features")
 
 
-def top_of(classifier: keras.Model, upper: keras.Model | None = None) -> keras.Model:
+def build_top(classifier: keras.Model, upper: keras.Model | None = None) -> keras.Model:
     """What is above a boundary in a classifier, sharing its layers.
 
     Args:
@@ -57,7 +57,7 @@ def top_of(classifier: keras.Model, upper: keras.Model | None = None) -> keras.M
     return keras.Model(below, classifier.get_layer("head")(classifier.get_layer("pooling")(features)), name="top")
 
 
-def pool(features: keras.KerasTensor, pooling: Pooling) -> keras.KerasTensor:
+def pool_features(features: keras.KerasTensor, pooling: Pooling) -> keras.KerasTensor:
     """Make (batch, features) of a feature map (batch, h, w, features) in a layer named `pooling`."""
     from keras import layers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.blocks import divide, first_trained
+from models.blocks import divide_into_blocks, find_lowest_trained
 from models.keras_private import all_layers
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def set_trainable(model: keras.Model, blocks_from_top: int | str, *, train_bn: b
 
     Args:
         model: as `build_backbone` returns it.
-        blocks_from_top: how many blocks, or the lowest one's name, or `all`; see `models.blocks.first_trained`.
+        blocks_from_top: how many blocks, or the lowest one's name, or `all`; see `models.blocks.find_lowest_trained`.
         train_bn: also train BatchNormalization in those blocks, and let its statistics move.
 
     Raises:
@@ -32,8 +32,8 @@ def set_trainable(model: keras.Model, blocks_from_top: int | str, *, train_bn: b
     """
     from keras.layers import BatchNormalization
 
-    parts = divide(model)
-    first = first_trained([name for name, _ in parts], blocks_from_top)
+    parts = divide_into_blocks(model)
+    first = find_lowest_trained([name for name, _ in parts], blocks_from_top)
     # The model's own switch reaches down to every layer, so it comes first: a closed one would hide open layers.
     model.trainable = True
     for place, (_, members) in enumerate(parts):

@@ -60,11 +60,11 @@ def googlenet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.K
     return x
 
 
-def with_auxiliaries(classifier: keras.Model) -> tuple[keras.Model, tuple[float, ...]]:
+def add_auxiliary_classifiers(classifier: keras.Model) -> tuple[keras.Model, tuple[float, ...]]:
     """Add the auxiliary classifiers to train with; the classifier itself stays without them.
 
     Args:
-        classifier: as `models.classifier.build` returns it, on a GoogLeNet.
+        classifier: as `models.classifier.build_classifier` returns it, on a GoogLeNet.
 
     Returns:
         A model that shares the classifier's layers and gives its probabilities and those of two auxiliary classifiers

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.blocks import graph
+from models.blocks import list_producers
 from models.keras_private import Operation, functional_graph, producer
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _Reach:
     jump: Pair
 
 
-def anatomy(model: keras.Model) -> tuple[LayerFacts, ...]:
+def list_layers(model: keras.Model) -> tuple[LayerFacts, ...]:
     """List the layers of a functional model from the input upwards, those of nested models in their place.
 
     Functions in the graph (additions, slices) have no row, but what they join counts: where branches meet, the
@@ -68,7 +68,7 @@ def _walk(model: keras.Model, start: _Reach, rows: list[LayerFacts]) -> _Reach:
 
     functional = functional_graph(model)
     reach: dict[Operation, _Reach] = {}
-    for operation, sources in graph(functional).items():
+    for operation, sources in list_producers(functional).items():
         before = _joined([reach[source] for source in sources]) if sources else start
         if isinstance(operation, keras.Model):
             reach[operation] = _walk(operation, before, rows)

@@ -10,7 +10,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
-def bfloat16_units() -> bool:
+def has_bfloat16_units() -> bool:
     """Whether the processor multiplies bfloat16 by itself (AVX512_BF16 or AMX); where nobody says so, it does not."""
     try:
         lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -20,22 +20,22 @@ def bfloat16_units() -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
-def processor() -> str:
+def processor_name() -> str:
     """The processor's name and number of usable cores, as far as the system tells."""
     try:
         lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name") and ":" in line]
-    return f"{names[0] if names else platform.processor() or platform.machine()} x {cores()}"
+    return f"{names[0] if names else platform.processor() or platform.machine()} x {count_cores()}"
 
 
-def cores() -> int:
+def count_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def graphics() -> tuple[str, ...]:
+def gpu_names() -> tuple[str, ...]:
     """The names of NVIDIA GPUs, as their driver tells; empty without one."""
     names = []
     for file in sorted(_NVIDIA.glob("*/information")):

@@ -54,14 +54,14 @@ def weights_file(backbone: Backbone, image_size: int | None = None) -> Path:
     return keras_home() / "models" / name
 
 
-def cached(backbone: Backbone, image_size: int | None = None) -> bool:
+def is_cached(backbone: Backbone, image_size: int | None = None) -> bool:
     """Whether the weights lie in Keras' cache, as a file that begins like one. Always False if none are published."""
-    return backbone.pretrained and _is_hdf5(weights_file(backbone, image_size))
+    return backbone.has_published_weights and _is_hdf5(weights_file(backbone, image_size))
 
 
-def cached_names() -> tuple[str, ...]:
+def list_cached() -> tuple[str, ...]:
     """The backbones whose weights lie in Keras' cache, in the order of the table."""
-    return tuple(name for name, backbone in BACKBONES.items() if cached(backbone))
+    return tuple(name for name, backbone in BACKBONES.items() if is_cached(backbone))
 
 
 def require_weights(backbone: Backbone, image_size: int | None = None) -> None:
@@ -73,21 +73,21 @@ def require_weights(backbone: Backbone, image_size: int | None = None) -> None:
         UserError: none are published, the cached file is damaged, the cache cannot be written, or nothing answers
             where Keras would download from.
     """
-    if cached(backbone, image_size):
+    if is_cached(backbone, image_size):
         return
     path = weights_file(backbone, image_size)
     if path.exists():
-        raise missing_weights(backbone, f"`{path}` is damaged (no HDF5 file): delete it")
+        raise missing_weights_error(backbone, f"`{path}` is damaged (no HDF5 file): delete it")
     if not _can_be_written(path.parent):
-        raise missing_weights(backbone, f"`{path.name}` is not in `{path.parent}`, which cannot be written")
+        raise missing_weights_error(backbone, f"`{path.name}` is not in `{path.parent}`, which cannot be written")
     host = _download_host(backbone)
     if host and _unreachable(host):
-        raise missing_weights(backbone, f"`{path.name}` is not in `{path.parent}` and `{host}` cannot be reached")
+        raise missing_weights_error(backbone, f"`{path.name}` is not in `{path.parent}` and `{host}` cannot be reached")
 
 
-def missing_weights(backbone: Backbone, reason: str) -> UserError:
+def missing_weights_error(backbone: Backbone, reason: str) -> UserError:
     """The error for weights that cannot be had: why, what is there instead, and the ways out."""
-    there = ", ".join(cached_names()) or "none"
+    there = ", ".join(list_cached()) or "none"
     return UserError(
         f"no ImageNet weights for `{backbone.name}`: {reason}",
         f"backbones with weights in `{keras_home()}`: {there}; or `--weights FILE`, `--weights none`, "

@@ -98,7 +98,7 @@ class Backbone:
         return self.family.pixels
 
     @property
-    def pretrained(self) -> bool:
+    def has_published_weights(self) -> bool:
         """Whether ImageNet weights are published."""
         return bool(self.family.weights_file)
 

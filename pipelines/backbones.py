@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from models.errors import lookup
-from models.weights import cached
+from models.weights import is_cached
 from models.zoo import BACKBONES
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def list_backbones() -> tuple[BackboneSummary, ...]:
             size_mb=backbone.size_mb,
             top1=backbone.top1,
             top5=backbone.top5,
-            pretrained=backbone.pretrained,
-            cached=cached(backbone),
+            pretrained=backbone.has_published_weights,
+            cached=is_cached(backbone),
         )
         for backbone in BACKBONES.values()
     )
@@ -114,14 +114,14 @@ def describe_backbone(name: str) -> BackboneDescription:
     backbone = lookup(BACKBONES, name, "backbone")
 
     from models.backbones import build_backbone, build_with_top
-    from models.blocks import blocks
-    from models.layers import anatomy
+    from models.blocks import list_blocks
+    from models.layers import list_layers
 
     return BackboneDescription(
         name=name,
         image_size=backbone.image_size,
-        layers=anatomy(build_with_top(backbone)),
-        blocks=_block_summaries(blocks(build_backbone(backbone, weights="none"))),
+        layers=list_layers(build_with_top(backbone)),
+        blocks=_block_summaries(list_blocks(build_backbone(backbone, weights="none"))),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from models.engines import gpu
 from models.engines.source import Run, TracedBase
 from models.errors import UserError
-from models.machine import bfloat16_units
+from models.machine import has_bfloat16_units
 
 if TYPE_CHECKING:
     from models.arrays import FeatureRows, Pixels
@@ -84,7 +84,7 @@ def _build_openvino(source: TracedBase, precision: str) -> tuple[Run, int]:
 
 
 def _cpu_precisions() -> tuple[str, ...]:
-    return ("bfloat16", "float32") if bfloat16_units() else ("float32",)
+    return ("bfloat16", "float32") if has_bfloat16_units() else ("float32",)
 
 
 def _openvino_precisions() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from models.errors import UserError
-from models.machine import cores
+from models.machine import count_cores
 from pipelines.data.known_images import DecodeResult, KnownImages, open_known_images
 from pipelines.data.listing import ListedFile, Listing
 from pipelines.data.split import divide
@@ -195,4 +195,4 @@ def _chunks(files: Sequence[ListedFile]) -> Iterator[list[ListedFile]]:
 
 
 def _threads() -> int:
-    return min(cores() + 2, 32)
+    return min(count_cores() + 2, 32)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.ensemble import combine
-from models.pools import Stack
+from models.pools import StackingRegression
 from pipelines.ensembles.costs import measure_costs
 from pipelines.ensembles.frozen_bases import record_bases
 from pipelines.ensembles.member_predictions import (
@@ -176,7 +176,7 @@ def _spread(
         weights += [weight / count] * count
         if fitted.stack is not None:
             kernels += [fitted.stack.kernel[place * num_classes : (place + 1) * num_classes] / count] * count
-    stack = fitted.stack and Stack(kernel=np.concatenate(kernels).astype(np.float32), bias=fitted.stack.bias)
+    stack = fitted.stack and StackingRegression(kernel=np.concatenate(kernels).astype(np.float32), bias=fitted.stack.bias)
     return models, replace(fitted, weights=tuple(weights), stack=stack)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.arrays import Doubles, Indices
 from models.errors import UserError
-from models.pools import Stack
+from models.pools import StackingRegression
 from pipelines.evaluation.calibration import logarithm
 from pipelines.evaluation.metrics import losses
 
@@ -19,7 +19,7 @@ STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # scikit-learn's C, the inverse of th
 FOLDS = 5
 
 
-def fit_stack(probabilities: Doubles, labels: Indices, *, seed: int = 0) -> Stack:
+def fit_stack(probabilities: Doubles, labels: Indices, *, seed: int = 0) -> StackingRegression:
     """Multinomial logistic regression on the members' log-probabilities; its penalty is chosen by cross-validation.
 
     Args:
@@ -50,7 +50,7 @@ def fit_stack(probabilities: Doubles, labels: Indices, *, seed: int = 0) -> Stac
     if num_classes == 2:  # scikit-learn has the second class' logit alone
         kernel, bias = np.hstack([np.zeros_like(kernel), kernel]), np.array([0.0, bias[0]])
     folded = kernel / scale[:, None]
-    return Stack(kernel=folded.astype(np.float32), bias=(bias - mean @ folded).astype(np.float32))
+    return StackingRegression(kernel=folded.astype(np.float32), bias=(bias - mean @ folded).astype(np.float32))
 
 
 def side_by_side(probabilities: Doubles) -> Doubles:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
-from models.pools import TIE_BREAK, Stack
+from models.pools import TIE_BREAK, StackingRegression
 from pipelines.ensembles.stacking import fit_stack, side_by_side
 from pipelines.evaluation.calibration import fit_temperature, logarithm
 
@@ -35,7 +35,7 @@ class EnsembleWeights:
 
     pool: str
     weights: tuple[float, ...]
-    stack: Stack | None = None
+    stack: StackingRegression | None = None
     temperature: float | None = None
 
 

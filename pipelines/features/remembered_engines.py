@@ -13,7 +13,7 @@ import msgspec
 
 from models.engines.records import EngineChoice
 from models.engines.table import ENGINES
-from models.machine import bfloat16_units, graphics, processor
+from models.machine import gpu_names, has_bfloat16_units, processor_name
 from pipelines.system.files import write_json
 
 # Machine -> engine asked for -> choice.
@@ -25,7 +25,7 @@ _PACKAGES = ("tensorflow", "keras", "openvino", "headstart")
 
 def machine_key() -> str:
     """A short name of this machine and of the versions on it: the fastest engine of another may be missing here."""
-    parts = (processor(), bfloat16_units(), graphics(), [_version(name) for name in _PACKAGES])
+    parts = (processor_name(), has_bfloat16_units(), gpu_names(), [_version(name) for name in _PACKAGES])
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from models.updates import Updates
+from models.optimizer import LayerwiseOptimizer
 from pipelines.fitting.step import StepState
 from pipelines.runs.stages import Stage
 from pipelines.runs.training_records import EpochRecord
@@ -73,7 +73,7 @@ class Checkpoint:
     """
 
     def __init__(
-        self, model: keras.Model, updates: Updates, average: Sequence[tf.Variable], folder: Path, stage: Stage
+        self, model: keras.Model, updates: LayerwiseOptimizer, average: Sequence[tf.Variable], folder: Path, stage: Stage
     ) -> None:
         """Set which variables are saved, and where.
 

@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.optimizer import LayerwiseOptimizer
 from models.precision import Precision, best_precision, computing_in
-from models.updates import Updates
 from pipelines.evaluation.calibration import apply_temperature, fit_cooling
 from pipelines.evaluation.metrics import losses
 from pipelines.evaluation.predictions import gather_predictions
@@ -147,7 +147,7 @@ class _Loop:
         self._fit, self._strategy, recipe = fit, strategy, fit.recipe
         weights = fit.model.trainable_variables
         factors = [1.0] * len(weights) if fit.factors is None else fit.factors
-        self._updates = Updates(recipe.optimizer, weights, factors, weight_decay=recipe.weight_decay)
+        self._updates = LayerwiseOptimizer(recipe.optimizer, weights, factors, weight_decay=recipe.weight_decay)
         average = [tf.Variable(weight.value, trainable=False) for weight in weights] if recipe.ema else []
         self._step = TrainingStep(
             fit.model,

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from models.errors import UserError
 from models.googlenet import AUXILIARY_WEIGHT
+from models.optimizer import LayerwiseOptimizer
 from models.precision import Precision
-from models.updates import Updates
 
 # TensorFlow ships no types. A tensor, or with several devices one tensor for each of them.
 Tensor: TypeAlias = Any
@@ -63,7 +63,7 @@ class TrainingStep:
     def __init__(
         self,
         model: keras.Model,
-        updates: Updates,
+        updates: LayerwiseOptimizer,
         options: StepOptions | None = None,
         *,
         trunk: keras.Model | None = None,

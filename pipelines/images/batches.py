@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from models.machine import cores
+from models.machine import count_cores
 from pipelines.images.augment import Augmenter, Mixer
 from pipelines.images.decode import decode_resized
 from pipelines.images.stateless_layers import fold
@@ -125,7 +125,7 @@ def _images(
         columns = (paths, _seeds(examples), views)
 
     source = tf.data.Dataset.from_tensor_slices(columns)
-    return source.map(_loader(size, augmenter, seed), num_parallel_calls=cores(), deterministic=True)
+    return source.map(_loader(size, augmenter, seed), num_parallel_calls=count_cores(), deterministic=True)
 
 
 @lru_cache(maxsize=16)
@@ -154,4 +154,4 @@ def _mixed(batches: Batches, mixer: Mixer, seed: int, epoch: int) -> Batches:
         images, labels = mixer(columns[0], columns[1], fold(key, number))
         return (images, labels, *columns[2:])
 
-    return batches.enumerate().map(mix, num_parallel_calls=cores(), deterministic=True)
+    return batches.enumerate().map(mix, num_parallel_calls=count_cores(), deterministic=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.arrays import Pixels, Probabilities
 from models.errors import UserError
-from models.machine import cores
+from models.machine import count_cores
 from pipelines.inference.compiled import Predict
 from pipelines.inference.inputs import Input, Loaded
 from pipelines.inference.prediction_rows import Prediction
@@ -65,7 +65,7 @@ def predict_inputs(
     """
     waiting: list[Loaded] = []
     num_readable = 0
-    num_threads = workers or min(MAX_THREADS, cores())
+    num_threads = workers or min(MAX_THREADS, count_cores())
     for loaded in _read_ahead(inputs, read, ahead=2 * batch, num_threads=num_threads):
         waiting.append(loaded)
         num_readable += loaded.pixels is not None

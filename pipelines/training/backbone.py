@@ -84,7 +84,7 @@ def find_backbone(name: str, weights: str) -> BackboneSource:
     if weights == "none":
         return BackboneSource(name=name, backbone=backbone, weights="none")
     if weights == "imagenet":
-        if not backbone.pretrained:
+        if not backbone.has_published_weights:
             return BackboneSource(name=name, backbone=backbone, weights="none")
         from models.weights import require_weights
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.classifier import build, features_model
+from models.classifier import build_classifier, build_feature_extractor
 from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.cached import CLEAN
 from pipelines.features.extract import Extracted, extract
@@ -45,7 +45,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
         parts_of(plan),
         FrozenBase(
             key=backbone.base(),
-            build=lambda: features_model(backbone.model, pooling=spec.head.pooling),
+            build=lambda: build_feature_extractor(backbone.model, pooling=spec.head.pooling),
             engine=spec.network.engine,
         ),
         views={part: views if part == "train" else CLEAN for part in SPLITS},
@@ -65,7 +65,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
         reporter=plan.reporter,
     )
     head = fitted.heads[fitted.best]
-    model = build(backbone.model, head, pooling=spec.head.pooling)
+    model = build_classifier(backbone.model, head, pooling=spec.head.pooling)
     predictions: dict[Split, Predictions] = {"validation": (fitted.validation[fitted.best], validation.labels)}
     if "test" in extracted.parts:
         predictions["test"] = (predict_features(head, extracted.parts["test"]), extracted.parts["test"].labels)

@@ -13,11 +13,11 @@ import numpy as np
 from keras import layers
 from rich.filesize import decimal
 
-from models.blocks import divide, first_trained
-from models.classifier import top_of
+from models.blocks import divide_into_blocks, find_lowest_trained
+from models.classifier import build_top
 from models.freezing import freeze, set_trainable
-from models.surgery import boundary_layer, split_at
-from models.updates import layer_factors
+from models.optimizer import learning_rate_factors
+from models.splitting import boundary_layer, split_at
 from pipelines.evaluation.calibration import calibrate
 from pipelines.evaluation.comparison import compare_models, fine_tuning_line
 from pipelines.features.boundary import Boundary, activation_limit, boundary_batches, draw_epoch, flattened, make_room
@@ -142,19 +142,20 @@ def recipe_of(spec: TrainSpec) -> Recipe:
 def _cut(plan: TrainingPlan, model: keras.Model, unfreeze: str) -> _Cut:
     """Unfreeze the top blocks, and cut the classifier below them."""
     backbone, options = model.get_layer("backbone"), plan.spec.fine_tune
-    names = [name for name, _ in divide(backbone)]
-    trained = tuple(names[first_trained(names, unfreeze) :])
+    names = [name for name, _ in divide_into_blocks(backbone)]
+    trained = tuple(names[find_lowest_trained(names, unfreeze) :])
     set_trainable(backbone, unfreeze, train_bn=options.train_bn)
     _hold_norms(model.get_layer("head"), train_bn=options.train_bn)
     lower: keras.Model | None
     if not trained:
-        lower, top = backbone, top_of(model)
+        lower, top = backbone, build_top(model)
     elif len(trained) == len(names):
         lower, top = None, model
     else:
         lower, upper = split_at(backbone, unfreeze)
-        top = top_of(model, upper)
-    return _Cut(lower=lower, top=top, factors=layer_factors(top, backbone, options.layer_decay), trained=trained)
+        top = build_top(model, upper)
+    factors = learning_rate_factors(top, backbone, options.layer_decay)
+    return _Cut(lower=lower, top=top, factors=factors, trained=trained)
 
 
 def _hold_norms(head: keras.Model, *, train_bn: bool) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import keras
 
 from models import googlenet
-from models.blocks import blocks
-from models.classifier import pool
+from models.blocks import list_blocks
+from models.classifier import pool_features
 from models.errors import UserError
 from models.heads import HEADS, build_head
-from models.surgery import split_at
+from models.splitting import split_at
 from pipelines.fitting.network import NetworkFit, fit_network
 from pipelines.runs.stages import Stage
 from pipelines.training.inputs import pixels_of
@@ -72,7 +72,7 @@ def train_layerwise(plan: TrainingPlan, model: keras.Model) -> list[tuple[Stage,
         UserError: more than one tensor passes between its blocks.
     """
     backbone = model.get_layer("backbone")
-    names = [block.name for block in blocks(backbone)]
+    names = [block.name for block in list_blocks(backbone)]
     tensors = _tensors_between(plan, backbone, len(names))
     data = pixels_of(plan, int(model.input_shape[1]))
     epochs = max(1, (plan.spec.fit.epochs or NETWORK_EPOCHS) // len(names))
@@ -96,7 +96,7 @@ def with_auxiliaries(plan: TrainingPlan, model: keras.Model) -> keras.Model:
     backbone = plan.names.source.backbone
     if backbone is None or backbone.constructor != "googlenet":
         return model
-    return googlenet.with_auxiliaries(model)[0]
+    return googlenet.add_auxiliary_classifiers(model)[0]
 
 
 def _tensors_between(plan: TrainingPlan, backbone: keras.Model, num_blocks: int) -> list[keras.KerasTensor]:
@@ -113,6 +113,6 @@ def _tensors_between(plan: TrainingPlan, backbone: keras.Model, num_blocks: int)
 def _block_under_head(start: keras.KerasTensor, end: keras.KerasTensor, name: str, num_classes: int) -> keras.Model:
     block = keras.Model(start, end, name=f"only_{name}")
     below = keras.Input(block.input_shape[1:], name="below")
-    features = pool(block(below), "avg")
+    features = pool_features(block(below), "avg")
     head = build_head(HEADS["linear"], num_features=int(features.shape[-1]), num_classes=num_classes, dropout=0.0)
     return keras.Model(below, head(features))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from models.classifier import build, features_model, top_of
+from models.classifier import build_classifier, build_feature_extractor, build_top
 from models.freezing import freeze
 from models.heads import build_head
 from pipelines.evaluation.predictions import Predictions, predict_batches
@@ -67,13 +67,13 @@ def train_on_pixels(
         prepare: is given the classifier, and returns what is trained instead of it.
     """
     spec = plan.spec
-    num_features = int(features_model(backbone, pooling=spec.head.pooling).output_shape[-1])
+    num_features = int(build_feature_extractor(backbone, pooling=spec.head.pooling).output_shape[-1])
     head = build_head(
         plan.names.head, num_features=num_features, num_classes=plan.num_classes, dropout=spec.head.dropout
     )
-    model = build(backbone, head, pooling=spec.head.pooling)
+    model = build_classifier(backbone, head, pooling=spec.head.pooling)
     size = int(model.input_shape[1])
-    prepared = prepare(model) if prepare else Prepared(model=top_of(model) if trunk is not None else model)
+    prepared = prepare(model) if prepare else Prepared(model=build_top(model) if trunk is not None else model)
     fit = NetworkFit(model=prepared.model, stage=stage, recipe=recipe_of(spec), data=pixels_of(plan, size), trunk=trunk)
     with watcher(plan.folder, tensorboard=spec.fine_tune.tensorboard) as watch:
         progress = fit_network(fit, state=plan.state, reporter=plan.reporter, watch=watch)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from app.console import Terminal
 from app.pages.tables import table
-from models.machine import cores
+from models.machine import count_cores
 from pipelines.system.versions import versions
 
 FOLDER = Path(".bench")
@@ -40,7 +40,7 @@ def main(chosen: list[str]) -> int:
         began = time.monotonic()
         rows = importlib.import_module(f"tests.benchmarks.{name}").measure()
         terminal.note(f"{name}: {time.monotonic() - began:.0f} s")
-        machine = {"cpus": cores(), "machine": platform.machine(), **versions()}
+        machine = {"cpus": count_cores(), "machine": platform.machine(), **versions()}
         written = json.dumps({"name": name, "machine": machine, "rows": rows}, indent=2)
         (FOLDER / f"{name}.json").write_text(written + "\n", encoding="utf-8")
         columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -18,13 +18,13 @@ from typing import Any, Literal
 import numpy as np
 
 from models.backbones import build_backbone
-from models.classifier import features_model
+from models.classifier import build_feature_extractor
 from models.engines.compiled import BATCH, compile_base
 from models.engines.graph import Graph
 from models.engines.source import TracedBase
 from models.engines.table import ENGINES
 from models.engines.trials import TOLERANCE
-from models.weights import cached
+from models.weights import is_cached
 from models.zoo import BACKBONES
 
 NETWORKS = ("resnet50", "vgg16", "inception_v3", "mobilenet_v2", "densenet121", "efficientnet_b0")
@@ -52,9 +52,9 @@ def _network(name: str) -> list[Row]:
     import keras
 
     backbone = BACKBONES[name]
-    weights: Literal["imagenet", "none"] = "imagenet" if cached(backbone) else "none"
+    weights: Literal["imagenet", "none"] = "imagenet" if is_cached(backbone) else "none"
     keras.utils.set_random_seed(0)
-    model = features_model(build_backbone(backbone, weights=weights))
+    model = build_feature_extractor(build_backbone(backbone, weights=weights))
     pixels = _pixels(backbone.image_size)
     source = TracedBase(model, pixels.shape)
     runs: dict[str, Callable[[Any], Any]] = {"predict": lambda x: model.predict(x, batch_size=BATCH, verbose=0)}

@@ -45,11 +45,11 @@ def _epochs() -> tuple[Any, Any, float]:
     import tensorflow as tf
 
     from models.backbones import build_backbone
-    from models.classifier import build, top_of
+    from models.classifier import build_classifier, build_top
     from models.freezing import set_trainable
     from models.heads import HEADS, build_head
-    from models.surgery import split_at
-    from models.updates import Updates
+    from models.optimizer import LayerwiseOptimizer
+    from models.splitting import split_at
     from models.zoo import BACKBONES
     from pipelines.features.boundary import boundary_batches, flattened
     from pipelines.features.cached import Features
@@ -60,10 +60,10 @@ def _epochs() -> tuple[Any, Any, float]:
     keras.utils.set_random_seed(0)
     backbone = build_backbone(BACKBONES["resnet50"], weights="none")
     size = int(backbone.input_shape[1])
-    model = build(backbone, build_head(HEADS["linear"], num_features=2048, num_classes=10))
+    model = build_classifier(backbone, build_head(HEADS["linear"], num_features=2048, num_classes=10))
     set_trainable(backbone, BLOCK)
     lower, upper = split_at(backbone, BLOCK)
-    top = top_of(model, upper)
+    top = build_top(model, upper)
     shape = lower.output_shape[1:]
 
     pixels = np.random.default_rng(0).uniform(0, 255, (IMAGES, size, size, 3)).astype(np.float32)
@@ -83,7 +83,7 @@ def _epochs() -> tuple[Any, Any, float]:
 
     def step_of(model: Any) -> TrainingStep:
         weights = model.trainable_variables
-        updates = Updates("adam", weights, [1.0] * len(weights))
+        updates = LayerwiseOptimizer("adam", weights, [1.0] * len(weights))
         updates.set_rate(1e-4)
         return TrainingStep(model, updates)
 

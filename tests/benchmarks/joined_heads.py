@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.classifier import build
+from models.classifier import build_classifier
 from models.ensemble import combine
 from models.heads import HEADS, build_head
 
@@ -29,7 +29,7 @@ def measure() -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for (name, shape), count in itertools.product(HEADS.items(), COUNTS):
         heads = [build_head(shape, num_features=1280, num_classes=10) for _ in range(count)]
-        members = [build(backbone, head) for head in heads]
+        members = [build_classifier(backbone, head) for head in heads]
         models = {"one": members[0], "fused": combine(members), "loose": _loose(members[0], heads)}
         calls = {key: tf.function(lambda x, each=each: each(x, training=False)) for key, each in models.items()}
         for batch in (1, 32):

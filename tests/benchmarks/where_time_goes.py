@@ -46,23 +46,23 @@ def measure() -> list[dict[str, object]]:
 def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     """Each part as a function of no arguments that goes once over all images."""
     from models.backbones import build_backbone
-    from models.classifier import features_model
+    from models.classifier import build_feature_extractor
     from models.engines.compiled import compile_base
     from models.heads import HEADS
-    from models.weights import cached
+    from models.weights import is_cached
     from models.zoo import BACKBONES
     from pipelines.features.cached import Features
     from pipelines.features.shards import ShardStore, key
     from pipelines.fitting.candidates import HeadGrid, list_candidates
     from pipelines.fitting.heads import HeadSearch, fit_heads
     from pipelines.images.augment import build_augmenter
-    from pipelines.images.policies import POLICIES
     from pipelines.images.batches import view_batches
+    from pipelines.images.policies import POLICIES
     from pipelines.system.progress import Silent
 
     backbone = BACKBONES[BACKBONE]
     size = backbone.image_size
-    model = features_model(build_backbone(backbone, weights="imagenet" if cached(backbone) else "none"))
+    model = build_feature_extractor(build_backbone(backbone, weights="imagenet" if is_cached(backbone) else "none"))
 
     def read(policy: str | None) -> Any:
         augmenter = build_augmenter(POLICIES[policy], size=size) if policy else None

@@ -260,12 +260,12 @@ def classifier(*layers: Any, shape: tuple[int | None, ...] = (24, 24, 3)) -> Any
 
 
 def test_backbone_of_a_run(tmp_path: Path) -> None:
-    from models.classifier import build
+    from models.classifier import build_classifier
     from models.heads import HEADS, build_head
 
     inner = build_backbone(BACKBONES["small_cnn"], weights="none")
     head = build_head(HEADS["mlp"], num_features=128, num_classes=4)
-    build(inner, head).save(tmp_path / "model.keras")
+    build_classifier(inner, head).save(tmp_path / "model.keras")
     for source in (tmp_path, tmp_path / "model.keras"):
         loaded = load_backbone(source)
         assert (loaded.name, loaded.output_shape) == ("backbone", (None, 4, 4, 128))

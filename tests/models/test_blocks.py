@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.backbones import build_backbone
-from models.blocks import blocks, divide, first_trained, graph
+from models.blocks import divide_into_blocks, find_lowest_trained, list_blocks, list_producers
 from models.errors import UserError
 from models.zoo import BACKBONES
 from tests.models.spread import SPREAD, every
@@ -42,12 +42,12 @@ def build(name: str) -> Any:
 @pytest.mark.parametrize("name", every((*SPREAD, "nasnet_mobile", "alexnet", "googlenet")))
 def test_blocks_divide_every_backbone(name: str, no_random_numbers: None) -> None:
     model = build(name)
-    found = blocks(model)
+    found = list_blocks(model)
     # Every layer and function is in one block, in an order in which nothing comes from above.
     listed = [layer for block in found for layer in block.layers]
     assert sorted(listed) == sorted(operation.name for operation in model.operations)
-    place = {operation: index for index, (_, members) in enumerate(divide(model)) for operation in members}
-    for operation, sources in graph(model).items():
+    place = {operation: index for index, (_, members) in enumerate(divide_into_blocks(model)) for operation in members}
+    for operation, sources in list_producers(model).items():
         assert all(place[source] <= place[operation] for source in sources)
     assert sum(block.parameters for block in found) == model.count_params()
     assert all(block.parameters > 0 for block in found)
@@ -56,7 +56,7 @@ def test_blocks_divide_every_backbone(name: str, no_random_numbers: None) -> Non
     for index in range(1, len(found)):
         passing = {
             source
-            for operation, sources in graph(model).items()
+            for operation, sources in list_producers(model).items()
             for source in sources
             if place[source] < index <= place[operation]
         }
@@ -68,7 +68,7 @@ def test_blocks_divide_every_backbone(name: str, no_random_numbers: None) -> Non
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_blocks(name: str, no_random_numbers: None) -> None:
-    found = [block.name for block in blocks(build(name))]
+    found = [block.name for block in list_blocks(build(name))]
     wanted = NAMES[name].split()
     assert [each for each in found if each in wanted] == wanted
     assert found[0] == wanted[0] and found[-1] == wanted[-1]
@@ -79,12 +79,12 @@ def test_every_family_has_its_names_tested() -> None:
 
 
 def test_a_block_ends_where_the_next_one_starts() -> None:
-    found = {block.name: block.layers for block in blocks(build("vgg16"))}
+    found = {block.name: block.layers for block in list_blocks(build("vgg16"))}
     assert found["block5"] == ("block5_conv1", "block5_conv2", "block5_conv3", "block5_pool")
     assert found["block1"][-1] == "block1_pool" and "scaling" in found["block1"]
-    top = blocks(build("mobilenet_v2_0.35"))[-1]
+    top = list_blocks(build("mobilenet_v2_0.35"))[-1]
     assert {"block_16_expand", "Conv_1", "Conv_1_bn", "out_relu"} <= set(top.layers)
-    transitions = {block.name: block.layers for block in blocks(build("densenet121"))}
+    transitions = {block.name: block.layers for block in list_blocks(build("densenet121"))}
     assert {"pool4_conv", "pool4_pool"} <= set(transitions["conv4"])
 
 
@@ -93,14 +93,14 @@ def test_a_block_ends_where_the_next_one_starts() -> None:
     [(0, 5), (1, 4), ("2", 3), (5, 0), ("all", 0), ("conv5", 3), ("conv5_block1", 3), ("conv5_block2", 4), ("stem", 0)],
 )
 def test_lowest_trained_block(spec: int | str, place: int) -> None:
-    assert first_trained(["stem", "conv2_block1", "conv4_block1", "conv5_block1", "conv5_block2"], spec) == place
+    assert find_lowest_trained(["stem", "conv2_block1", "conv4_block1", "conv5_block1", "conv5_block2"], spec) == place
 
 
 @pytest.mark.parametrize("spec", [6, "6", -1, "conv7", "block5_", "conv", ""])
 def test_unknown_blocks_show_those_there_are(spec: int | str) -> None:
     names = ["stem", "conv2_block1", "conv4_block1", "conv5_block1", "conv5_block2"]
     with pytest.raises(UserError) as caught:
-        first_trained(names, spec)
+        find_lowest_trained(names, spec)
     assert ", ".join(names) in caught.value.hint
 
 
@@ -114,7 +114,7 @@ def test_a_foreign_network_is_divided_where_one_tensor_passes() -> None:
     left, right = layers.Conv2D(4, 1, name="left")(x), layers.Conv2D(4, 1, name="right")(x)
     x = layers.ReLU(name="joined")(left + right)
     x = layers.Flatten(name="flat")(layers.Conv2D(2, 3, name="last")(x))
-    found = blocks(keras.Model(inputs, x))
+    found = list_blocks(keras.Model(inputs, x))
     assert [block.name for block in found] in (["first", "left", "last"], ["first", "right", "last"])
     assert {"norm"} < set(found[0].layers) and {"left", "right", "joined"} < set(found[1].layers)
     assert found[2].layers == ("last", "flat")
@@ -125,5 +125,5 @@ def test_a_network_that_cannot_be_divided_is_one_block() -> None:
     from keras import layers
 
     inputs = keras.Input((8, 8, 3))
-    [block] = blocks(keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs))))
+    [block] = list_blocks(keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs))))
     assert len(block.layers) == 3

@@ -135,7 +135,7 @@ def test_the_smallest_input_is_the_smallest(name: str) -> None:
 @pytest.mark.parametrize("name", CLASSICS)
 def test_each_has_a_recipe_and_no_pretrained_weights(name: str) -> None:
     backbone = BACKBONES[name]
-    assert backbone.recipe is not None and not backbone.pretrained
+    assert backbone.recipe is not None and not backbone.has_published_weights
     if backbone.family.name == "AlexNet":
         assert backbone.recipe.optimizer == "sgd"
         assert (backbone.recipe.learning_rate, backbone.recipe.batch_size) == (1e-2, 128)
@@ -147,7 +147,7 @@ def test_it_learns(name: str) -> None:
     """Two easy classes, a few steps: the loss falls well below chance."""
     import keras
 
-    from models.classifier import build as join
+    from models.classifier import build_classifier
     from models.heads import HEADS, build_head
 
     keras.utils.set_random_seed(0)
@@ -157,7 +157,7 @@ def test_it_learns(name: str) -> None:
     images[labels == 1, 8:24, 8:24] += 150
     backbone = build(name, 32)
     width = backbone.output_shape[-1]
-    model = join(backbone, build_head(HEADS["linear"], num_features=width, num_classes=2))
+    model = build_classifier(backbone, build_head(HEADS["linear"], num_features=width, num_classes=2))
     model.compile(keras.optimizers.SGD(1e-2, momentum=0.9), "sparse_categorical_crossentropy")
     history = model.fit(images, labels, epochs=12, batch_size=16, verbose=0, shuffle=False).history["loss"]
     assert history[-1] < 0.35 < history[0]
@@ -166,12 +166,12 @@ def test_it_learns(name: str) -> None:
 def test_googlenet_trains_with_its_auxiliary_classifiers() -> None:
     import keras
 
-    from models.classifier import build as join
-    from models.googlenet import with_auxiliaries
+    from models.classifier import build_classifier
+    from models.googlenet import add_auxiliary_classifiers
     from models.heads import HEADS, build_head
 
-    classifier = join(build("googlenet", 96), build_head(HEADS["linear"], num_features=1024, num_classes=3))
-    whole, weights = with_auxiliaries(classifier)
+    classifier = build_classifier(build("googlenet", 96), build_head(HEADS["linear"], num_features=1024, num_classes=3))
+    whole, weights = add_auxiliary_classifiers(classifier)
     assert weights == (1.0, 0.3, 0.3)
     assert [output.shape for output in whole.outputs] == [(None, 3)] * 3
     images = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype("float32")
@@ -190,12 +190,12 @@ def test_googlenet_trains_with_its_auxiliary_classifiers() -> None:
 
 
 def test_auxiliary_classifiers_have_the_shapes_of_the_paper() -> None:
-    from models.classifier import build as join
-    from models.googlenet import with_auxiliaries
+    from models.classifier import build_classifier
+    from models.googlenet import add_auxiliary_classifiers
     from models.heads import HEADS, build_head
 
-    classifier = join(build("googlenet"), build_head(HEADS["linear"], num_features=1024, num_classes=1000))
-    whole, _ = with_auxiliaries(classifier)
+    classifier = build_classifier(build("googlenet"), build_head(HEADS["linear"], num_features=1024, num_classes=1000))
+    whole, _ = add_auxiliary_classifiers(classifier)
     for name in ("4a", "4d"):
         assert whole.get_layer(f"auxiliary_{name}_conv").output.shape[1:] == (4, 4, 128)
         assert whole.get_layer(f"auxiliary_{name}_dense").output.shape[1:] == (1024,)

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from models.classifier import build
+from models.classifier import build_classifier
 from models.ensemble import combine
 from models.fingerprint import fingerprint
-from models.fusing import plain
+from models.fusing import dense_head
 from models.heads import HEADS, build_head
 from models.keras_private import graph_inputs
-from models.pools import POOLS, Stack
+from models.pools import POOLS, StackingRegression
 
 FEATURES = 6
 
@@ -75,7 +75,7 @@ def traced(model: keras.Model) -> Counter[str]:
 @pytest.mark.parametrize("heads", [("linear", "linear"), ("mlp", "mlp"), ("linear", "mlp", "linear")])
 def test_mean_is_the_mean_of_the_members(heads: tuple[str, ...]) -> None:
     shared = backbone()
-    members = [build(shared, head(name, seed)) for seed, name in enumerate(heads)]
+    members = [build_classifier(shared, head(name, seed)) for seed, name in enumerate(heads)]
     expected = np.mean([answers(member, pixels()) for member in members], axis=0)
     assert np.abs(answers(combine(members), pixels()) - expected).max() < 1e-6
 
@@ -84,7 +84,11 @@ def test_members_on_the_same_backbone_run_it_once() -> None:
     # Separately made and separately named: only layers and weights say that they are the same.
     one, other, third = backbone(), backbone(), backbone(seed=1)
     assert one.layers[2].name != other.layers[2].name
-    members = [build(one, head(seed=0)), build(third, head(seed=1)), build(other, head("mlp", seed=2))]
+    members = [
+        build_classifier(one, head(seed=0)),
+        build_classifier(third, head(seed=1)),
+        build_classifier(other, head("mlp", seed=2)),
+    ]
     joined = combine(members)
     assert len(backbones_in(joined)) == 2
     assert [calls(each, joined) for each in backbones_in(joined)] == [1, 1]
@@ -94,7 +98,7 @@ def test_members_on_the_same_backbone_run_it_once() -> None:
 
 
 def test_forty_heads_are_one_matrix_product() -> None:
-    found = traced(combine([build(backbone(), head(seed=seed)) for seed in range(40)]))
+    found = traced(combine([build_classifier(backbone(), head(seed=seed)) for seed in range(40)]))
     assert found["Conv2D"] == 1
     assert found["MatMul"] + found["BatchMatMulV2"] + found["Einsum"] <= 2  # the heads, and their weighted mean
 
@@ -119,12 +123,15 @@ def test_one_changed_weight_is_another_backbone() -> None:
     kernel = other.layers[2].get_weights()
     kernel[0][0, 0, 0, 0] += 1e-6
     other.layers[2].set_weights(kernel)
-    joined = combine([build(one, head(seed=0)), build(other, head(seed=1))])
+    joined = combine([build_classifier(one, head(seed=0)), build_classifier(other, head(seed=1))])
     assert len(backbones_in(joined)) == 2
 
 
 def test_max_and_average_pooling_share_the_backbone_but_not_the_features() -> None:
-    members = [build(backbone(), head(seed=0), pooling="avg"), build(backbone(), head(seed=1), pooling="max")]
+    members = [
+        build_classifier(backbone(), head(seed=0), pooling="avg"),
+        build_classifier(backbone(), head(seed=1), pooling="max"),
+    ]
     joined = combine(members)
     assert len(backbones_in(joined)) == 1
     expected = np.mean([answers(member, pixels()) for member in members], axis=0)
@@ -132,8 +139,8 @@ def test_max_and_average_pooling_share_the_backbone_but_not_the_features() -> No
 
 
 def test_smaller_members_resize_the_same_pixels_once() -> None:
-    small = [build(backbone(seed, size=8), head(seed=seed)) for seed in (0, 1)]
-    large = build(backbone(2, size=16), head(seed=2))
+    small = [build_classifier(backbone(seed, size=8), head(seed=seed)) for seed in (0, 1)]
+    large = build_classifier(backbone(2, size=16), head(seed=2))
     joined = combine([*small, large])
     assert joined.input_shape == (None, 16, 16, 3)
     assert sum(type(each).__name__ == "Resize" for each in joined.operations) == 1
@@ -144,20 +151,22 @@ def test_smaller_members_resize_the_same_pixels_once() -> None:
 
 def test_called_without_training_it_predicts() -> None:
     # keras.layers.Resizing would switch the dropout on here, and in a SavedModel.
-    joined = combine([build(backbone(0, size=8), head("mlp", 0)), build(backbone(1), head("mlp", 1))])
+    joined = combine(
+        [build_classifier(backbone(0, size=8), head("mlp", 0)), build_classifier(backbone(1), head("mlp", 1))]
+    )
     assert np.array_equal(np.asarray(joined(pixels())), answers(joined, pixels()))
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp"])
 def test_classes_in_another_order_are_put_right(name: str) -> None:
-    one, other = build(backbone(0), head(name, 0)), build(backbone(1), head(name, 1))
+    one, other = build_classifier(backbone(0), head(name, 0)), build_classifier(backbone(1), head(name, 1))
     joined = combine([one, other], columns=[(0, 1, 2), (2, 0, 1)])
     expected = (answers(one, pixels()) + answers(other, pixels())[:, [2, 0, 1]]) / 2
     assert np.abs(answers(joined, pixels()) - expected).max() < 1e-6
 
 
 def test_a_class_that_a_member_does_not_know_gets_nothing_from_it() -> None:
-    one, other = build(backbone(0), head(seed=0)), build(backbone(1), head(seed=1, classes=2))
+    one, other = build_classifier(backbone(0), head(seed=0)), build_classifier(backbone(1), head(seed=1, classes=2))
     joined = combine([one, other], columns=[(0, 1, 2), (1, None, 0)])
     second = answers(other, pixels())
     expected = (answers(one, pixels()) + np.stack([second[:, 1], np.zeros(5), second[:, 0]], axis=1)) / 2
@@ -166,15 +175,15 @@ def test_a_class_that_a_member_does_not_know_gets_nothing_from_it() -> None:
 
 @pytest.mark.parametrize("columns", [[(0, 1, 2), (0, 1)], [(0, 1, 2), (0, 0, 1)], [(0, 1, 2)], None])
 def test_classes_that_do_not_fit_are_refused(columns: list[tuple[int, ...]] | None) -> None:
-    members = [build(backbone(0), head(seed=0)), build(backbone(1), head(seed=1, classes=2))]
+    members = [build_classifier(backbone(0), head(seed=0)), build_classifier(backbone(1), head(seed=1, classes=2))]
     with pytest.raises(ValueError, match=r"classes|columns"):
         combine(members, columns=columns)
 
 
 def test_any_model_from_pixels_to_probabilities_can_be_a_member() -> None:
-    inner = combine([build(backbone(0), head(seed=0)), build(backbone(1), head(seed=1))])
+    inner = combine([build_classifier(backbone(0), head(seed=0)), build_classifier(backbone(1), head(seed=1))])
     strange = keras.Sequential([layers.Input((16, 16, 3)), layers.Flatten(), layers.Dense(3, activation="softmax")])
-    simple = build(backbone(2), head(seed=2))
+    simple = build_classifier(backbone(2), head(seed=2))
     joined = combine([inner, simple, strange], [2, 1, 1], columns=[(0, 1, 2), (0, 1, 2), (1, 2, 0)])
     expected = (2 * answers(inner, pixels()) + answers(simple, pixels()) + answers(strange, pixels())[:, [1, 2, 0]]) / 4
     assert np.abs(answers(joined, pixels()) - expected).max() < 1e-6
@@ -182,10 +191,10 @@ def test_any_model_from_pixels_to_probabilities_can_be_a_member() -> None:
 
 def test_the_layer_members_keeps_their_order_whatever_is_fused() -> None:
     members = [
-        build(backbone(0), head("mlp", 0)),
-        build(backbone(1), head("linear", 1)),
-        build(backbone(0), head("mlp", 2)),
-        build(backbone(0), head("linear", 3)),
+        build_classifier(backbone(0), head("mlp", 0)),
+        build_classifier(backbone(1), head("linear", 1)),
+        build_classifier(backbone(0), head("mlp", 2)),
+        build_classifier(backbone(0), head("linear", 3)),
     ]
     joined = combine(members)
     each = keras.Model(joined.input, joined.get_layer("members").output)
@@ -194,7 +203,7 @@ def test_the_layer_members_keeps_their_order_whatever_is_fused() -> None:
 
 
 def test_members_are_left_as_they_were() -> None:
-    member = build(backbone(), head("mlp"))
+    member = build_classifier(backbone(), head("mlp"))
     before, names = answers(member, pixels()), [each.name for each in member.layers]
     combine([member, member], temperature=3.0)
     assert [each.name for each in member.layers] == names
@@ -202,14 +211,14 @@ def test_members_are_left_as_they_were() -> None:
 
 
 def test_only_known_shapes_of_heads_are_fused() -> None:
-    assert plain(head("mlp")) is not None
+    assert dense_head(head("mlp")) is not None
     deeper = keras.Sequential(
         [layers.Input((4,)), layers.Dense(4), layers.ReLU(), layers.Dense(4), layers.ReLU(), layers.Dense(2, "softmax")]
     )
-    assert plain(deeper) is None
-    assert plain(keras.Sequential([layers.Input((4,)), layers.Dense(2, activation="sigmoid")])) is None
+    assert dense_head(deeper) is None
+    assert dense_head(keras.Sequential([layers.Input((4,)), layers.Dense(2, activation="sigmoid")])) is None
     clipped = [layers.Input((4,)), layers.Dense(4), layers.ReLU(max_value=6), layers.Dense(2, activation="softmax")]
-    assert plain(keras.Sequential(clipped)) is None
+    assert dense_head(keras.Sequential(clipped)) is None
 
 
 RELOAD = """
@@ -229,13 +238,13 @@ for name in sys.argv[1:]:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_it_reloads_where_headstart_is_not(tmp_path: Path) -> None:
     members = [
-        build(backbone(0), head("mlp", 0)),
-        build(backbone(1, size=8), head("linear", 1)),
-        build(backbone(0), head("linear", 2)),
+        build_classifier(backbone(0), head("mlp", 0)),
+        build_classifier(backbone(1, size=8), head("linear", 1)),
+        build_classifier(backbone(0), head("linear", 2)),
         keras.Sequential([layers.Input((16, 16, 3)), layers.Flatten(), layers.Dense(3, activation="softmax")]),
     ]
     kernel = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
-    stack = Stack(kernel=kernel, bias=np.zeros(3, np.float32))
+    stack = StackingRegression(kernel=kernel, bias=np.zeros(3, np.float32))
     columns = [(0, 1, 2), (2, 1, 0), (0, 1, 2), (1, 2, 0)]
     expected = {}
     for method in POOLS:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.backbones import build_backbone
-from models.blocks import divide
+from models.blocks import divide_into_blocks
 from models.freezing import freeze, set_trainable
 from models.keras_private import all_layers
 from models.zoo import BACKBONES
@@ -33,7 +33,7 @@ def is_norm(layer: Any) -> bool:
 @pytest.mark.parametrize("name", every((*SPREAD, "nasnet_mobile", "alexnet_bn")))
 def test_exactly_what_is_above_the_boundary_trains(name: str, no_random_numbers: None) -> None:
     model = build(name)
-    parts = divide(model)
+    parts = divide_into_blocks(model)
     # In a network just built everything trains that can: what each layer without inner layers trains by itself.
     own = {id(layer): layer.trainable_variables for layer in inner_layers(model) if len(inner_layers(layer)) == 1}
     for count in range(len(parts) + 1):
@@ -67,7 +67,7 @@ def step(model: Any, images: np.ndarray[Any, Any]) -> None:
 def compare_a_step(name: str, depths: list[int]) -> None:
     model = build(name)
     images = np.random.default_rng(0).uniform(0, 255, (4, *model.input_shape[1:])).astype("float32")
-    parts = divide(model)
+    parts = divide_into_blocks(model)
     for count in depths:
         set_trainable(model, count)
         trained = {id(variable) for variable in model.trainable_variables}
@@ -88,14 +88,14 @@ def compare_a_step(name: str, depths: list[int]) -> None:
 
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2_0.35", "convnext_tiny", "small_cnn", "lenet5"])
 def test_a_step_moves_what_is_trained_and_no_statistic(name: str) -> None:
-    total = len(divide(build(name)))
+    total = len(divide_into_blocks(build(name)))
     compare_a_step(name, [1, total // 2, total])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(BACKBONES))
 def test_a_step_at_every_depth(name: str) -> None:
-    compare_a_step(name, list(range(1, len(divide(build(name))) + 1)))
+    compare_a_step(name, list(range(1, len(divide_into_blocks(build(name))) + 1)))
 
 
 def test_training_normalisation_moves_its_statistics() -> None:
@@ -108,12 +108,12 @@ def test_training_normalisation_moves_its_statistics() -> None:
 
 
 def test_freezing_inside_a_classifier_survives_training_it() -> None:
-    from models.classifier import build as join
+    from models.classifier import build_classifier
     from models.heads import HEADS, build_head
 
     backbone = build("mobilenet_v2_0.35")
     freeze(backbone)
-    model = join(backbone, build_head(HEADS["mlp"], num_features=1280, num_classes=3))
+    model = build_classifier(backbone, build_head(HEADS["mlp"], num_features=1280, num_classes=3))
     model.compile("adam", "sparse_categorical_crossentropy")
     before = [np.array(value) for value in backbone.get_weights()]
     images = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32")

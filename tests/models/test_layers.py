@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 
 from models.backbones import build_with_top
-from models.layers import LayerFacts, anatomy
+from models.layers import LayerFacts, list_layers
 from models.zoo import BACKBONES
 
 
 def rows_of(model: Any) -> dict[str, LayerFacts]:
-    return {row.name: row for row in anatomy(model)}
+    return {row.name: row for row in list_layers(model)}
 
 
 @pytest.fixture(scope="module")
 def vgg16() -> tuple[LayerFacts, ...]:
-    return anatomy(build_with_top(BACKBONES["vgg16"]))
+    return list_layers(build_with_top(BACKBONES["vgg16"]))
 
 
 def test_vgg16_weights_are_those_of_the_lecture(vgg16: tuple[LayerFacts, ...]) -> None:
@@ -85,4 +85,4 @@ def test_a_gate_over_the_whole_image_keeps_the_grid_of_the_map() -> None:
 @pytest.mark.parametrize("name", ["convnext_tiny", "mobilenet_v3_small", "inception_v3", "nasnet_mobile", "lenet5"])
 def test_every_parameter_is_in_one_row(name: str, no_random_numbers: None) -> None:
     model = build_with_top(BACKBONES[name])
-    assert sum(row.parameters for row in anatomy(model)) == model.count_params()
+    assert sum(row.parameters for row in list_layers(model)) == model.count_params()

@@ -24,7 +24,7 @@ def test_bfloat16_is_offered_only_where_the_processor_says_so(
     monkeypatch.setattr(machine, "_CPUINFO", cpuinfo)
 
     assert ("bfloat16" in ENGINES["tensorflow"].precisions()) == able
-    assert bool(machine.processor())
+    assert bool(machine.processor_name())
 
 
 def test_a_processor_has_its_name_and_the_cores_that_may_be_used(
@@ -34,15 +34,15 @@ def test_a_processor_has_its_name_and_the_cores_that_may_be_used(
     cpuinfo.write_text("processor\t: 0\nmodel name\t: Some Processor @ 3 GHz\nprocessor\t: 1\n", encoding="utf-8")
     monkeypatch.setattr(machine, "_CPUINFO", cpuinfo)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 5})
-    assert machine.processor() == "Some Processor @ 3 GHz x 3"
+    assert machine.processor_name() == "Some Processor @ 3 GHz x 3"
 
 
 def test_graphics_cards_are_named_by_their_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "_NVIDIA", tmp_path / "missing")
-    assert machine.graphics() == ()
+    assert machine.gpu_names() == ()
     for bus in ("0000:01:00.0", "0000:02:00.0"):
         file = tmp_path / "gpus" / bus / "information"
         file.parent.mkdir(parents=True)
         file.write_text("Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 42\n", encoding="utf-8")
     monkeypatch.setattr(machine, "_NVIDIA", tmp_path / "gpus")
-    assert machine.graphics() == ("NVIDIA H100 80GB HBM3",) * 2
+    assert machine.gpu_names() == ("NVIDIA H100 80GB HBM3",) * 2

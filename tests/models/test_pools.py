@@ -9,7 +9,7 @@ from keras import layers
 
 from models.ensemble import combine
 from models.errors import UserError
-from models.pools import Stack
+from models.pools import StackingRegression
 
 
 def member(seed: int) -> keras.Model:
@@ -61,7 +61,7 @@ def test_vote_is_the_majority_and_ties_go_to_the_surer_members() -> None:
 def test_stack_is_a_regression_on_log_probabilities() -> None:
     members = [member(seed) for seed in range(2)]
     generator = np.random.default_rng(0)
-    stack = Stack(kernel=generator.normal(size=(6, 3)).astype(np.float32), bias=np.ones(3, np.float32))
+    stack = StackingRegression(kernel=generator.normal(size=(6, 3)).astype(np.float32), bias=np.ones(3, np.float32))
     flat = np.concatenate([np.log(answers(member, pixels())) for member in members], axis=1)
     logits = flat @ stack.kernel + stack.bias
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)

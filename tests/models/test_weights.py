@@ -12,7 +12,7 @@ import pytest
 from models import weights
 from models.errors import UserError
 from models.keras_private import DOWNLOAD_FUNCTION, private_module
-from models.weights import cached, cached_names, keras_home, require_weights, weights_file
+from models.weights import is_cached, keras_home, list_cached, require_weights, weights_file
 from models.zoo import BACKBONES
 from tests.models.spread import every
 
@@ -84,12 +84,12 @@ def test_keras_home_is_where_keras_looks(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_cached_means_a_file_that_begins_like_one(home: Path) -> None:
-    assert cached_names() == ()
+    assert list_cached() == ()
     put("resnet50")
     put("vgg16", b"<html>404</html>")
     put("vgg19", b"")
-    assert cached_names() == ("resnet50",)
-    assert not cached(BACKBONES["lenet5"])
+    assert list_cached() == ("resnet50",)
+    assert not is_cached(BACKBONES["lenet5"])
 
 
 def test_what_is_cached_is_not_asked_for(home: Path) -> None:

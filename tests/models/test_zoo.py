@@ -11,7 +11,7 @@ from tests.models.spread import every
 def test_keys_are_names_and_name_the_constructor() -> None:
     for key, backbone in BACKBONES.items():
         assert key == backbone.name
-        if backbone.pretrained:
+        if backbone.has_published_weights:
             assert key.removesuffix(f"_{backbone.alpha:g}").replace("_", "") == backbone.constructor.lower()
 
 
@@ -32,7 +32,7 @@ def test_every_constructor_of_keras_is_in_the_table() -> None:
         name for name, thing in inspect.getmembers(keras.applications, callable) if not inspect.ismodule(thing)
     }
     assert len(constructors) > 35
-    assert constructors == {backbone.constructor for backbone in BACKBONES.values() if backbone.pretrained}
+    assert constructors == {backbone.constructor for backbone in BACKBONES.values() if backbone.has_published_weights}
 
 
 @pytest.mark.parametrize("name", every(("vgg16", "mobilenet_v2_1.4", "efficientnet_b0", "alexnet_bn", "googlenet")))
@@ -41,7 +41,7 @@ def test_parameters_and_sizes_are_those_of_the_built_network(name: str, no_rando
 
     backbone = BACKBONES[name]
     assert build_backbone(backbone, weights="none").count_params() == backbone.base_parameters
-    if backbone.pretrained:
+    if backbone.has_published_weights:
         assert build_with_top(backbone).count_params() == backbone.parameters
 
 

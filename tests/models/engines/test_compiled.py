@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from models.backbones import build_backbone
-from models.classifier import features_model
+from models.classifier import build_feature_extractor
 from models.engines import gpu
 from models.engines.compiled import compile_base, compile_chosen
 from models.engines.source import TracedBase
@@ -34,7 +34,7 @@ CPU = [(name, precision) for name in ("tensorflow", "openvino") for precision in
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_engine_gives_the_features_of_plain_keras(name: str) -> None:
     keras.utils.set_random_seed(0)
-    model = features_model(build_backbone(BACKBONES[name], weights="none", image_size=FAMILIES[name]))
+    model = build_feature_extractor(build_backbone(BACKBONES[name], weights="none", image_size=FAMILIES[name]))
     rng = np.random.default_rng(0)
     for weight in model.weights:  # Statistics that a fold without them would miss.
         if weight.name in ("moving_mean", "beta"):
@@ -61,7 +61,7 @@ def test_pretrained_features_stay_what_they_are(keras_home: Path, shared: Path) 
 
     files = sorted((shared / "data" / "clothing" / "test").rglob("*.jpg"))[::40][:4]
     pixels = np.stack([np.asarray(Image.open(file).convert("RGB").resize((224, 224)), np.float32) for file in files])
-    model = features_model(build_backbone(BACKBONES["mobilenet_v2"]))
+    model = build_feature_extractor(build_backbone(BACKBONES["mobilenet_v2"]))
 
     base = compile_base(model, pixels, engine="tensorflow", batch=4)
 

@@ -7,7 +7,7 @@ import pytest
 from keras import layers
 
 from models.backbones import build_backbone
-from models.classifier import features_model
+from models.classifier import build_feature_extractor
 from models.engines import gpu
 from models.keras_private import all_layers
 from models.zoo import BACKBONES
@@ -36,7 +36,7 @@ def test_a_gpu_that_holds_not_one_image_is_an_error() -> None:
 
 def test_a_copy_in_half_precision_keeps_scaling_and_pooling_exact() -> None:
     keras.utils.set_random_seed(0)
-    model = features_model(build_backbone(BACKBONES["mobilenet_v2"], weights="none", image_size=32))
+    model = build_feature_extractor(build_backbone(BACKBONES["mobilenet_v2"], weights="none", image_size=32))
     pixels = pictures(2, 32)
 
     copy = gpu.lowered(model, "mixed_bfloat16")

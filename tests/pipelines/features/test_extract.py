@@ -139,7 +139,7 @@ def test_a_choice_that_does_not_fit_here_is_made_again(
     choice = EngineChoice(engine="openvino", precision="float32", report=REPORT)
     with monkeypatch.context() as then:
         if reason == "another machine":
-            then.setattr(remembered_engines, "processor", lambda: "another processor x 64")
+            then.setattr(remembered_engines, "processor_name", lambda: "another processor x 64")
         elif reason == "another version":
             then.setattr(remembered_engines, "_version", lambda package: "0.0.1")
         else:

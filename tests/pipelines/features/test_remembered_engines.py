@@ -46,9 +46,9 @@ def test_choices_for_several_engines_stand_side_by_side(memory: RememberedEngine
 @pytest.mark.parametrize(
     ("name", "other"),
     [
-        ("processor", lambda: "another processor x 64"),
-        ("bfloat16_units", lambda: "otherwise"),
-        ("graphics", lambda: ("NVIDIA Something",)),
+        ("processor_name", lambda: "another processor x 64"),
+        ("has_bfloat16_units", lambda: "otherwise"),
+        ("gpu_names", lambda: ("NVIDIA Something",)),
         ("_version", lambda package: "0.0.1"),
     ],
 )

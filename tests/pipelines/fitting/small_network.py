@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from models.arrays import Labels, Pixels, Probabilities
-from models.updates import Updates
+from models.optimizer import LayerwiseOptimizer
 from pipelines.fitting.checkpoint import StageProgress
 from pipelines.fitting.network import FitData, NetworkFit, fit_network
 from pipelines.fitting.step import StepOptions, TrainingStep
@@ -92,7 +92,7 @@ def step_of(
 ) -> TrainingStep:
     """A training step with learning rate 0.1; `named` are arguments of `TrainingStep`."""
     variables = model.trainable_variables
-    updates = Updates(optimizer, variables, [1.0] * len(variables))
+    updates = LayerwiseOptimizer(optimizer, variables, [1.0] * len(variables))
     updates.set_rate(0.1)
     return TrainingStep(model, updates, options, **named)
 

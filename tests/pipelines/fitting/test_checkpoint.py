@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.updates import Updates
+from models.optimizer import LayerwiseOptimizer
 from pipelines.fitting.checkpoint import Checkpoint, StageProgress
 from pipelines.fitting.step import StepState
 from pipelines.runs.stages import Recipe, Stage
@@ -110,7 +110,7 @@ def small_checkpoint(folder: Path, stage: Stage = STAGE) -> tuple[keras.Model, C
     inputs = keras.Input((2,))
     model = keras.Model(inputs, keras.layers.Dense(1, name="dense")(inputs))
     variables = model.trainable_variables
-    return model, Checkpoint(model, Updates("sgd", variables, [1.0, 1.0]), [], folder, stage)
+    return model, Checkpoint(model, LayerwiseOptimizer("sgd", variables, [1.0, 1.0]), [], folder, stage)
 
 
 def test_a_checkpoint_of_an_earlier_version_loads(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.backbones import build_backbone
-from models.classifier import build
+from models.classifier import build_classifier
 from models.engines import source
 from models.ensemble import combine
 from models.heads import HEADS, build_head
@@ -38,7 +38,7 @@ def classifier(name: str, seed: int) -> keras.Model:
             shape = mean.shape
             layer.set_weights([gamma, beta, mean + rng.normal(0, 0.1, shape), variance * rng.uniform(0.5, 2.0, shape)])
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=4, dropout=0.0)
-    return build(backbone, head)
+    return build_classifier(backbone, head)
 
 
 def pixels(count: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.classifier import build
+from models.classifier import build_classifier
 from models.heads import HEADS, build_head
 from pipelines.inference.examples import frozen_bases, predict_examples
 from pipelines.runs.examples import Example
@@ -44,7 +44,7 @@ def model() -> keras.Model:
     pixels = keras.Input((SIDE, SIDE, 3))
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
     backbone = keras.Model(pixels, keras.layers.Conv2D(8, 3, activation="relu")(scaled), name="backbone")
-    return build(backbone, build_head(HEADS["linear"], num_features=8, num_classes=3, dropout=0.0))
+    return build_classifier(backbone, build_head(HEADS["linear"], num_features=8, num_classes=3, dropout=0.0))
 
 
 @pytest.fixture

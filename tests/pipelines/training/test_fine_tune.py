@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.backbones import build_backbone
-from models.classifier import build
+from models.classifier import build_classifier
 from models.errors import UserError
 from models.freezing import freeze
 from models.heads import HEADS, build_head
@@ -73,7 +73,7 @@ def prepared(tmp_path: Path) -> Callable[..., tuple[TrainingPlan, TrainingResult
         keras.utils.set_random_seed(1)
         backbone = build_backbone(BACKBONES[name], weights="none", image_size=32)
         top = build_head(HEADS[head], num_features=int(backbone.output_shape[-1]), num_classes=3, dropout=0.0)
-        model = build(backbone, top)
+        model = build_classifier(backbone, top)
         freeze(backbone)
         spec = train_spec(data="drawn", out=str(tmp_path / "run"), fine_tune="1", epochs=3, batch=8, engine="keras")
         spec = with_options(spec, **options)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.backbones import build_backbone
-from models.classifier import build
+from models.classifier import build_classifier
 from models.errors import UserError
 from models.heads import HEADS, build_head
 from models.zoo import BACKBONES
@@ -68,7 +68,7 @@ def test_a_classic_is_trained_by_its_published_recipe_unless_told_otherwise() ->
 def test_googlenet_learns_with_auxiliary_classifiers_and_is_left_without(plan: TrainingPlan) -> None:
     backbone = build_backbone(BACKBONES["googlenet"], weights="none", image_size=64)
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
-    model = build(backbone, head)
+    model = build_classifier(backbone, head)
     source = BackboneSource(name="googlenet", backbone=BACKBONES["googlenet"], weights="none")
     trained = with_auxiliaries(replace(plan, names=replace(plan.names, source=source)), model)
     assert len(trained.outputs) == 3 and len(model.outputs) == 1
@@ -80,7 +80,7 @@ def test_googlenet_learns_with_auxiliary_classifiers_and_is_left_without(plan: T
 def test_layer_by_layer_each_block_learns_alone_under_a_head_of_its_own(plan: TrainingPlan) -> None:
     backbone = build_backbone(BACKBONES["small_cnn"], weights="none", image_size=32)
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
-    model = build(backbone, head)
+    model = build_classifier(backbone, head)
     seen: list[dict[str, Any]] = []
 
     class Watching(Silent):
@@ -112,7 +112,7 @@ def test_a_network_whose_blocks_form_no_line_cannot_learn_block_by_block(plan: T
     backbone = build_backbone(BACKBONES["nasnet_mobile"], weights="none", image_size=32)
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
     with pytest.raises(UserError, match="single line"):
-        train_layerwise(plan, build(backbone, head))
+        train_layerwise(plan, build_classifier(backbone, head))
 
 
 def test_a_pretrained_network_needs_no_layer_by_layer(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from models.updates import Updates, layer_factors
+from models.optimizer import LayerwiseOptimizer, learning_rate_factors
 
 
 def values_of(variable: Any) -> Any:
@@ -26,11 +26,11 @@ def test_the_rate_falls_from_block_to_block_and_decay_spares_biases_and_norms() 
     backbone = keras.Model(pixels, x, name="backbone")
     out = layers.Dense(3, name="head")(layers.GlobalAveragePooling2D()(backbone(pixels)))
     model = keras.Model(pixels, out)
-    factors = layer_factors(model, backbone, 0.5)
+    factors = learning_rate_factors(model, backbone, 0.5)
     by_name = {weight.path: factor for weight, factor in zip(model.trainable_variables, factors, strict=True)}
     assert by_name["head/kernel"] == 1
     assert [by_name[f"block{n}_conv/kernel"] for n in (3, 2, 1)] == [0.5, 0.25, 0.125]
-    updates = Updates("adamw", model.trainable_variables, factors, weight_decay=0.1)
+    updates = LayerwiseOptimizer("adamw", model.trainable_variables, factors, weight_decay=0.1)
     updates.set_rate(0.1)
     before = [values_of(weight) + 1e-3 for weight in model.trainable_variables]
     for weight, value in zip(model.trainable_variables, before, strict=True):
@@ -43,7 +43,7 @@ def test_the_rate_falls_from_block_to_block_and_decay_spares_biases_and_norms() 
 
 def test_sgd_has_its_decay_in_the_gradient_where_momentum_carries_it_on() -> None:
     kernel, bias = keras.Variable(np.ones((2, 2), np.float32)), keras.Variable(np.ones(2, np.float32))
-    updates = Updates("sgd", [kernel, bias], [1.0, 1.0], weight_decay=0.1)
+    updates = LayerwiseOptimizer("sgd", [kernel, bias], [1.0, 1.0], weight_decay=0.1)
     updates.set_rate(0.5)
     for _ in range(2):
         updates.apply([tf.zeros((2, 2)), tf.zeros(2)])

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.blocks import divide, first_trained
+from models.blocks import divide_into_blocks, find_lowest_trained
 from models.errors import UserError
 from models.keras_private import Operation, graph_inputs, producer, producer_inputs
 
@@ -19,7 +19,7 @@ def split_at(model: keras.Model, blocks_from_top: int | str) -> tuple[keras.Mode
 
     Args:
         model: as `build_backbone` returns it.
-        blocks_from_top: what is above the boundary; see `models.blocks.first_trained`. Neither nothing nor all of it.
+        blocks_from_top: what is above the boundary; see `models.blocks.find_lowest_trained`. Neither nothing nor all of it.
 
     Returns:
         `lower`: pixels -> activations at the boundary, one tensor (batch, ...); `upper`: those -> features. Both share
@@ -63,8 +63,8 @@ def boundary_layer(model: keras.Model, blocks_from_top: int | str) -> str:
 
 def _boundary(model: keras.Model, blocks_from_top: int | str) -> tuple[list[str], int]:
     """The names of the blocks, and which is the lowest above the boundary."""
-    names = [name for name, _ in divide(model)]
-    first = first_trained(names, blocks_from_top)
+    names = [name for name, _ in divide_into_blocks(model)]
+    first = find_lowest_trained(names, blocks_from_top)
     if first in (0, len(names)):
         raise ValueError(f"{blocks_from_top!r} of {len(names)} blocks leaves one side of the boundary empty")
     return names, first
@@ -73,7 +73,7 @@ def _boundary(model: keras.Model, blocks_from_top: int | str) -> tuple[list[str]
 def _crossing(model: keras.Model, blocks_from_top: int | str) -> list[keras.KerasTensor]:
     """The tensors that go from below the boundary to above it, in the order in which they are made."""
     _, first = _boundary(model, blocks_from_top)
-    upper = {operation for _, members in divide(model)[first:] for operation in members}
+    upper = {operation for _, members in divide_into_blocks(model)[first:] for operation in members}
     inputs = graph_inputs(model)
     crossing = {
         id(tensor): tensor

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from models.backbones import build_backbone
-from models.blocks import divide
+from models.blocks import divide_into_blocks
 from models.freezing import set_trainable
-from models.surgery import boundary_layer, split_at
+from models.splitting import boundary_layer, split_at
 from models.zoo import BACKBONES
 from tests.models.spread import every
 
@@ -23,7 +23,7 @@ def images(model: Any) -> np.ndarray[Any, Any]:
 def test_the_halves_make_the_whole(name: str) -> None:
     backbone = BACKBONES[name]
     model = build_backbone(backbone, weights="none", image_size=max(48, backbone.family.min_size))
-    total = len(divide(model))
+    total = len(divide_into_blocks(model))
     wanted = np.asarray(model(images(model)))
     for count in sorted({1, total // 2, total - 1}):
         lower, upper = split_at(model, count)
@@ -52,7 +52,7 @@ def test_boundary_is_named_after_the_block_below() -> None:
 
 def test_names_of_boundaries_do_not_count_what_was_built_before() -> None:
     first, second = (build_backbone(BACKBONES["xception"], weights="none", image_size=71) for _ in range(2))
-    places = range(1, len(divide(first)))
+    places = range(1, len(divide_into_blocks(first)))
     assert [boundary_layer(first, count) for count in places] == [boundary_layer(second, count) for count in places]
     assert len({boundary_layer(first, count) for count in places}) == len(places)
 
