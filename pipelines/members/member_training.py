@@ -9,61 +9,34 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.errors import UserError
 from pipelines.data.dataset_file import read_dataset
-from pipelines.data.folds import divide_folds, pooled
-from pipelines.features.cached import CLEAN, Features
-from pipelines.features.extract import Extracted, extract
-from pipelines.features.frozen_base import FrozenBase
-from pipelines.features.subset import FeatureSubset
+from pipelines.data.folds import divide_folds
 from pipelines.fitting.heads import FittedHeads, fit_heads
 from pipelines.members.boosting import boost
 from pipelines.members.hyperparameters import SharedHyperparameters
 from pipelines.members.order import MembersOrder
-from pipelines.members.spec import MEMBERS_FOLDER, Member, file_names, spec_of
+from pipelines.members.shared_features import SharedFeatures, share_features
+from pipelines.members.spec import MEMBERS_FOLDER, Member, spec_of
 from pipelines.runs.ensemble_spec import MembersSpec
-from pipelines.runs.examples import Dataset, Example, Split
+from pipelines.runs.examples import Dataset, Split
 from pipelines.runs.folder import open_run, write_split
 from pipelines.runs.manifest import HEAD_FILE, STATE_FOLDER, Manifest, RunRequest
 from pipelines.system.files import atomic
 from pipelines.system.progress import PhaseTimer
 from pipelines.system.relay import ProgressRelay, serve
-from pipelines.training.backbone import LazyBackbone
 from pipelines.training.execute import complete_run, execute_plan
 from pipelines.training.feature_stage import describe_bank, notes_of, predict_features, search_of
-from pipelines.training.inputs import augmenter_of, views_of
 from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights, list_stages, look_up_names
 
 if TYPE_CHECKING:
-    import keras
-
     from models.arrays import Weights
     from pipelines.evaluation.predictions import Predictions
-
-BACKBONES_FOLDER = "backbones"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedFeatures:
-    """What members on cached features share.
-
-    Attributes:
-        backbone: the frozen base.
-        model: pixels -> features.
-        file: of that model, relative to a member's folder.
-        extracted: the features of all parts; with folds, `train` has the validation images too.
-    """
-
-    backbone: LazyBackbone
-    model: keras.Model
-    file: str
-    extracted: Extracted
+    from pipelines.features.cached import Features
 
 
 def main(order: MembersOrder, relay: ProgressRelay) -> None:
@@ -80,7 +53,6 @@ class MemberTraining:
         self.shared_hyperparameters = SharedHyperparameters(spec=spec, state=out / STATE_FOLDER)
         self.folds = divide_folds(dataset, spec.folds, seed=spec.common.fit.seed) if spec.folds else ()
         self._shared: SharedFeatures | None = None
-        self._fold_features: dict[int | None, tuple[Features, Features]] = {}
 
     def train(self, members: Sequence[Member]) -> None:
         """Train members one after the other."""
@@ -117,61 +89,14 @@ class MemberTraining:
             self._report(member, manifest, sum(manifest.seconds.values()))
             return True
         self.relay.lines = False  # Nobody reads the epochs of forty members.
-        shared = self._shared or self._share_features(plan)
+        if self._shared is None:
+            self._shared = share_features(plan, self.spec, self.out, self.dataset, self.folds)
         timer.end_phase("features")
-        return self._fit_head(member, plan, shared, timer)
-
-    def _share_features(self, plan: TrainingPlan) -> SharedFeatures:
-        """Extract the features of all images, and write the backbone into one file for all members."""
-        from models.classifier import features_model
-
-        spec, views = plan.spec, views_of(plan)
-        backbone = LazyBackbone(plan.names.source, image_size=spec.network.image_size, pooling=spec.head.pooling)
-        model = features_model(backbone.model, pooling=spec.head.pooling)
-        parts = self._shared_parts()
-        extracted = extract(
-            parts,
-            FrozenBase(key=backbone.base(), build=lambda: model, engine=spec.network.engine),
-            views={part: views if part == "train" else CLEAN for part in parts},
-            augmenter=augmenter_of(plan, backbone.image_size) if views.count > 1 else None,
-            reporter=plan.reporter,
-        )
-        plan.reporter.note(f"{spec.network.backbone}: {extracted.line}")
-        path = self.out / BACKBONES_FOLDER / f"{file_names(self.spec.backbones)[spec.network.backbone]}.keras"
-        if not path.is_file():
-            path.parent.mkdir(exist_ok=True)
-            with atomic(path, suffix=".keras") as temporary:
-                model.save(temporary)
-        file = f"../../{BACKBONES_FOLDER}/{path.name}"
-        self._shared = SharedFeatures(backbone=backbone, model=model, file=file, extracted=extracted)
-        return self._shared
-
-    def _shared_parts(self) -> dict[str, Sequence[Example]]:
-        parts: dict[str, Sequence[Example]] = {"train": self.dataset.part("train"), "test": self.dataset.part("test")}
-        parts |= {"train": pooled(self.dataset)} if self.folds else {"validation": self.dataset.part("validation")}
-        return {name: examples for name, examples in parts.items() if examples}
-
-    def _features_of(self, member: Member, extracted: Extracted) -> tuple[Features, Features]:
-        """The features that a member is trained on, and those that it is validated on."""
-        if member.fold not in self._fold_features:
-            self._fold_features.clear()
-            pool = extracted.parts["train"]
-            everything = np.arange(len(pool))
-            if member.fold is None:
-                self._fold_features[None] = FeatureSubset(pool, everything), extracted.parts["validation"]
-            else:
-                # `divide_folds` keeps the order of the pooled images.
-                examples = self.folds[member.fold].examples[: len(pool)]
-                is_held_out = np.asarray([example.split == "validation" for example in examples])
-                self._fold_features[member.fold] = (
-                    FeatureSubset(pool, everything[~is_held_out]),
-                    FeatureSubset(pool, everything[is_held_out]),
-                )
-        return self._fold_features[member.fold]
+        return self._fit_head(member, plan, self._shared, timer)
 
     def _fit_head(self, member: Member, plan: TrainingPlan, shared: SharedFeatures, timer: PhaseTimer) -> bool:
         """Fit a member's head and write its run; whether boosting continues after it."""
-        train, validation = self._features_of(member, shared.extracted)
+        train, validation = shared.of_fold(member.fold)
         image_weights = self.shared_hyperparameters.image_weights(member, len(train))
         candidates = self.shared_hyperparameters.candidates(member, plan, train.num_features)
         fitted = fit_heads(

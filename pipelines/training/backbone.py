@@ -109,23 +109,29 @@ def _own(name: str, path: Path, weights: str) -> BackboneSource:
             f"no backbone at `{name}`: there is no such run or file", "`headstart backbones` lists the names"
         )
     if path.suffix != ".keras":
-        raise UserError(f"`{name}` is no `.keras` file", "save the model with `model.save('name.keras')`")
+        raise UserError(f"`{name}` is not a `.keras` file", "save the model with `model.save('name.keras')`")
     return BackboneSource(name=name, backbone=None, weights=name)
 
 
 class LazyBackbone:
-    """The backbone, built when it is first needed: on a warm cache that is after the heads are fitted."""
+    """The backbone, built when it is first needed: on a warm cache that is after the heads are fitted.
+
+    Attributes:
+        source: of the backbone.
+        pooling: how its feature map becomes a vector.
+        image_size: side of its square input, pixels.
+    """
 
     def __init__(self, source: BackboneSource, *, image_size: int | None, pooling: str) -> None:
         self.source, self.pooling = source, pooling
         self._wanted_size = image_size
         self._model: Model | None = None
-        record = source.backbone
-        if record is None or source.weights not in ("imagenet", str(source.weights_path())):
-            self.model  # noqa: B018
-        elif source.weights == "imagenet" and not source.weights_path().is_file():
-            self.model  # noqa: B018  the download comes first: the key needs the weights
-        self.image_size = self._model.input_shape[1] if self._model else image_size or record.image_size  # type: ignore[union-attr]
+        backbone = source.backbone
+        # The model of a file tells its own size, and the key of features needs weights that are there.
+        if backbone is None or (source.weights == "imagenet" and not source.weights_path().is_file()):
+            self.image_size = int(self.model.input_shape[1])
+        else:
+            self.image_size = image_size or backbone.image_size
 
     @property
     def model(self) -> Model:
@@ -153,3 +159,10 @@ class LazyBackbone:
     def record(self) -> BackboneRecord:
         """What run.json says of it."""
         return replace(self.source.record(self.model), weights_sha256=self.base().weights_sha256)
+
+
+def _is_ready(source: BackboneSource) -> bool:
+    """Whether the weights are on this machine, and the table tells the size of the network."""
+    if source.weights == "imagenet":
+        return source.weights_path().is_file()
+    return source.weights == str(source.weights_path())
