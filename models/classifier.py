@@ -1,4 +1,4 @@
-"""The one contract for single models and ensembles: pixels in [0, 255] -> probabilities."""
+"""Joins backbone, pooling and head to a classifier from pixels in [0, 255] to probabilities."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def build_classifier(backbone: keras.Model, head: keras.Model, *, pooling: Pooli
         backbone: pixels (batch, height, width, 3) in [0, 255] -> feature map (batch, h, w, channels), or a vector
             (batch, features); pixel scaling is inside. Becomes the layer `backbone`.
         head: features (batch, features) -> probabilities (batch, classes). Becomes the layer `head`.
-        pooling: how a feature map becomes a vector (`flatten` keeps where things are; for small maps); a vector is
-            left as it is.
+        pooling: how a feature map becomes a vector (`flatten` keeps positions, for small maps); a vector stays as
+            it is.
 
     Returns:
         A model named `headstart`: pixels (batch, height, width, 3) float32 in [0, 255] -> probabilities
@@ -32,7 +32,7 @@ def build_classifier(backbone: keras.Model, head: keras.Model, *, pooling: Pooli
 
 
 def build_feature_extractor(backbone: keras.Model, *, pooling: Pooling = "avg") -> keras.Model:
-    """The classifier without its head: pixels (batch, height, width, 3) in [0, 255] -> features (batch, features)."""
+    """Join a backbone and its pooling to a model: pixels (batch, height, width, 3) in [0, 255] -> (batch, features)."""
     import keras
 
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
@@ -40,7 +40,7 @@ def build_feature_extractor(backbone: keras.Model, *, pooling: Pooling = "avg") 
 
 
 def build_top(classifier: keras.Model, upper: keras.Model | None = None) -> keras.Model:
-    """What is above a boundary in a classifier, sharing its layers.
+    """Join the layers of a classifier above a boundary to a model.
 
     Args:
         classifier: as `build` returns it.
@@ -52,13 +52,13 @@ def build_top(classifier: keras.Model, upper: keras.Model | None = None) -> kera
     import keras
 
     shape = classifier.get_layer("backbone").output_shape if upper is None else upper.input_shape
-    below = keras.Input(shape[1:], name="boundary")
-    features = below if upper is None else upper(below)
-    return keras.Model(below, classifier.get_layer("head")(classifier.get_layer("pooling")(features)), name="top")
+    activations = keras.Input(shape[1:], name="boundary")
+    features = activations if upper is None else upper(activations)
+    return keras.Model(activations, classifier.get_layer("head")(classifier.get_layer("pooling")(features)), name="top")
 
 
 def pool_features(features: keras.KerasTensor, pooling: Pooling) -> keras.KerasTensor:
-    """Make (batch, features) of a feature map (batch, h, w, features) in a layer named `pooling`."""
+    """Pool a feature map (batch, h, w, channels) to features (batch, n) with a layer named `pooling`."""
     from keras import layers
 
     if len(features.shape) == 2:

@@ -35,8 +35,8 @@ def combine(
     their layers and weights.
 
     Args:
-        members: from `models.classifier.build_classifier`, or any model from pixels (batch, height, width, 3) in [0, 255] to
-            probabilities.
+        members: from `models.classifier.build_classifier`, or any model from pixels (batch, height, width, 3) in
+            [0, 255] to probabilities.
         weights: (members,) not negative; they are divided by their sum, and members of weight 0 are left out. None
             for equal ones. Not for `stack`.
         method: a key of `POOLS`.

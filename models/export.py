@@ -1,6 +1,6 @@
-"""Export formats: a trained model as files that other programs read, without headstart.
+"""Saves a trained model in formats that other programs read without headstart, and reads them back.
 
-A process without headstart loads this file by its path to read exports: it imports nothing of headstart.
+A process without headstart loads this file by its path to read exports, so it imports nothing of headstart.
 """
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import keras
 
-Tensor = Any  # TensorFlow carries no types
+Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pixels:
-    """How files and pictures become what a model takes; TensorFlow operations, which go into the export.
+    """TensorFlow functions that turn files and images into the input of a model; they become part of the export.
 
     Attributes:
-        decode: (scalar string: a file's content, side) -> (side, side, 3) float32 in [0, 255].
-        resize: (picture (height, width, 3) uint8 or float32, side) -> (side, side, 3) float32 in [0, 255].
+        decode: (scalar string: content of a file, side) -> (side, side, 3) float32 in [0, 255].
+        resize: (image (height, width, 3) uint8 or float32, side) -> (side, side, 3) float32 in [0, 255].
     """
 
     decode: Callable[[Tensor, int], Tensor]
@@ -35,10 +35,10 @@ class Exporter:
 
     Attributes:
         save: writes the model to a path that does not exist yet.
-        versioned: whether the format lives in numbered folders, of which a server takes the highest; else it is
-            the one file `filename`.
-        filename: of the one file.
-        signatures: what it can be asked, for people.
+        versioned: whether an export is a numbered folder, of which a server loads the highest; else it is the file
+            `filename`.
+        filename: of the file; empty for numbered folders.
+        signatures: its functions with their arguments, for the user.
         read: (path of the export, contents of image files, the same images as pixels (images, side, side, 3)) -> its
             outputs by name. Those whose name begins with `probabilities` are compared with the model's (images,
             classes); `classes of files` and `class ids of files` go with `probabilities of files`. It runs where
@@ -53,42 +53,42 @@ class Exporter:
 
 
 def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str], pixels: Pixels) -> None:
-    """Write a TensorFlow SavedModel that takes files or pictures.
+    """Write a TensorFlow SavedModel that takes files or images.
 
-    Signatures, each giving `probabilities` (N, classes) float32, `class` (N,) string and `class_id` (N,) int64:
+    Signatures, which all return `probabilities` (N, classes) float32, `class` (N,) string and `class_id` (N,) int64:
 
     - `serving_default(image_bytes: string (N,))`: contents of image files; decode, EXIF orientation, resize and
       scaling are inside.
-    - `serve_images(images: float32 (N, height, width, 3) in [0, 255])`: pictures of any one size.
-    - `serve_images_uint8(images: uint8 (N, height, width, 3))`: the same for bytes.
+    - `serve_images(images: float32 (N, height, width, 3) in [0, 255])`: images of one size, whichever.
+    - `serve_images_uint8(images: uint8 (N, height, width, 3))`: the same for uint8.
 
     Args:
         model: pixels (batch, side, side, 3) in [0, 255] -> probabilities (batch, classes).
         folder: does not exist yet.
         class_names: in the order of the outputs.
-        pixels: how files and pictures become pixels.
+        pixels: the functions for files and images.
     """
     import tensorflow as tf
 
     side = int(model.input_shape[1])
     names = tf.constant(list(class_names))
 
-    def answers(inputs: Tensor, prepare: Callable[[Tensor, int], Tensor]) -> dict[str, Tensor]:
+    def predict(inputs: Tensor, prepare: Callable[[Tensor, int], Tensor]) -> dict[str, Tensor]:
         spec = tf.TensorSpec([side, side, 3], tf.float32)
-        prepared = tf.map_fn(lambda each: prepare(each, side), inputs, fn_output_signature=spec)
+        prepared = tf.map_fn(lambda image: prepare(image, side), inputs, fn_output_signature=spec)
         probabilities = tf.cast(model(prepared, training=False), tf.float32)
         best = tf.argmax(probabilities, axis=-1)
         return {"probabilities": probabilities, "class": tf.gather(names, best), "class_id": best}
 
     def serving_default(image_bytes: Tensor) -> dict[str, Tensor]:
-        return answers(image_bytes, pixels.decode)
+        return predict(image_bytes, pixels.decode)
 
     def serve_images(images: Tensor) -> dict[str, Tensor]:
-        return answers(images, pixels.resize)
+        return predict(images, pixels.resize)
 
     files = tf.TensorSpec([None], tf.string, "image_bytes")
     floats = tf.TensorSpec([None, None, None, 3], tf.float32, "images")
-    asked = {
+    functions = {
         "serving_default": tf.function(serving_default, [files], autograph=False),
         "serve_images": tf.function(serve_images, [floats], autograph=False),
         "serve_images_uint8": tf.function(
@@ -97,8 +97,8 @@ def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str]
     }
     # Not `keras.export.ExportArchive`: it writes every weight twice (Keras 3.15).
     module = tf.Module()
-    module.weights = [each.value for each in model.variables]
-    signatures = {name: function.get_concrete_function() for name, function in asked.items()}
+    module.weights = [variable.value for variable in model.variables]
+    signatures = {name: function.get_concrete_function() for name, function in functions.items()}
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
@@ -106,16 +106,16 @@ def save_keras(model: keras.Model, path: Path, class_names: Sequence[str], pixel
     """Write a `.keras` file: pixels (batch, side, side, 3) in [0, 255] -> probabilities; scaling is inside.
 
     Args:
-        model: the same.
+        model: pixels (batch, side, side, 3) in [0, 255] -> probabilities (batch, classes).
         path: ends in `.keras`.
-        class_names: not in the file: the format has no place for them.
-        pixels: not in the file: it takes pixels.
+        class_names: not written: the format has no place for them.
+        pixels: not written: the file takes pixels.
     """
     model.save(path)
 
 
 def read_savedmodel(path: str, contents: Sequence[bytes], pixels: Tensor) -> dict[str, Tensor]:
-    """Outputs of a SavedModel for image files and for pixels, by name."""
+    """Compute the outputs of a SavedModel for image files and for pixels, by name."""
     import tensorflow as tf
 
     signatures = tf.saved_model.load(path).signatures
@@ -130,7 +130,7 @@ def read_savedmodel(path: str, contents: Sequence[bytes], pixels: Tensor) -> dic
 
 
 def read_keras(path: str, contents: Sequence[bytes], pixels: Tensor) -> dict[str, Tensor]:
-    """Probabilities of a `.keras` file for pixels, by name."""
+    """Compute the probabilities of a `.keras` file for pixels, by name."""
     import keras
 
     model = keras.models.load_model(path, compile=False)

@@ -1,19 +1,21 @@
-"""Tell whether two models are the same network with the same weights."""
+"""Hashes a model so that the same network with the same weights has the same hash."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     import keras
 
+Json: TypeAlias = Any  # A value that json.loads() returns.
+
 
 def fingerprint(model: keras.Model) -> str:
-    """A hash that two models share when they compute the same: their layers, whatever their names, and weights."""
+    """Compute the SHA-256 (64 hex digits) of the layers, without their names, and of the weights of a model."""
     config = json.loads(model.to_json())
     names: dict[str, str] = {}
     _collect_names(config, names)
@@ -25,10 +27,10 @@ def fingerprint(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def _collect_names(node: Any, names: dict[str, str]) -> None:
+def _collect_names(node: Json, names: dict[str, str]) -> None:
     if isinstance(node, dict):
         if node.get("class_name") == "DTypePolicy":
-            return  # its name is what it does
+            return  # The name of a policy is its meaning.
         if isinstance(node.get("name"), str):
             names.setdefault(node["name"], f"#{len(names)}")
         for value in node.values():
@@ -38,8 +40,8 @@ def _collect_names(node: Any, names: dict[str, str]) -> None:
             _collect_names(value, names)
 
 
-def _without_names(node: Any, names: dict[str, str]) -> Any:
-    """The same structure with every name replaced by its number, and without what changes no answer."""
+def _without_names(node: Json, names: dict[str, str]) -> Json:
+    """Replace every name by its number, and drop entries that do not change the output of a model."""
     if isinstance(node, dict):
         dropped = ("trainable", "compile_config", "shared_object_id", "keras_version")
         return {key: _without_names(value, names) for key, value in node.items() if key not in dropped}

@@ -1,4 +1,4 @@
-"""GoogLeNet, with the auxiliary classifiers that it is trained with.
+"""Builds GoogLeNet and the auxiliary classifiers that it is trained with.
 
 Szegedy et al., "Going Deeper with Convolutions" (CVPR 2015; arXiv 1409.4842): table 1, figures 2b and 3, section 5.
 """
@@ -12,12 +12,8 @@ from models.classics import convolution, local_response
 if TYPE_CHECKING:
     import keras
 
+# Weight of the loss of an auxiliary classifier; the loss of the network itself has weight 1 (section 5).
 AUXILIARY_WEIGHT = 0.3
-
-
-"""How much the loss of each auxiliary classifier counts beside the network's own (section 5)."""
-
-
 # Table 1: maps of the 1x1, 3x3 reduction, 3x3, 5x5 reduction, 5x5, and of the projection after the pool.
 _MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -61,14 +57,14 @@ def googlenet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.K
 
 
 def add_auxiliary_classifiers(classifier: keras.Model) -> tuple[keras.Model, tuple[float, ...]]:
-    """Add the auxiliary classifiers to train with; the classifier itself stays without them.
+    """Add the auxiliary classifiers for training; the classifier itself stays without them.
 
     Args:
         classifier: as `models.classifier.build_classifier` returns it, on a GoogLeNet.
 
     Returns:
         A model that shares the classifier's layers and gives its probabilities and those of two auxiliary classifiers
-        (layers `auxiliary_4a` and `auxiliary_4d`), each (batch, classes); and how much the loss of each output counts.
+        (layers `auxiliary_4a` and `auxiliary_4d`), each (batch, classes); and the weight of the loss of every output.
     """
     import keras
     from keras import layers

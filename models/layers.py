@@ -1,11 +1,11 @@
-"""What a network is made of, layer by layer: shapes, parameters, memory and receptive fields."""
+"""Lists the layers of a network with their shapes, parameters, memory and receptive fields."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from models.blocks import list_producers
 from models.keras_private import Operation, functional_graph, producer
@@ -13,7 +13,8 @@ from models.keras_private import Operation, functional_graph, producer
 if TYPE_CHECKING:
     import keras
 
-Pair = tuple[int, int]
+Pair: TypeAlias = tuple[int, int]
+Attribute: TypeAlias = Any  # Keras ships no types for what its layers are configured with.
 _FLOAT32_BYTES = 4
 
 
@@ -24,10 +25,10 @@ class LayerFacts:
     Attributes:
         name: of the layer.
         type: its class in Keras.
-        shape: of what it gives for one image: (height, width, maps) or (features,).
-        weights: in its kernels, biases and normalisation left out.
-        parameters: all of them.
-        activation_bytes: memory of what it gives for one image, in float32.
+        shape: of its output for one image: (height, width, channels) or (features,).
+        weights: number of weights in its kernels, without biases and normalisation.
+        parameters: number of all its weights.
+        activation_bytes: memory of its output for one image, in float32.
         receptive_field: height and width in pixels of the input that one of its outputs depends on, as if the image
             had no borders; None once that is the whole image (after a flattening or global pooling).
         jump: height and width in pixels of the input between neighbouring outputs.
@@ -45,17 +46,17 @@ class LayerFacts:
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """The receptive field and jump at some place of a network."""
+    """The receptive field and jump of one tensor of a network."""
 
     field: Pair | None
     jump: Pair
 
 
 def list_layers(model: keras.Model) -> tuple[LayerFacts, ...]:
-    """List the layers of a functional model from the input upwards, those of nested models in their place.
+    """List the layers of a functional model from the input upwards, including those of nested models.
 
-    Functions in the graph (additions, slices) have no row, but what they join counts: where branches meet, the
-    receptive field is that of the widest.
+    Functions in the graph (additions, slices) have no row. Where they join branches, the receptive field is that of
+    the branch with the widest.
     """
     rows: list[LayerFacts] = []
     _walk(model, _Reach((1, 1), (1, 1)), rows)
@@ -63,7 +64,7 @@ def list_layers(model: keras.Model) -> tuple[LayerFacts, ...]:
 
 
 def _walk(model: keras.Model, start: _Reach, rows: list[LayerFacts]) -> _Reach:
-    """Add the rows of a model whose input has the reach `start`; returns the reach of its output."""
+    """Add the rows of a model whose input has the reach `start`; return the reach of its output."""
     import keras
 
     functional = functional_graph(model)
@@ -80,25 +81,30 @@ def _walk(model: keras.Model, start: _Reach, rows: list[LayerFacts]) -> _Reach:
 
 
 def _joined(reaches: Sequence[_Reach]) -> _Reach:
-    fields = [each.field for each in reaches]
+    fields = [reach.field for reach in reaches]
     # A gate computed from the whole image (squeeze and excitation) multiplies a map that keeps its own grid.
-    jumps = [each.jump for each in reaches if each.field is not None] or [reaches[0].jump]
-    jump = (max(each[0] for each in jumps), max(each[1] for each in jumps))
+    jumps = [reach.jump for reach in reaches if reach.field is not None] or [reaches[0].jump]
+    jump = _maximum(jumps)
     if any(field is None for field in fields):
         return _Reach(None, jump)
     known = [field for field in fields if field is not None]
-    return _Reach((max(each[0] for each in known), max(each[1] for each in known)), jump)
+    return _Reach(_maximum(known), jump)
+
+
+def _maximum(pairs: Sequence[Pair]) -> Pair:
+    heights, widths = zip(*pairs, strict=True)
+    return max(heights), max(widths)
 
 
 def _after(layer: Operation, before: _Reach) -> _Reach:
     import keras
 
-    whole = (keras.layers.Flatten, keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
-    if isinstance(layer, whole) or before.field is None:
+    whole_image = (keras.layers.Flatten, keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+    if isinstance(layer, whole_image) or before.field is None:
         return _Reach(None, before.jump)
     size, stride = _window(layer)
     field = tuple(
-        have + (extent - 1) * jump for have, extent, jump in zip(before.field, size, before.jump, strict=True)
+        side + (extent - 1) * jump for side, extent, jump in zip(before.field, size, before.jump, strict=True)
     )
     jump = tuple(jump * step for jump, step in zip(before.jump, stride, strict=True))
     return _Reach((field[0], field[1]), (jump[0], jump[1]))
@@ -106,12 +112,12 @@ def _after(layer: Operation, before: _Reach) -> _Reach:
 
 def _window(layer: Operation) -> tuple[Pair, Pair]:
     """Size (with the holes of dilation) and stride of the window that a layer slides over its input."""
-    size: Any = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    size: Attribute = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if size is None or len(size) != 2:
         return (1, 1), (1, 1)
-    dilation: Any = getattr(layer, "dilation_rate", (1, 1))
+    dilation: Attribute = getattr(layer, "dilation_rate", (1, 1))
     height, width = ((extent - 1) * hole + 1 for extent, hole in zip(size, dilation, strict=True))
-    stride: Any = layer.strides
+    stride: Attribute = layer.strides
     pair = (stride, stride) if isinstance(stride, int) else (stride[0], stride[1])
     return (height, width), pair
 
@@ -135,6 +141,6 @@ def _size(shape: tuple[int | None, ...]) -> int | None:
     return math.prod(known) * _FLOAT32_BYTES if len(known) == len(shape) else None
 
 
-def _shapes(output: Any) -> Iterator[tuple[int | None, ...]]:
+def _shapes(output: Attribute) -> Iterator[tuple[int | None, ...]]:
     for tensor in output if isinstance(output, list | tuple) else [output]:
         yield tensor.shape

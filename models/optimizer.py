@@ -96,8 +96,8 @@ def learning_rate_factors(model: keras.Model, backbone: keras.Model, decay: floa
         One factor per variable of `model.trainable_variables`, in their order.
     """
     depth: dict[int, int] = {}
-    for number, (_, members) in enumerate(reversed(divide_into_blocks(backbone)), 1):
-        depth |= {id(weight): number for layer in members for weight in getattr(layer, "weights", ())}
+    for number, (_, block_layers) in enumerate(reversed(divide_into_blocks(backbone)), 1):
+        depth |= {id(weight): number for layer in block_layers for weight in getattr(layer, "weights", ())}
     return [decay ** depth.get(id(weight), 0) for weight in model.trainable_variables]
 
 

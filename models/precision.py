@@ -1,4 +1,4 @@
-"""Train in half precision where the hardware computes in it: weights and the step stay in float32."""
+"""Computes in half precision during training; weights and optimizer steps stay in float32."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ FLOAT16_FROM, BFLOAT16_FROM = (7, 0), (8, 0)
 
 
 def best_precision() -> Precision:
-    """The precision in which this machine trains fastest without harm: that of its first GPU, or float32.
+    """Choose the fastest safe precision for training: half precision on a GPU with tensor cores for it, else float32.
 
-    A CPU trains in float32 even where it has AVX512_BF16 or AMX: what bfloat16 brings there depends on the network.
-    On two cores of an AMD EPYC with AVX512_BF16 a step of ResNet50 takes 0.68 s for 1.08 s, one of MobileNetV2, whose
-    depthwise convolutions have no such kernel, 0.42 s for 0.24 s. Who knows his network asks for it by name.
+    A CPU trains in float32 even if it has AVX512_BF16 or AMX: whether bfloat16 is faster there depends on the network.
+    On two cores of an AMD EPYC with AVX512_BF16 a step of ResNet50 takes 0.68 s instead of 1.08 s, one of
+    MobileNetV2, whose depthwise convolutions have no bfloat16 kernel, 0.42 s instead of 0.24 s.
     """
     import tensorflow as tf
 
-    cards = tf.config.list_physical_devices("GPU")
-    if not cards:
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
         return "float32"
-    found = tf.config.experimental.get_device_details(cards[0]).get("compute_capability", (0, 0))
-    return "bfloat16" if found >= BFLOAT16_FROM else "float16" if found >= FLOAT16_FROM else "float32"
+    capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+    return "bfloat16" if capability >= BFLOAT16_FROM else "float16" if capability >= FLOAT16_FROM else "float32"
 
 
 @contextmanager
 def computing_in(precision: Precision, *models: keras.Model) -> Iterator[None]:
-    """Let the layers of models compute in a precision while the block runs; what is saved afterwards is float32.
+    """Let the layers of models compute in a precision inside a `with` block; models saved afterwards are float32.
 
-    What is traced inside the block keeps the precision, so functions of a model that were traced outside it, such as
+    Functions traced inside the block keep the precision. So functions of a model that were traced outside, such as
     `predict_on_batch`, must not be used inside, nor the other way round.
 
     Args:
         precision: of the computation; weights stay in float32.
-        models: whose layers are meant. Those that scale pixels and those that give probabilities stay in float32:
-            half precision would cost the one its digits and the other its small values.
+        models: the models. Their layers that scale pixels and those that end in a softmax stay in float32: half
+            precision would lose digits of pixels and small probabilities.
     """
     import keras
 

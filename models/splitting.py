@@ -1,4 +1,4 @@
-"""Cutting functional models: what lies below a layer, what lies above a boundary."""
+"""Splits a backbone at a block boundary, and cuts a classifier below its last Dense layer."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 
 def split_at(model: keras.Model, blocks_from_top: int | str) -> tuple[keras.Model, keras.Model]:
-    """Cut a backbone in two at the boundary of its top blocks.
+    """Split a backbone in two at the lower boundary of its top blocks.
 
     Args:
         model: as `build_backbone` returns it.
-        blocks_from_top: what is above the boundary; see `models.blocks.find_lowest_trained`. Neither nothing nor all of it.
+        blocks_from_top: the blocks above the boundary, as `models.blocks.find_lowest_trained` reads them; at least one
+            block, and not all.
 
     Returns:
-        `lower`: pixels -> activations at the boundary, one tensor (batch, ...); `upper`: those -> features. Both share
-        the model's layers, and `upper(lower(pixels))` is `model(pixels)`. Where several tensors cross the boundary,
-        as between the cells of NASNet, they are flattened and joined to one (batch, n).
+        `lower`: pixels -> activations at the boundary, one tensor (batch, ...); `upper`: activations -> features. Both
+        share the model's layers, and `upper(lower(pixels))` equals `model(pixels)`. Where several tensors cross the
+        boundary, as between the cells of NASNet, they are flattened and joined to one (batch, n).
 
     Raises:
-        UserError: there is no such block.
-        ValueError: there is nothing on one side of the boundary.
+        UserError: the block does not exist.
+        ValueError: one side of the boundary is empty.
     """
     import keras
 
@@ -39,30 +40,30 @@ def split_at(model: keras.Model, blocks_from_top: int | str) -> tuple[keras.Mode
     packed = keras.layers.Concatenate(name="packed")([keras.layers.Flatten()(tensor) for tensor in crossing])
     lower = keras.Model(model.inputs[0], packed, name="lower")
     joined = keras.Input(packed.shape[1:], name="joined")
-    start, parts = 0, []
+    start, tensors = 0, []
     for tensor in crossing:
         length = math.prod(tensor.shape[1:])
-        parts.append(keras.layers.Reshape(tensor.shape[1:])(joined[:, start : start + length]))
+        tensors.append(keras.layers.Reshape(tensor.shape[1:])(joined[:, start : start + length]))
         start += length
-    return lower, keras.Model(joined, inside(parts), name="upper")
+    return lower, keras.Model(joined, inside(tensors), name="upper")
 
 
 def boundary_layer(model: keras.Model, blocks_from_top: int | str) -> str:
-    """Name the place that the top blocks take their input from: the block below them.
+    """Name the block whose output is the input of the top blocks.
 
-    The same for one network in every process, so that activations can be cached under it. The names of Keras' layers
-    are not: `add_11` counts the additions made before it, of other networks too.
+    The name is the same in every process, so that activations can be cached under it. Names of Keras layers differ
+    between processes: `add_11` counts the additions made before it, those of other networks too.
 
     Raises:
-        UserError: there is no such block.
-        ValueError: there is nothing on one side of the boundary.
+        UserError: the block does not exist.
+        ValueError: one side of the boundary is empty.
     """
     names, first = _boundary(model, blocks_from_top)
     return names[first - 1]
 
 
 def _boundary(model: keras.Model, blocks_from_top: int | str) -> tuple[list[str], int]:
-    """The names of the blocks, and which is the lowest above the boundary."""
+    """Return the names of the blocks, and the index of the lowest one above the boundary."""
     names = [name for name, _ in divide_into_blocks(model)]
     first = find_lowest_trained(names, blocks_from_top)
     if first in (0, len(names)):
@@ -71,7 +72,7 @@ def _boundary(model: keras.Model, blocks_from_top: int | str) -> tuple[list[str]
 
 
 def _crossing(model: keras.Model, blocks_from_top: int | str) -> list[keras.KerasTensor]:
-    """The tensors that go from below the boundary to above it, in the order in which they are made."""
+    """List the tensors that cross the boundary, in the order of the operations that produce them."""
     _, first = _boundary(model, blocks_from_top)
     upper = {operation for _, members in divide_into_blocks(model)[first:] for operation in members}
     inputs = graph_inputs(model)
@@ -91,10 +92,10 @@ def below_last_dense(model: keras.Model, file: Path) -> keras.Model:
 
     Args:
         model: with one input and one output.
-        file: where it came from, for the error.
+        file: its file, for error messages.
 
     Returns:
-        A model named `backbone` from the same input to what went into the Dense layer. The layers are shared.
+        A model named `backbone` from the same input to the input of the Dense layer. It shares the layers.
 
     Raises:
         UserError: the model has no graph, several inputs or outputs, or does not end in a Dense layer (activations,
@@ -103,12 +104,14 @@ def below_last_dense(model: keras.Model, file: Path) -> keras.Model:
     import keras
 
     if not getattr(model, "inputs", None) or len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise UserError(f"`{file}` is no model with one input and one output", "save a Functional or Sequential model")
+        raise UserError(
+            f"`{file}` is not a model with one input and one output", "save a Functional or Sequential model"
+        )
     features = _input_of_last_dense(model.outputs[0])
     if features is None:
         raise UserError(
-            f"`{file}` does not end in a Dense layer, so its features cannot be told from its classes",
-            "save the part that gives the features with a Dense layer on top",
+            f"`{file}` does not end in a Dense layer, so headstart cannot separate its features from its classes",
+            "save the model with a Dense layer on top of its features",
         )
     return keras.Model(model.inputs[0], features, name="backbone")
 
