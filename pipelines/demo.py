@@ -9,7 +9,6 @@ once to a new head on that network's frozen base, once to the same network from 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,15 +75,9 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
 
     reporter.note(f"2/5  the digits 0 to 4: {BACKBONE} learns from scratch")
     base = str(folder / "runs" / "zero-to-four")
-    learned = train(
-        TrainSpec(
-            out=base,
-            data=DataSpec(path=str(first)),
-            network=NetworkSpec(backbone=BACKBONE, weights="none"),
-            fit=FitSpec(epochs=12, patience=6),
-        ),
-        reporter=reporter,
-    )
+    small_cnn = NetworkSpec(backbone=BACKBONE, weights="none")
+    fit = FitSpec(epochs=12, patience=6)
+    learned = train(TrainSpec(out=base, data=DataSpec(path=str(first)), network=small_cnn, fit=fit), reporter=reporter)
 
     reporter.note("3/5  the digits 5 to 9, 20 pictures a class: a new head on that frozen base")
     transfer = str(folder / "runs" / "five-to-nine")
@@ -104,14 +97,14 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
         TrainSpec(
             out=scratch,
             data=DataSpec(path=str(second)),
-            network=NetworkSpec(backbone=BACKBONE, weights="none"),
+            network=small_cnn,
             fit=FitSpec(epochs=60, patience=20, batch=16),
         ),
         reporter=reporter,
     )
 
     reporter.note("5/5  judging both on the other pictures, predicting one, exporting a SavedModel")
-    picture = sorted((second / "test" / "seven").iterdir())[0]
+    picture = min((second / "test" / "seven").iterdir())
     return Demo(
         first=learned,
         transfer=evaluate(transfer, str(second), split="test", reporter=reporter).report,
@@ -149,13 +142,15 @@ def _write_digits(folder: Path) -> tuple[Path, Path]:
     digits = load_digits()
     first, second = folder / "digits" / "zero-to-four", folder / "digits" / "five-to-nine"
     seen: dict[int, int] = {}
-    part_of: Callable[[int], str] = lambda count: (  # noqa: E731
-        "train" if count < NUM_TRAIN else "validation" if count < NUM_TRAIN + NUM_VALIDATION else "test"
-    )
     for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
         count = seen[label] = seen.get(label, -1) + 1
-        place = first / NAMES[label] if label < 5 else second / part_of(count) / NAMES[label]
+        place = first / NAMES[label] if label < 5 else second / _part_of(count) / NAMES[label]
         place.mkdir(parents=True, exist_ok=True)
         grey = np.round(pixels * 255 / 16).astype(np.uint8)
         Image.fromarray(grey).resize((32, 32), Image.Resampling.BICUBIC).save(place / f"digit-{number:04}.png")
     return first, second
+
+
+def _part_of(count: int) -> str:
+    """The part of a picture of a class, of which `count` came before it."""
+    return "train" if count < NUM_TRAIN else "validation" if count < NUM_TRAIN + NUM_VALIDATION else "test"

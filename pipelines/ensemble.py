@@ -124,9 +124,7 @@ def _match_classes(runs: Sequence[TrainedRun], reporter: Reporter) -> tuple[str,
     for run in runs:
         unknown = [name for name in complete.manifest.class_names if name not in run.manifest.class_names]
         if unknown:
-            reporter.warn(
-                f"`{run.run}` does not know {_list_names(unknown)}: it gives them probability 0"
-            )
+            reporter.warn(f"`{run.run}` does not know {_list_names(unknown)}: it gives them probability 0")
     return complete.manifest.class_names
 
 

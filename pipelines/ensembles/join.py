@@ -95,19 +95,13 @@ def join(
     probabilities = np.stack([member.probabilities for member in members])
     costs = measure_costs(members, reporter)
     places = _within_budget(probabilities, labels, costs, request.budget)
-    votes = None if request.votes is None or request.name != "vote" else [request.votes[place] for place in places]
-    fitted = fit_weights(probabilities[places], labels, request.method, seed=request.seed, votes=votes)
+    fitted = fit_weights(
+        probabilities[places], labels, request.method, seed=request.seed, votes=request.votes_of(places)
+    )
     models, model_weights = _spread(fitted, [members[place] for place in places])
 
     # One model, compared with what its members' predictions give.
-    model = combine(
-        [member.model for member in models],
-        None if model_weights.stack is not None else model_weights.weights,
-        method=fitted.pool,
-        columns=[member.columns for member in models],
-        stack=model_weights.stack,
-        temperature=fitted.temperature,
-    )
+    model = _combine(fitted, models, model_weights)
     save_model(model, run.folder)
     predictions = _predictions(images, probabilities[places], fitted, models, model_weights)
     agreement = _compare_with_pooled(model, images, predictions, out_of_fold=members[0].folds is not None)
@@ -125,33 +119,40 @@ def join(
         predictions=predictions,
         folder=run.folder,
     )
+    manifest = replace(
+        _manifest_of(ensemble, models, images, run),
+        agreement=agreement,
+        seconds={**run.seconds, "join": round(time.monotonic() - started, 2)},
+    )
+    finish_run(run.folder, manifest)
+    return manifest
+
+
+def _manifest_of(ensemble: FittedEnsemble, models: Sequence[LoadedMember], images: Images, run: JoinedRun) -> Manifest:
+    """Rank the members, write what belongs to the run, and describe it."""
     leaderboard = rank_members(ensemble)
     draw_ensemble(leaderboard, run.folder / PICTURE)
-    save_predictions(run.folder, predictions, {"validation": images.fitted, "test": images.test})
+    save_predictions(run.folder, ensemble.predictions, {"validation": images.fitted, "test": images.test})
     _write_split(run.folder, images)
-    manifest = Manifest(
+    return Manifest(
         class_names=images.class_names,
-        image_size=int(model.input_shape[1]),
+        image_size=int(ensemble.model.input_shape[1]),
         backbone=BackboneRecord(
             name=" + ".join(dict.fromkeys(member.manifest.backbone.name for member in models)),
             weights="of its members",
-            parameters=int(model.count_params()),
+            parameters=int(ensemble.model.count_params()),
         ),
         head=HeadRecord(name="ensemble", pooling="of its members"),
         spec=run.spec,
         data=run.data,
-        metrics={part: report(*predicted, images.class_names) for part, predicted in predictions.items()},
+        metrics={part: report(*predicted, images.class_names) for part, predicted in ensemble.predictions.items()},
         notes=run.notes,
-        seconds={**run.seconds, "join": round(time.monotonic() - started, 2)},
         versions=versions(),
         members=leaderboard.members,
         leaderboard=leaderboard,
-        bases=record_bases(models, model),
-        agreement=agreement,
+        bases=record_bases(models, ensemble.model),
         order=tuple(member.name for member in models),
     )
-    finish_run(run.folder, manifest)
-    return manifest
 
 
 def _within_budget(probabilities: Doubles, labels: Labels, costs: Sequence[Cost], budget: Budget) -> list[int]:
@@ -176,8 +177,21 @@ def _spread(
         weights += [weight / count] * count
         if fitted.stack is not None:
             kernels += [fitted.stack.kernel[place * num_classes : (place + 1) * num_classes] / count] * count
-    stack = fitted.stack and StackingRegression(kernel=np.concatenate(kernels).astype(np.float32), bias=fitted.stack.bias)
+    stack = fitted.stack and StackingRegression(
+        kernel=np.concatenate(kernels).astype(np.float32), bias=fitted.stack.bias
+    )
     return models, replace(fitted, weights=tuple(weights), stack=stack)
+
+
+def _combine(fitted: EnsembleWeights, models: Sequence[LoadedMember], weights: EnsembleWeights) -> keras.Model:
+    return combine(
+        [member.model for member in models],
+        None if weights.stack is not None else weights.weights,
+        method=fitted.pool,
+        columns=[member.columns for member in models],
+        stack=weights.stack,
+        temperature=fitted.temperature,
+    )
 
 
 def _predictions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,12 @@ class EnsembleRequest:
     budget: Budget = field(default=Budget())
     seed: int = 0
     votes: tuple[float, ...] | None = None
+
+    def votes_of(self, places: Sequence[int]) -> list[float] | None:
+        """The given weights of some members; None where the method fits them."""
+        if self.votes is None or self.name != "vote":
+            return None
+        return [self.votes[place] for place in places]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
