@@ -27,9 +27,7 @@ def predict(
         str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the rows.")
     ] = "table",
     tta: Tta = None,
-    members: Annotated[
-        bool, typer.Option("--members", help="List the predictions of ensemble members too.")
-    ] = False,
+    members: Annotated[bool, typer.Option("--members", help="List the predictions of ensemble members too.")] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", show_default="stdout", help="File for the rows.")
     ] = None,

@@ -16,36 +16,43 @@ SURFACE = Path(__file__).with_name("surface.txt")
 def surface() -> str:
     """Every command with its arguments, options, variables and defaults, as text."""
     group = command_line()
-    lines = ["headstart", *(_words(each) for each in group.params)]
+    lines = ["headstart", *(_words(parameter) for parameter in group.params)]
     for name, command in group.commands.items():
         lines += ["", f"headstart {name}"]
-        own = [each for each in command.params if not (isinstance(each, TyperOption) and is_everywhere(each))]
-        lines += [_words(each) for each in own]
+        lines += [
+            _words(parameter)
+            for parameter in command.params
+            if not (isinstance(parameter, TyperOption) and is_everywhere(parameter))
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _words(param: object) -> str:
-    assert isinstance(param, TyperOption | TyperArgument)
-    words = ["   ", param.metavar or param.name.upper()] if isinstance(param, TyperArgument) else ["   ", *param.opts]
-    words += param.secondary_opts
-    if choices := param.type_descriptor.choices:
-        words.append("|".join(str(each) for each in choices))
-    if param.required:
+def _words(parameter: object) -> str:
+    assert isinstance(parameter, TyperOption | TyperArgument)
+    words = (
+        ["   ", parameter.metavar or parameter.name.upper()]
+        if isinstance(parameter, TyperArgument)
+        else ["   ", *parameter.opts]
+    )
+    words += parameter.secondary_opts
+    if choices := parameter.type_descriptor.choices:
+        words.append("|".join(str(choice) for choice in choices))
+    if parameter.required:
         words.append("required")
-    elif param.default not in (None, False) and not callable(param.default):
-        words.append(f"default {param.default}")
-    if param.multiple if isinstance(param, TyperOption) else param.nargs != 1:
+    elif parameter.default not in (None, False) and not callable(parameter.default):
+        words.append(f"default {parameter.default}")
+    if parameter.multiple if isinstance(parameter, TyperOption) else parameter.nargs != 1:
         words.append("repeated")
-    if param.envvar:
-        words.append(f"${param.envvar}")
+    if parameter.envvar:
+        words.append(f"${parameter.envvar}")
     return " ".join(words)
 
 
 def test_surface_is_the_one_written_down() -> None:
-    now = surface()
+    current = surface()
     if os.environ.get("HEADSTART_WRITE_SURFACE"):
-        SURFACE.write_text(now, encoding="utf-8")
-    assert now == SURFACE.read_text(encoding="utf-8"), "options have changed: if so intended, `make surface`"
+        SURFACE.write_text(current, encoding="utf-8")
+    assert current == SURFACE.read_text(encoding="utf-8"), "options have changed: if so intended, `make surface`"
 
 
 def test_no_option_reads_a_variable_that_means_something_else() -> None:
@@ -53,8 +60,8 @@ def test_no_option_reads_a_variable_that_means_something_else() -> None:
     assert not taken & {word.strip("$") for word in surface().split() if word.startswith("$")}
 
 
-def test_every_command_says_what_it_does_with_an_example() -> None:
+def test_every_command_has_help_and_an_example() -> None:
     for name, command in command_line().commands.items():
         assert command.help and f"headstart {name}" in command.help, name
-        for param in command.params:
-            assert getattr(param, "help", None), f"{name}: {param.name} has no help"
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"

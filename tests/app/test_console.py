@@ -1,8 +1,7 @@
-"""The terminal: colours, bars and lines, as they arrive on a terminal and in a file."""
+"""The terminal: bars, lines, tables and verbosity, on a terminal and in a file."""
 
 from __future__ import annotations
 
-import io
 import os
 import pty
 import re
@@ -15,38 +14,10 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from app.colour import wants_colour
 from app.console import Terminal, Verbosity
 from app.pages.tables import table
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Tty(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("choice", "stream", "environment", "expected"),
-    [
-        ("auto", Tty(), {}, True),
-        ("auto", io.StringIO(), {}, False),
-        ("auto", Tty(), {"NO_COLOR": "1"}, False),
-        ("auto", Tty(), {"NO_COLOR": ""}, True),
-        ("auto", Tty(), {"TERM": "dumb"}, False),
-        ("always", io.StringIO(), {"NO_COLOR": "1"}, True),
-        ("never", Tty(), {}, False),
-    ],
-)
-def test_colour(
-    choice: str, stream: io.StringIO, environment: dict[str, str], expected: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert wants_colour(choice, stream) is expected  # type: ignore[arg-type]
 
 
 def test_a_file_gets_the_lines_of_a_task_and_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,22 +51,23 @@ def test_a_table_in_a_file_is_not_cut(capsys: pytest.CaptureFixture[str]) -> Non
 
 def on_terminal(script: str, **environment: str) -> str:
     """What `script` writes to stderr where that is a terminal of 80 columns."""
-    ours, theirs = pty.openpty()
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
+    controller, terminal = pty.openpty()
+    removed = ("NO_COLOR", "COLUMNS", "FORCE_COLOR")
+    inherited = {name: value for name, value in os.environ.items() if name not in removed}
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)],
-        stderr=theirs,
+        stderr=terminal,
         cwd=ROOT,
-        env=kept | {"TERM": "xterm", "COLUMNS": "80"} | environment,
+        env=inherited | {"TERM": "xterm", "COLUMNS": "80"} | environment,
     )
-    os.close(theirs)
+    os.close(terminal)
     written = bytearray()
-    while select.select([ours], [], [], 30)[0]:
+    while select.select([controller], [], [], 30)[0]:
         try:
-            written += os.read(ours, 65536)
+            written += os.read(controller, 65536)
         except OSError:  # Linux: the other end is closed
             break
-    os.close(ours)
+    os.close(controller)
     assert process.wait() == 0
     return written.decode()
 
@@ -118,11 +90,11 @@ BAR = """
 
 def test_a_bar_fits_80_columns_and_leaves_only_lines_behind() -> None:
     written = on_terminal(BAR)
-    frames = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", each) for each in re.split(r"[\r\n]+", written)]
-    assert max(cell_len(each) for each in frames) <= 80
-    (bar, *_) = [each for each in frames if "1234/3068" in each]
+    frames = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", frame) for frame in re.split(r"[\r\n]+", written)]
+    assert max(cell_len(frame) for frame in frames) <= 80
+    bar = next(frame for frame in frames if "1234/3068" in frame)
     assert "fine-tune" in bar and "loss 0.1234 accuracy 0.912 312 images/s" in bar
-    assert [each for each in frames if each.strip() == "epoch 1/8"]
+    assert [frame for frame in frames if frame.strip() == "epoch 1/8"]
     assert "warning:" in written.splitlines()[-1]
 
 
@@ -139,10 +111,45 @@ def test_a_long_line_is_broken_between_words_on_a_terminal_alone(bar: bool) -> N
             terminal.error({words!r})
     """
     written = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", on_terminal(script))
-    lines = [each.strip() for each in re.split(r"[\r\n]+", written)]
+    lines = [line.strip() for line in re.split(r"[\r\n]+", written)]
     assert " ".join(["warning:", *["seventeen"] * 7]) in lines
     assert path in lines
     assert f"error: {words}" in lines  # an error stays one line
+
+
+def test_a_long_first_word_stays_beside_its_label() -> None:
+    path = "/photos/" + "x" * 100
+    written = on_terminal(f"""
+        from app.console import Terminal
+
+        Terminal().warn("{path} cannot be read")
+    """)
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written).splitlines()
+    assert lines == [f"warning: {path}", "  cannot be read"]
+
+
+def test_verbose_shows_details_and_the_time_of_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal()
+    terminal.detail("hidden")
+    terminal.verbosity = Verbosity.VERBOSE
+    terminal.detail("shown")
+    with terminal.task("features", None):
+        pass
+    assert capsys.readouterr().err.splitlines() == ["shown", "features: 0.0 s"]
+
+
+def test_data_is_printed_as_it_is_even_when_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal()
+    terminal.verbosity = Verbosity.QUIET
+    terminal.data("a\tb [bold]c[/bold]")
+    terminal.page("a table")
+    assert capsys.readouterr().out == "a\tb [bold]c[/bold]\na table\n"
+
+
+def test_no_bar_is_drawn_where_rows_go_to_the_terminal() -> None:
+    script = BAR.replace("terminal = Terminal()", "terminal = Terminal()\n    terminal.allows_bars = False")
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in on_terminal(script).splitlines()]
+    assert lines == ["epoch 1/8", "warning: after the bar"]
 
 
 def test_a_long_line_in_a_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the command line says and returns when things go wrong, as a person and a script see it."""
+"""What the command line prints and returns when something goes wrong, as a person and a script see it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Headstart = Callable[..., Result]
 
 @pytest.fixture
 def raising(monkeypatch: pytest.MonkeyPatch, headstart: Headstart) -> Callable[..., Result]:
-    """Run a command that raises what it is given."""
+    """Run a command that raises an exception."""
 
     def command(problem: BaseException, *flags: str) -> Result:
         def fail() -> None:
@@ -77,7 +77,7 @@ def test_an_error_stays_one_line_whatever_a_file_is_called(raising: Headstart, n
         (MemoryError(), "not enough memory"),
     ],
 )
-def test_what_the_machine_lacks_is_an_error_with_a_hint(raising: Headstart, problem: Exception, words: str) -> None:
+def test_a_lack_of_the_machine_is_an_error_with_a_hint(raising: Headstart, problem: Exception, words: str) -> None:
     result = raising(problem)
     error, hint = result.err.splitlines()
     assert (result.code, error) == (1, f"error: {words}")
@@ -111,10 +111,10 @@ def test_wrong_usage_is_2_and_leaves_stdout_alone(headstart: Headstart, argument
     assert result.err.startswith("Usage: headstart")
 
 
-def test_a_wrong_choice_names_those_there_are(headstart: Headstart) -> None:
-    found = headstart("train", "photos", "--out", "run", "--precision", "float8")
-    assert found.code == 2
-    assert "'--precision': 'float8' is not one of 'auto', 'float32', 'float16', 'bfloat16'." in found.err
+def test_a_wrong_choice_lists_the_choices(headstart: Headstart) -> None:
+    result = headstart("train", "photos", "--out", "run", "--precision", "float8")
+    assert result.code == 2
+    assert "'--precision': 'float8' is not one of 'auto', 'float32', 'float16', 'bfloat16'." in result.err
 
 
 def test_quiet_and_verbose_are_taken_on_either_side_of_the_command(headstart: Headstart) -> None:
@@ -128,20 +128,20 @@ def test_version_is_the_number_alone(headstart: Headstart) -> None:
 
 
 def test_a_flag_wins_over_its_variable(headstart: Headstart, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Terminal] = []
+    terminals: list[Terminal] = []
 
     def look(context: typer.Context) -> None:
         """Look."""
-        seen.append(terminal_of(context))
+        terminals.append(terminal_of(context))
 
     monkeypatch.setitem(app.cli.COMMANDS, "look", look)
     monkeypatch.setenv("HEADSTART_COLOR", "always")
     headstart("look")
     headstart("look", "--color", "never")
-    assert [each.colour for each in seen] == ["always", "never"]
+    assert [terminal.colour for terminal in terminals] == ["always", "never"]
 
 
-def test_verbose_says_which_variable_set_an_option(headstart: Headstart, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verbose_shows_which_variable_set_an_option(headstart: Headstart, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_BACKBONES_JSON", "1")
     result = headstart("backbones", "-v")
     assert result.out.startswith("[")
@@ -173,9 +173,9 @@ def test_stdout_writes_a_path_as_it_is_on_disk_and_escapes_what_the_encoding_lac
 @pytest.mark.parametrize(
     ("arguments", "code"), [(["--help"], 0), (["train", "nowhere", "--backbone", "vgg61", "--out", "x"], 1)]
 )
-def test_what_needs_no_model_answers_at_once(arguments: list[str], code: int, tmp_path: Path) -> None:
+def test_a_command_without_a_model_ends_at_once(arguments: list[str], code: int, tmp_path: Path) -> None:
     def seconds() -> float:
-        """Of processor time: what else the machine does is not ours to promise."""
+        """Processor time, because other programs run on the machine too."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [str(Path(sys.executable).with_name("headstart")), *arguments]
         assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == code
@@ -193,7 +193,7 @@ def test_completion_knows_the_commands() -> None:
     assert done.stdout.split() == ["backbones"]
 
 
-def test_a_package_that_hides_ours_is_named(tmp_path: Path) -> None:
+def test_a_package_that_hides_one_of_headstart_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "__init__.py").touch()
     script = (

@@ -1,4 +1,4 @@
-"""TensorFlow's chatter: off the terminal, there with `-v` and when an import fails, and never ours instead of it."""
+"""Native log lines: hidden, shown with `-v` and when an import fails; Python's own lines are always shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def python(script: str, *, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a script in a fresh Python whose log level is not the tests' own."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    environment["PYTHONPATH"] = os.pathsep.join(str(each) for each in (path, ROOT) if each)
+    environment["PYTHONPATH"] = os.pathsep.join(str(folder) for folder in (path, ROOT) if folder)
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)], capture_output=True, text=True, env=environment
     )
@@ -37,7 +37,7 @@ def chatty(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_native_lines_are_kept_off_and_python_lines_are_not(chatty: Path) -> None:
+def test_native_lines_are_hidden_and_python_lines_are_not(chatty: Path) -> None:
     done = python(
         """
         import os
@@ -118,7 +118,7 @@ def test_nothing_of_tensorflow_reaches_the_terminal(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "ours\n")
 
 
-def test_what_dies_in_native_code_leaves_a_traceback(chatty: Path) -> None:
+def test_a_crash_in_native_code_leaves_a_traceback(chatty: Path) -> None:
     done = python(
         """
         import os

@@ -25,8 +25,8 @@ def difference(score: Score, value: float, interval: Interval) -> Comparison:
     )
 
 
-def row(run: str, **fields: Any) -> ComparedRun:
-    values: dict[str, Any] = {
+def row(run: str, **fields: Any) -> ComparedRun:  # fields of several types
+    values: dict[str, Any] = {  # likewise
         "run": run,
         "backbone": "efficientnet_v2_b0_with_a_long_name",
         "trained": "head + 13 blocks",

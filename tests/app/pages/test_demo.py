@@ -20,8 +20,8 @@ from tests.app.pages.test_export import exported
 DIGITS = ["five", "six", "seven", "eight", "nine"]
 
 
-def sample_demo(**fields: Any) -> Demo:
-    values: dict[str, Any] = {
+def sample_demo(**fields: Any) -> Demo:  # fields of several types
+    values: dict[str, Any] = {  # likewise
         "first": None,  # the page shows nothing of the first training
         "transfer": sample_report(DIGITS, 800),
         "scratch": sample_report(DIGITS, 80),

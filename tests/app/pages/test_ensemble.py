@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
-from app.pages.ensemble import LISTED_MEMBERS, MATRIX_MEMBERS, ensemble_page, gain_lines, leaderboard_table
+import pytest
+
+from app.console import Terminal
+from app.pages.ensemble import LISTED_MEMBERS, MATRIX_MEMBERS, ensemble_page, gain_lines, leaderboard_table, show
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
 from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
 from tests.app.pages.samples import printed, sample_report
 
 
-def member(number: int, **values: Any) -> MemberRow:
+def member(number: int, **values: Any) -> MemberRow:  # fields of several types
     row = MemberRow(
         name=f"a_backbone_of_a_rather_long_name_{number % 4}-linear-s{number}",
         path=f"members/{number}",
@@ -104,3 +108,19 @@ def test_an_interval_that_includes_zero_recommends_one_model() -> None:
 
 def test_without_test_images_the_scores_are_called_optimistic() -> None:
     assert any("looks better than it is" in line for line in gain_lines(board(3, part="validation")))
+
+
+def test_the_end_of_a_combination_warns_and_names_the_next_command(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = sample_report(["cat", "dog"], 40)
+    manifest = SimpleNamespace(
+        leaderboard=board(2), metrics={"test": scores}, data=SimpleNamespace(skipped=3), notes=("a note",)
+    )
+    # What the page reads of a manifest is enough.
+    show(Terminal(), cast(Any, manifest), "runs/my ensemble")
+    out, err = capsys.readouterr()
+    assert out == "" and "ensemble vs best member" in err
+    assert err.splitlines()[-3:] == [
+        "warning: 3 files are not readable images and were left out",
+        "warning: a note",
+        "the run is in `runs/my ensemble`; next: headstart predict 'runs/my ensemble' IMAGE",
+    ]
