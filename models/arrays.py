@@ -1,4 +1,4 @@
-"""Names of the arrays that the rooms hand to each other: what they hold, their shape, unit and type."""
+"""Names the arrays that the rooms hand to each other: what they hold, their shape, unit and type."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 
 # (images, height, width, 3), or (batch, ...): red, green, blue in [0, 255].
 Pixels: TypeAlias = NDArray[np.float32]
-# (images, features) or (batch, features): what a frozen base gives for images.
+# (images, features) or (batch, features): the output of a frozen base, one row for each image.
 FeatureRows: TypeAlias = NDArray[np.float32]
-# The same as the feature cache keeps them.
+# The same rows in half precision, as the feature cache stores them.
 HalfRows: TypeAlias = NDArray[np.float16]
-# (images, classes), rows that sum to 1, as a model gives them; (members, images, classes) where members are stacked.
+# (images, classes), each row with sum 1; (members, images, classes) for several models.
 Probabilities: TypeAlias = NDArray[np.float32]
-# (images,) class of each image, an index into the class names.
+# (images,) class of each image, as an index into the class names.
 Labels: TypeAlias = NDArray[np.int32]
-# (classes,) or (images,) weight of a class or of an image in the training loss.
+# Weights of a layer (any shape); of classes (classes,) or images (images,) in a loss; of members (members,).
 Weights: TypeAlias = NDArray[np.float32]
-# Any shape, in double precision: scores, losses, logits, and probabilities that statistics are made of.
+# Any shape, in single precision: means and deviations of features, logits, losses of a training step.
+Singles: TypeAlias = NDArray[np.float32]
+# Any shape, in double precision: scores, losses, logits, and probabilities that statistics are computed from.
 Doubles: TypeAlias = NDArray[np.float64]
-# (n,) whole numbers: places in an array, class indices.
+# (n,) integers: positions in an array, class indices.
 Indices: TypeAlias = NDArray[np.intp]

@@ -1,4 +1,4 @@
-"""What a user can mend: one error type, and a table lookup that suggests the nearest name."""
+"""Defines the error that a user can fix, and looks names up in tables with a suggestion for a mistyped one."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import difflib
 from collections.abc import Mapping
 from typing import TypeVar
 
-Entry = TypeVar("Entry")
+Record = TypeVar("Record")
 
 
 class UserError(Exception):
-    """Something the user can put right; shown as `error: message`, then `hint: hint`.
+    """An error that the user can fix; shown as `error: message`, then `hint: hint`.
 
     Attributes:
-        message: what happened, one line, literals in backticks, no full stop.
-        hint: what to do about it, one line; empty when there is nothing useful to add.
-        exit_code: 1 for what the user can mend, 3 for a quality gate that failed.
+        message: what is wrong: one line, literals in backticks, no full stop.
+        hint: how to fix it, one line; may be empty.
+        exit_code: 1, or 3 for a quality gate that failed.
     """
 
     def __init__(self, message: str, hint: str = "", *, exit_code: int = 1) -> None:
@@ -25,13 +25,13 @@ class UserError(Exception):
         self.exit_code = exit_code
 
 
-def lookup(table: Mapping[str, Entry], name: str, what: str) -> Entry:
+def lookup(table: Mapping[str, Record], name: str, noun: str) -> Record:
     """Return `table[name]`, or raise a UserError that suggests the nearest name.
 
     Args:
-        table: a registry.
-        name: the key a user asked for.
-        what: the noun for the message, such as "backbone".
+        table: a registry, name -> record.
+        name: the key that the user typed.
+        noun: names the kind of record in the message, such as "backbone".
 
     Raises:
         UserError: `name` is not in the table.
@@ -40,7 +40,7 @@ def lookup(table: Mapping[str, Entry], name: str, what: str) -> Entry:
         return table[name]
     nearest = difflib.get_close_matches(name.lower(), table, n=3, cutoff=0.5)
     if nearest:
-        hint = "did you mean " + " or ".join(f"`{each}`" for each in nearest) + "?"
+        hint = "did you mean " + " or ".join(f"`{key}`" for key in nearest) + "?"
     else:
         hint = f"choose one of: {', '.join(table)}"
-    raise UserError(f"unknown {what}: `{name}`", hint)
+    raise UserError(f"unknown {noun}: `{name}`", hint)
