@@ -1,8 +1,8 @@
-"""How many images a second each engine takes through a frozen base, beside Keras' `predict` and what a matmul reaches.
+"""Measures the images/s of each engine on a frozen base, beside Keras' `predict` and the fastest matrix product.
 
-All in one process, in turn, so that a disturbance meets everyone: a ratio is the median of the ratios of the rounds.
-Weights are the published ones where Keras' cache has them, else random: speed does not depend on them, but whether
-bfloat16 keeps the features does, so `chosen` may be another engine with other weights.
+All run in one process, in turn, so that a disturbance slows each of them: a ratio is the median of the ratios of the
+rounds. Weights are the published ones where Keras' cache has them, else random: the speed does not depend on them, but
+whether bfloat16 keeps the features does, so `chosen` may be another engine with other weights.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from models.arrays import Pixels
 from models.backbones import build_backbone
 from models.classifier import build_feature_extractor
 from models.engines.compiled import BATCH, compile_base
@@ -30,18 +31,18 @@ from models.zoo import BACKBONES
 NETWORKS = ("resnet50", "vgg16", "inception_v3", "mobilenet_v2", "densenet121", "efficientnet_b0")
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "clothing" / "test"
 ROUNDS = 5
-Row = dict[str, object]
+Row: TypeAlias = dict[str, object]
 
 
 def measure() -> list[Row]:
-    """A row an engine and network, then the geometric mean of the chosen ones and the best matmul."""
-    rows, chosen = [], []
+    """A row per engine and network, then the geometric mean of the chosen engines and the best matrix product."""
+    rows, ratios = [], []
     for name in NETWORKS:
-        found = _network(name)
-        rows += found
-        chosen += [float(str(row["x predict"])) for row in found if row["chosen"]]
+        of_network = _network(name)
+        rows += of_network
+        ratios += [float(str(row["x predict"])) for row in of_network if row["chosen"]]
         gc.collect()
-    mean = statistics.geometric_mean(chosen)
+    mean = statistics.geometric_mean(ratios)
     rows.append({"network": "geometric mean", "engine": "chosen", "x predict": mean, "chosen": True})
     for precision in ("float32", "bfloat16"):
         rows.append({"network": "matmul", "engine": precision, "GFLOP/s": _matmul(precision), "chosen": False})
@@ -49,6 +50,7 @@ def measure() -> list[Row]:
 
 
 def _network(name: str) -> list[Row]:
+    """A row per engine of one network."""
     import keras
 
     backbone = BACKBONES[name]
@@ -57,44 +59,49 @@ def _network(name: str) -> list[Row]:
     model = build_feature_extractor(build_backbone(backbone, weights=weights))
     pixels = _pixels(backbone.image_size)
     source = TracedBase(model, pixels.shape)
-    runs: dict[str, Callable[[Any], Any]] = {"predict": lambda x: model.predict(x, batch_size=BATCH, verbose=0)}
+    runs: dict[str, Callable[[Pixels], Any]] = {  # Any: Keras ships no types for what predict returns
+        "predict": lambda x: model.predict(x, batch_size=BATCH, verbose=0)
+    }
     for engine, entry in ENGINES.items():
         for precision in entry.precisions():
             runs[f"{engine} {precision}"] = entry.build(source, precision)[0]
-    right = runs["keras float32"](pixels)
-    differing = {each: float(np.linalg.norm(run(pixels) - right) / np.linalg.norm(right)) for each, run in runs.items()}
-    taken: dict[str, list[float]] = {each: [] for each in runs}
+    expected = runs["keras float32"](pixels)
+    differences = {
+        engine: float(np.linalg.norm(run(pixels) - expected) / np.linalg.norm(expected)) for engine, run in runs.items()
+    }
+    seconds: dict[str, list[float]] = {engine: [] for engine in runs}
     for _ in range(ROUNDS):
-        for each, run in runs.items():
+        for engine, run in runs.items():
             began = time.perf_counter()
             run(pixels)
-            taken[each].append(time.perf_counter() - began)
-    ratio = {
-        each: statistics.median(plain / own for plain, own in zip(taken["predict"], times, strict=True))
-        for each, times in taken.items()
-    }
-    # What two batches say is chosen, as in use; the ratio is that of the rounds above.
-    base = compile_base(model, pixels)
+            seconds[engine].append(time.perf_counter() - began)
+    # The choice is that of use, by two batches; the ratio is that of the rounds above.
+    choice = compile_base(model, pixels).choice
     gigaflops = _flops(source.graph) / len(pixels) / 1e9
-    rates = {each: len(pixels) / statistics.median(times) for each, times in taken.items()}
+    rates = {engine: len(pixels) / statistics.median(times) for engine, times in seconds.items()}
     return [
         {
             "network": name,
             "weights": weights,
-            "engine": each,
-            "images/s": rates[each],
-            "x predict": ratio[each],
-            "GFLOP/s": rates[each] * gigaflops,
-            "differs": differing[each],
-            "kept": differing[each] < TOLERANCE,
-            "chosen": each == f"{base.choice.engine} {base.choice.precision}",
+            "engine": engine,
+            "images/s": rates[engine],
+            "x predict": _median_ratio(seconds["predict"], times),
+            "GFLOP/s": rates[engine] * gigaflops,
+            "differs": differences[engine],
+            "kept": differences[engine] < TOLERANCE,
+            "chosen": engine == f"{choice.engine} {choice.precision}",
         }
-        for each in runs
+        for engine, times in seconds.items()
     ]
 
 
-def _pixels(size: int) -> Any:
-    """A batch of photographs where they are at hand, else noise: (BATCH, size, size, 3) float32 in [0, 255]."""
+def _median_ratio(times: list[float], other_times: list[float]) -> float:
+    """The median of the ratios of the rounds."""
+    return statistics.median(seconds / other for seconds, other in zip(times, other_times, strict=True))
+
+
+def _pixels(size: int) -> Pixels:
+    """Photographs if available, else noise: (BATCH, size, size, 3) float32 in [0, 255]."""
     from PIL import Image
 
     files = sorted(PHOTOS.rglob("*.jpg"))
@@ -105,7 +112,7 @@ def _pixels(size: int) -> Any:
 
 
 def _flops(graph: Graph) -> int:
-    """Multiplications and additions of a whole batch in convolutions and matrix products."""
+    """The multiplications and additions of a batch in convolutions and matrix products."""
     import tensorflow as tf
 
     shaped = tf.Graph()
@@ -115,14 +122,14 @@ def _flops(graph: Graph) -> int:
     for node in shaped.get_operations():
         if node.type in ("Conv2D", "DepthwiseConv2dNative", "MatMul"):
             kernel = node.inputs[1].shape
-            # Each output number is a sum over the kernel's height and width, and over its channels unless depthwise.
+            # An output value is a sum over the kernel's height and width, and over its channels unless depthwise.
             terms = prod(kernel[:2]) if node.type.startswith("Depth") else prod(kernel) // node.outputs[0].shape[-1]
             total += 2 * prod(node.outputs[0].shape) * terms
     return total
 
 
 def _matmul(precision: str) -> float:
-    """GFLOP/s of the fastest square matrix product of some sizes."""
+    """GFLOP/s of the fastest of several square matrix products."""
     import tensorflow as tf
 
     best = 0.0

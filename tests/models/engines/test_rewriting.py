@@ -49,29 +49,33 @@ def test_the_only_consumer_is_told_from_one_of_several() -> None:
         tf.nn.relu(twice, name="second")
         squared = tf.nn.relu(pixels, name="squared")
         tf.multiply(squared, squared, name="square")
+        _, right = tf.split(pixels, [1, 2], axis=1, name="split")
+        tf.nn.relu(right, name="of_second_output")
 
     graph_def = graph_of(build)
     graph = Rewriting(graph_def, frozenset())
     consumer = graph.only_consumer(graph.nodes["once"])
     assert consumer is not None
     assert consumer.name == "twice"
-    # Two consumers, one that takes it twice, and none.
-    assert [graph.only_consumer(graph.nodes[name]) for name in ("twice", "squared", "second")] == [None, None, None]
+    # Two consumers, one that takes it twice, none, and one of its second output.
+    for name in ("twice", "squared", "second", "split"):
+        assert graph.only_consumer(graph.nodes[name]) is None, name
     assert Rewriting(graph_def, frozenset({"once"})).only_consumer(graph.nodes["once"]) is None
 
 
 def test_a_rewritten_operation_computes_in_place_and_the_original_stays() -> None:
-    graph_def = graph_of(lambda pixels: tf.nn.relu(tf.add(pixels, 1.0, name="sum"), name="output"))
+    graph_def = graph_of(lambda pixels: tf.nn.relu(tf.matmul(pixels, tf.eye(3), name="product"), name="output"))
     graph = Rewriting(graph_def, frozenset())
     bias = graph.add_constant("bias", np.asarray([10.0, 20.0, 30.0], np.float32))
-    graph.rewrite(graph.nodes["sum"], "BiasAdd", ["pixels", bias])
+    graph.rewrite(graph.nodes["product"], "BiasAdd", ["pixels", bias])
 
     def call(pixels: tf.Tensor) -> tf.Tensor:
         return tf.graph_util.import_graph_def(graph.graph_def, {"pixels:0": pixels}, ["output:0"], name="")[0]
 
     np.testing.assert_array_equal(tf.function(call)(tf.zeros((2, 3))), [[10.0, 20.0, 30.0]] * 2)
+    assert set(graph.nodes["product"].attr) == {"T", "data_format"}
     assert "bias" not in {node.name for node in graph_def.node}
-    assert next(node.op for node in graph_def.node if node.name == "sum") == "AddV2"
+    assert next(node.op for node in graph_def.node if node.name == "product") == "MatMul"
 
 
 def test_float32_with_channels_last_is_plain() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from models.arrays import FeatureRows, Pixels
 from models.engines import trials
-from models.engines.source import TracedBase
+from models.engines.source import Run, TracedBase
 from models.engines.trials import Candidate, EngineTrial, Reference, filled, measure, measure_again, try_engine
 from tests.models.engines.fake import FakeEngine
 from tests.models.engines.tiny import SIDE, pictures, plain, small
@@ -49,6 +49,21 @@ def test_the_tolerance_is_two_percent_of_the_norm(reference: Reference, factor: 
     trial, reason = try_engine(Candidate("fake", FakeEngine(factor=factor).entry(), "bfloat16"), reference)
     assert trial is not None
     assert (trial.is_exact, trial.rate > 0, "features differ by" not in reason) == (is_exact,) * 3
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_an_engine_may_take_another_batch_than_plain_keras(reference: Reference, batch: int) -> None:
+    def build(source: TracedBase, precision: str) -> tuple[Run, int]:
+        def run(pixels: Pixels) -> FeatureRows:
+            assert len(pixels) == batch
+            return plain(source.model, pixels)
+
+        return run, batch
+
+    trial, reason = try_engine(Candidate("fake", replace(FakeEngine().entry(), build=build), "bfloat16"), reference)
+    assert trial is not None
+    assert (trial.batch, trial.is_exact, reason) == (batch, True, "")
+    assert trial.difference < 1e-6
 
 
 def test_an_engine_that_fails_has_a_reason_of_one_line(reference: Reference) -> None:
