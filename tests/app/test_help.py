@@ -48,7 +48,7 @@ def test_usage_has_the_arguments_by_their_names(headstart: Headstart, command: s
 
 def test_types_ranges_and_defaults_are_words(headstart: Headstart, monkeypatch: pytest.MonkeyPatch) -> None:
     def measure(
-        low: float = typer.Option(0.5, "--low", min=-1.5, max=2.0, help="Low (x<=3)."),
+        low: float = typer.Option(0.5, "--low", min=-1.5, max=2.0, help="Low (1<=x<=3)."),
         high: int | None = typer.Option(None, "--high", max=9, show_default="many; or few", help="High."),
         count: int = typer.Option(3, "--count", min=1, rich_help_panel="Counting", help="Count."),
         kind: str = typer.Option("a", "--kind", metavar="a|b", help="Kind."),
@@ -57,7 +57,7 @@ def test_types_ranges_and_defaults_are_words(headstart: Headstart, monkeypatch: 
 
     monkeypatch.setitem(app.cli.COMMANDS, "measure", measure)
     lines = [" ".join(line.split()) for line in headstart("measure", "--help").out.splitlines()]
-    assert "--low X Low (x<=3). [default: 0.5; -1.5 to 2.0]" in lines
+    assert "--low X Low (1<=x<=3). [default: 0.5; -1.5 to 2.0]" in lines
     assert "--high N High. [default: many; or few; at most 9]" in lines
     assert "--kind a|b Kind. [default: a]" in lines
     assert lines[lines.index("Counting:") + 1] == "--count N Count. [default: 3; at least 1]"
