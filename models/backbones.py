@@ -1,4 +1,4 @@
-"""Backbones as Keras models: pixels in [0, 255] in, features out, the scaling inside."""
+"""Builds backbones, and loads them from files: pixels in [0, 255] in, features out, the scaling inside."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from models.keras_private import keras_home_at_import
@@ -19,6 +19,8 @@ from models.zoo import Backbone
 
 if TYPE_CHECKING:
     import keras
+
+    from models.families import PixelScaling
 
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
@@ -34,17 +36,17 @@ def build_backbone(
     """Build an entry of `BACKBONES`.
 
     Args:
-        backbone: which.
-        weights: `imagenet` for the published ones, through Keras' own cache and download; `none` for random ones;
+        backbone: the entry.
+        weights: `imagenet` for the published weights, through Keras' own cache and download; `none` for random ones;
             or a file saved from the same architecture without its top (`.h5`, `.weights.h5` or `.keras`).
-        image_size: side of the square input in pixels; None for the backbone's own.
+        image_size: side of the square input in pixels; None for the backbone's default.
 
     Returns:
         A flat functional model named `backbone`: pixels (batch, size, size, 3) float32 in [0, 255] -> feature map
         (batch, h, w, channels), or features (batch, d) for a network that ends in fully connected layers.
 
     Raises:
-        UserError: the weights cannot be had or do not fit, or the input is too small for the network.
+        UserError: the weights are missing or do not fit, or the input is too small for the network.
     """
     size = image_size or backbone.image_size
     if size < backbone.family.min_size:
@@ -62,27 +64,27 @@ def build_backbone(
 
 
 def build_with_top(backbone: Backbone) -> keras.Model:
-    """Build an entry of `BACKBONES` as its paper has it, with the top for ImageNet and random weights: to be listed.
+    """Build an entry of `BACKBONES` with its top for ImageNet and random weights, to list its layers.
 
-    Networks of `models.classics` end before their classifying layer here as well.
+    Networks of `models.classics` and `models.googlenet` end before their classifying layer here as well.
     """
     return _construct(backbone, backbone.image_size, None, include_top=True)
 
 
 def load_backbone(path: Path) -> keras.Model:
-    """Take the backbone out of a trained model of one's own.
+    """Take the backbone out of a trained model of the user's.
 
     Args:
-        path: a run folder of headstart, or a `.keras` file. Of a file that headstart did not write, everything below
-            its last Dense layer is taken, with pixels in [0, 255] as its input: whether it scales them inside cannot
-            be known, so a model that expects scaled pixels must be saved with its scaling as a layer.
+        path: the folder of a run, or a `.keras` file. The backbone of a file that headstart did not write is the part
+            below its last Dense layer, and takes pixels in [0, 255]: nothing in the file says whether it scales them,
+            so a model that expects scaled pixels must be saved with its scaling as a layer.
 
     Returns:
-        A model named `backbone`, as `build_backbone` returns.
+        A model named `backbone`, as `build_backbone` returns it.
 
     Raises:
-        UserError: there is no model, it cannot be read without foreign code, or it has no Dense layer or no
-            (height, width, 3) input.
+        UserError: the model is missing, needs foreign code to load, or lacks a Dense layer or a (height, width, 3)
+            input.
     """
     from models.splitting import below_last_dense
 
@@ -100,34 +102,34 @@ def load_backbone(path: Path) -> keras.Model:
     return inner
 
 
-def scale_pixels(pixels: keras.KerasTensor, mode: str) -> keras.KerasTensor:
-    """Scale pixels in [0, 255], shape (batch, height, width, 3), RGB, as `models.families.Pixels` says.
+def scale_pixels(pixels: keras.KerasTensor, scaling: PixelScaling) -> keras.KerasTensor:
+    """Scale pixels in [0, 255], shape (batch, height, width, 3), RGB, as `models.families.PixelScaling` describes.
 
-    Only Keras' own layers and operations, without weights: the result loads where headstart is not installed and
-    weight files fit as if it were not there. Always in float32: in half precision pixels would lose digits.
+    The scaling consists of Keras' own layers and operations, without weights, so that the result loads where headstart
+    is not installed and files of weights fit. It is computed in float32, because half precision loses digits of pixels.
     """
     from keras import layers, ops
 
-    if mode == "inside":
+    if scaling == "inside":
         return pixels
-    if mode == "caffe":
+    if scaling == "caffe":
         offset = [-mean for mean in _CAFFE_MEAN_BGR]
         return layers.Rescaling(1.0, offset, dtype="float32", name="scaling")(ops.flip(pixels, axis=-1))
-    if mode == "grey":
+    if scaling == "grey":
         grey = ops.image.rgb_to_grayscale(pixels)
         return layers.Rescaling(-1.275 / 255, 1.175, dtype="float32", name="scaling")(grey)
-    if mode == "torch":
+    if scaling == "torch":
         scale = [1 / (255 * deviation) for deviation in _DEVIATION]
         offset = [-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)]
         return layers.Rescaling(scale, offset, dtype="float32", name="scaling")(pixels)
-    factor = {"tf": 1 / 127.5, "half": 1 / 128}[mode]
+    factor = {"tf": 1 / 127.5, "half": 1 / 128}[scaling]
     return layers.Rescaling(factor, -1.0, dtype="float32", name="scaling")(pixels)
 
 
 def _imagenet(backbone: Backbone, size: int) -> keras.Model:
     file = weights_file(backbone, size)
     if is_cached(backbone, size) and (not os.access(keras_home(), os.W_OK) or keras_home_at_import() != keras_home()):
-        # Keras looks past a cache that it cannot write to, and past a KERAS_HOME set after its import.
+        # Keras ignores a cache that it cannot write to, and a KERAS_HOME set after its import.
         return build_backbone(backbone, weights=file, image_size=size)
     try:
         return _construct(backbone, size, "imagenet")
@@ -143,14 +145,14 @@ def _construct(backbone: Backbone, size: int, weights: str | None, *, include_to
     import keras
 
     pixels = keras.Input((size, size, 3), name="pixels")
-    scaled = scale_pixels(pixels, backbone.pixels)
+    scaled = scale_pixels(pixels, backbone.scaling)
     if not backbone.module.startswith("keras."):
-        ours = getattr(importlib.import_module(backbone.module), backbone.constructor)
-        return keras.Model(pixels, ours(scaled, batch_norm=backbone.batch_norm), name="backbone")
+        network = getattr(importlib.import_module(backbone.module), backbone.constructor)
+        return keras.Model(pixels, network(scaled, batch_norm=backbone.batch_norm), name="backbone")
     constructor = getattr(keras.applications, backbone.constructor)
-    options: dict[str, Any] = {"include_preprocessing": False} if backbone.family.preprocessing else {}
-    if backbone.name.startswith("mobilenet"):
-        options["alpha"] = backbone.alpha
+    options: dict[str, float] = {"alpha": backbone.alpha} if backbone.family.has_width_multiplier else {}
+    if backbone.family.has_preprocessing_option:
+        options["include_preprocessing"] = False
     with _quiet():
         inner = constructor(
             include_top=include_top,
@@ -165,19 +167,23 @@ def _construct(backbone: Backbone, size: int, weights: str | None, *, include_to
 def _complete_scaling(model: keras.Model, backbone: Backbone, *, from_file: bool) -> None:
     """Give EfficientNet the scaling that Keras adds only when it loads the ImageNet weights itself.
 
-    Keras divides by the square root of the deviation twice: in the `Normalization` whose variance the published file
-    holds, and in an extra `Rescaling` that only `weights="imagenet"` brings. Written as mean and variance it is one.
+    Keras divides by the square root of the deviation twice: in the `Normalization` layer, whose variance comes from the
+    published file, and in a `Rescaling` layer that only `weights="imagenet"` adds. Here the first does both.
     """
     import keras
 
-    if backbone.pixels != "inside":
+    if backbone.scaling != "inside":
         return
     layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
     variance = keras.ops.convert_to_numpy(layer.adapt_variance).ravel()
-    if from_file and not all(abs(found - d) < 1e-4 for found, d in zip(variance, _DEVIATION, strict=True)):
-        return  # Trained with a scaling of its own.
+    if from_file and not all(
+        abs(value - deviation) < 1e-4 for value, deviation in zip(variance, _DEVIATION, strict=True)
+    ):
+        return  # The weights were trained with another scaling.
     layer.adapt_mean.assign(keras.ops.reshape(_MEAN, layer.adapt_mean.shape))
-    layer.adapt_variance.assign(keras.ops.reshape([d**2 for d in _DEVIATION], layer.adapt_variance.shape))
+    layer.adapt_variance.assign(
+        keras.ops.reshape([deviation**2 for deviation in _DEVIATION], layer.adapt_variance.shape)
+    )
     layer.finalize_state()
 
 
@@ -203,16 +209,18 @@ def _read_model(file: Path) -> keras.Model:
     try:
         with _quiet():
             model = keras.models.load_model(file, compile=False)
-    except Exception as error:  # Whatever a foreign file raises: the user needs the file's name and the reason.
+    except Exception as error:  # A foreign file raises anything; the user needs its name and the reason.
         raise UserError(f"`{file}` cannot be loaded: {_first_line(error)}", "save it anew as `.keras`") from error
     if not isinstance(model, keras.Model):
-        raise UserError(f"`{file}` holds no Keras model", "give the folder of a finished run, or a `.keras` file")
+        raise UserError(
+            f"`{file}` does not hold a Keras model", "give the folder of a finished run, or a `.keras` file"
+        )
     return model
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No warnings (MobileNet's about input sizes), nothing on stdout; a download's bar goes to a terminal's stderr."""
+    """Hide warnings (MobileNet's about input sizes) and stdout; the bar of a download goes to the terminal's stderr."""
     bar = sys.stderr if sys.stderr is not None and sys.stderr.isatty() else io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(bar):
         warnings.simplefilter("ignore")

@@ -1,7 +1,7 @@
-"""The table of backbones: plain data, importable in milliseconds, no Keras.
+"""Lists the backbones as plain data that imports in milliseconds, without Keras.
 
 `size_mb`, `top1` and `top5` are what Keras documents for ImageNet-1k (keras.io/api/applications; the module pages of
-MobileNet, MobileNetV2 and MobileNetV3 for width multipliers); a figure that it does not document is None.
+MobileNet, MobileNetV2 and MobileNetV3 for width multipliers); undocumented figures are None.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from models.families import (
     XCEPTION,
     ZFNET,
     Family,
-    Pixels,
+    PixelScaling,
 )
 
 
@@ -41,11 +41,11 @@ class PublishedRecipe:
     """How a network that starts from random weights is trained, unless the user says otherwise.
 
     Attributes:
-        optimizer: `sgd` (with momentum 0.9) or `adam`; divided by 10 on plateaus, as all learning rates are.
-        learning_rate: the first one.
+        optimizer: `sgd` (with momentum 0.9) or `adam`.
+        learning_rate: the first; it is divided by 10 on plateaus.
         batch_size: images a step.
-        weight_decay: L2, as a factor of the weights in each step's gradient.
-        head_dropout: rate in [0, 1) on the features, where the network has no dropout of its own.
+        weight_decay: factor of the weights that is added to the gradient in each step.
+        head_dropout: rate in [0, 1) on the features; 0 where the network has dropout layers.
     """
 
     optimizer: Literal["sgd", "adam"]
@@ -61,17 +61,17 @@ class Backbone:
 
     Attributes:
         name: its key.
-        constructor: the function in `keras.applications` (or in `models.classics`).
-        family: what it shares with its relatives.
-        image_size: side in pixels of the square input it was trained with.
+        constructor: name of the function in the family's module.
+        family: the architecture.
+        image_size: side in pixels of the square input that it was trained with.
+        base_parameters: number of parameters without the top: the part that headstart uses.
+        parameters: the same with the top for the 1000 classes of ImageNet; None for a network that never had one.
         alpha: width multiplier, 1.0 for none.
-        parameters: with the top for the 1000 classes of ImageNet; None for a network that was never given one.
-        base_parameters: without it: what headstart uses.
         size_mb: of the weights with top in MB, as documented.
         top1: ImageNet top-1 accuracy in percent, as documented.
-        top5: likewise top-5.
-        batch_norm: for the networks of `models.classics`: with batch normalisation.
-        recipe: how it is trained from scratch in its own way; None for the pretrained ones.
+        top5: ImageNet top-5 accuracy in percent, as documented.
+        batch_norm: whether a network of `models.classics` or `models.googlenet` has batch normalisation.
+        recipe: how its paper trains it from scratch; None for pretrained networks.
     """
 
     name: str
@@ -89,13 +89,13 @@ class Backbone:
 
     @property
     def module(self) -> str:
-        """Where the constructor lies."""
+        """The module with the constructor."""
         return self.family.module
 
     @property
-    def pixels(self) -> Pixels:
-        """The scaling its weights expect."""
-        return self.family.pixels
+    def scaling(self) -> PixelScaling:
+        """The scaling of the pixels that its weights expect."""
+        return self.family.scaling
 
     @property
     def has_published_weights(self) -> bool:

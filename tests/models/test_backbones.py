@@ -69,7 +69,7 @@ def test_scaling_is_preprocess_input(name: str) -> None:
 
     backbone = BACKBONES[name]
     inputs = keras.Input((None, None, 3))
-    scaled = keras.Model(inputs, scale_pixels(inputs, backbone.pixels))(pixels(20))
+    scaled = keras.Model(inputs, scale_pixels(inputs, backbone.scaling))(pixels(20))
     wanted = importlib.import_module(backbone.module).preprocess_input(pixels(20).copy())
     np.testing.assert_allclose(scaled, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
@@ -93,7 +93,7 @@ def test_scaling_stays_in_float32_when_the_rest_is_in_half_precision() -> None:
 )
 def test_features_are_those_of_keras_with_its_own_preprocessing(name: str) -> None:
     backbone = BACKBONES[name]
-    if backbone.pixels == "inside":
+    if backbone.scaling == "inside":
         pytest.skip("Keras completes this scaling only with pretrained weights: tested below")
     size = max(64, backbone.family.min_size)
     theirs, reference = kerass_own(backbone, size)
@@ -316,7 +316,7 @@ def test_files_that_are_no_backbone_say_why(tmp_path: Path) -> None:
     cases = {
         "does not end in a Dense layer": classifier(layers.Conv2D(2, 3), layers.GlobalMaxPooling2D(), layers.Softmax()),
         "and not images of shape": classifier(*flat(), shape=(8, 8, 1)),
-        "no model with one input and one output": two,
+        "is not a model with one input and one output": two,
         "cannot be loaded": classifier(layers.Lambda(lambda x: x * 2), *flat()),
     }
     for reason, model in cases.items():
