@@ -1,4 +1,4 @@
-"""Blocks of a backbone, told from its layers' names: what fine-tuning unfreezes, and where a backbone may be cut."""
+"""Divides a backbone into blocks by the names of its layers: the units of fine-tuning and of splitting."""
 
 from __future__ import annotations
 
@@ -115,23 +115,23 @@ def find_lowest_trained(names: Sequence[str], spec: int | str) -> int:
 def divide_into_blocks(model: keras.Model) -> list[tuple[str, list[Operation]]]:
     """The blocks as names and operations, from the input upwards; see `blocks`."""
     below = list_producers(model)
-    rule = next((each for each in RULES if _holds(each, below)), None)
+    rule = next((rule for rule in RULES if _holds(rule, below)), None)
     ends = _passages(below) if rule is None else _ends(rule, below) if rule.marks == "end" else _starts(rule, below)
-    found: list[tuple[str, list[Operation]]] = []
+    divided: list[tuple[str, list[Operation]]] = []
     taken: set[Operation] = set()
     for place, (name, tips) in enumerate(ends):
         last = place == len(ends) - 1
         wanted = set(below) if last else _with_ancestors(tips, below)
         members = [operation for operation in below if operation in wanted and operation not in taken]
         taken.update(members)
-        found.append((name, members))
-    if len(found) > 1 and not any(operation.weights for operation in _layers(found[0][1])):
-        found[:2] = [(found[1][0], found[0][1] + found[1][1])]
-    return found
+        divided.append((name, members))
+    if len(divided) > 1 and not any(operation.weights for operation in _layers(divided[0][1])):
+        divided[:2] = [(divided[1][0], divided[0][1] + divided[1][1])]
+    return divided
 
 
 def list_producers(model: keras.Model) -> dict[Operation, list[Operation]]:
-    """The operations of a functional model from the input upwards, each with those it takes its inputs from."""
+    """Map every operation of a functional model, from the input upwards, to the operations that produce its inputs."""
     return {operation: [producer(tensor) for tensor in tensors] for operation, tensors in graph_inputs(model).items()}
 
 
@@ -145,12 +145,12 @@ def _holds(rule: Rule, below: Mapping[Operation, object]) -> bool:
 
 
 def _ends(rule: Rule, below: Mapping[Operation, list[Operation]]) -> list[tuple[str, list[Operation]]]:
-    found = [(re.match(rule.pattern, operation.name), operation) for operation in below]
-    return [("_".join(filter(None, match.groups())), [operation]) for match, operation in found if match]
+    matches = [(re.match(rule.pattern, operation.name), operation) for operation in below]
+    return [("_".join(filter(None, match.groups())), [operation]) for match, operation in matches if match]
 
 
 def _starts(rule: Rule, below: Mapping[Operation, list[Operation]]) -> list[tuple[str, list[Operation]]]:
-    """Each block with what it ends in: the input of the first layer of the next one."""
+    """List every block with the operations that it ends in: the inputs of the first layer of the next block."""
     first: dict[str, Operation] = {}
     waiting: Operation | None = None
     for operation in below:
@@ -175,28 +175,28 @@ def _past_functions(tips: list[Operation], below: Mapping[Operation, list[Operat
 
 
 def _passages(below: Mapping[Operation, list[Operation]]) -> list[tuple[str, list[Operation]]]:
-    """Where all that follows passes through one operation: a block from each such place with a kernel to the next."""
+    """Divide a network without a rule: a block ends where a single tensor passes to a layer with a kernel."""
     order = list(below)
     last_use = {source: place for place, operation in enumerate(order) for source in below[operation]}
-    found: list[tuple[str, list[Operation]]] = []
+    ends: list[tuple[str, list[Operation]]] = []
     name = ""
     for place, operation in enumerate(order):
         if not any(len(weight.shape) > 1 for weight in getattr(operation, "weights", ())):
             continue
         passing = [source for source in order[:place] if last_use.get(source, -1) >= place]
         if name and len(passing) == 1:
-            found.append((name, passing))
+            ends.append((name, passing))
             name = ""
         name = name or operation.name
-    return [*found, (name or "all", [])]
+    return [*ends, (name or "all", [])]
 
 
 def _with_ancestors(tips: Sequence[Operation], below: Mapping[Operation, list[Operation]]) -> set[Operation]:
-    found: set[Operation] = set()
+    ancestors: set[Operation] = set()
     waiting = list(tips)
     while waiting:
         operation = waiting.pop()
-        if operation not in found:
-            found.add(operation)
+        if operation not in ancestors:
+            ancestors.add(operation)
             waiting.extend(below[operation])
-    return found
+    return ancestors

@@ -1,13 +1,14 @@
-"""Networks written out here, to be trained from scratch: three classics after their papers, and one for small pictures.
+"""Builds LeNet-5, AlexNet, ZFNet and a small CNN, to be trained from scratch.
 
-Each takes scaled pixels and returns features, up to but without the layer that classifies. They are initialised after
+They take scaled pixels and return features, without the layer that classifies. Weights are initialised after
 He et al. (2015): the Gaussians of deviation 0.01 of 2012 leave their first plateau only after ImageNet's many steps.
 Blocks are named `block1_`, `block2_`, ... from the input, as `models.blocks` reads them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +37,7 @@ def small_cnn(pixels: keras.KerasTensor, *, batch_norm: bool = True) -> keras.Ke
 
     x = pixels
     for number, filters in enumerate((32, 64, 128), 1):
-        x = convolution(x, filters, 3, name=f"block{number}_conv", batch_norm=batch_norm)
+        x = convolution(x, filters, Kernel(3), name=f"block{number}_conv", batch_norm=batch_norm)
         x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
     return x
 
@@ -96,13 +97,13 @@ def alexnet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.Ker
     """
     from keras import layers
 
-    x = convolution(pixels, 96, 11, name="block1_conv", batch_norm=batch_norm, strides=4, padding="valid")
+    x = convolution(pixels, 96, Kernel(11, stride=4, padding="valid"), name="block1_conv", batch_norm=batch_norm)
     x = x if batch_norm else local_response(x)
     x = layers.MaxPooling2D(3, 2, name="block1_pool")(x)
     x = _halves(x, 256, 5, name="block2_conv", batch_norm=batch_norm)
     x = x if batch_norm else local_response(x)
     x = layers.MaxPooling2D(3, 2, name="block2_pool")(x)
-    x = convolution(x, 384, 3, name="block3_conv", batch_norm=batch_norm)
+    x = convolution(x, 384, Kernel(3), name="block3_conv", batch_norm=batch_norm)
     x = _halves(x, 384, 3, name="block4_conv", batch_norm=batch_norm)
     x = _halves(x, 256, 3, name="block5_conv", batch_norm=batch_norm)
     x = layers.MaxPooling2D(3, 2, name="block5_pool")(x)
@@ -125,46 +126,60 @@ def zfnet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.Keras
     from keras import layers
 
     x = layers.ZeroPadding2D(1, name="block1_pad")(pixels)
-    x = convolution(x, 96, 7, name="block1_conv", batch_norm=batch_norm, strides=2, padding="valid")
+    x = convolution(x, 96, Kernel(7, stride=2, padding="valid"), name="block1_conv", batch_norm=batch_norm)
     x = layers.MaxPooling2D(3, 2, padding="same", name="block1_pool")(x)
     x = x if batch_norm else local_response(x)
-    x = convolution(x, 256, 5, name="block2_conv", batch_norm=batch_norm, strides=2, padding="valid")
+    x = convolution(x, 256, Kernel(5, stride=2, padding="valid"), name="block2_conv", batch_norm=batch_norm)
     x = layers.MaxPooling2D(3, 2, padding="same", name="block2_pool")(x)
     x = x if batch_norm else local_response(x)
     for number, filters in ((3, 384), (4, 384), (5, 256)):
-        x = convolution(x, filters, 3, name=f"block{number}_conv", batch_norm=batch_norm)
+        x = convolution(x, filters, Kernel(3), name=f"block{number}_conv", batch_norm=batch_norm)
     x = layers.MaxPooling2D(3, 2, name="block5_pool")(x)
     return _fully_connected(x, batch_norm=batch_norm)
 
 
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The square kernel of a convolution.
+
+    Attributes:
+        side: in pixels.
+        stride: in pixels.
+        padding: `same` or `valid`.
+    """
+
+    side: int
+    stride: int = 1
+    padding: Literal["same", "valid"] = "same"
+
+
 def convolution(
-    x: keras.KerasTensor,
-    filters: int,
-    size: int,
-    *,
-    name: str,
-    batch_norm: bool,
-    strides: int = 1,
-    padding: str = "same",
-    relu: bool = True,
+    x: keras.KerasTensor, filters: int, kernel: Kernel, *, name: str, batch_norm: bool
 ) -> keras.KerasTensor:
-    """A convolution with a square kernel, its normalisation where asked for, and its ReLU.
+    """Apply a convolution, batch normalisation if wanted, and a ReLU.
 
     Args:
-        x: (batch, height, width, maps).
-        filters: how many maps come out.
-        size: side of the kernel.
-        name: of the convolution; the others are named after it.
+        x: (batch, height, width, channels).
+        filters: number of channels of the result.
+        kernel: its size, stride and padding.
+        name: of the convolution, and prefix of the names of the other layers.
         batch_norm: whether to normalise; the convolution then has no bias.
-        strides: in pixels.
-        padding: `same` or `valid`.
-        relu: False to leave normalisation and ReLU to the caller.
     """
+    return _rectified(_conv2d(filters, kernel, name=name, use_bias=not batch_norm)(x), name, batch_norm=batch_norm)
+
+
+def _conv2d(filters: int, kernel: Kernel, *, name: str, use_bias: bool) -> keras.layers.Conv2D:
     from keras import layers
 
-    bias = not (batch_norm and relu)
-    conv = layers.Conv2D(filters, size, strides, padding, use_bias=bias, kernel_initializer="he_normal", name=name)
-    return _rectified(conv(x), name, batch_norm=batch_norm) if relu else conv(x)
+    return layers.Conv2D(
+        filters,
+        kernel.side,
+        kernel.stride,
+        kernel.padding,
+        use_bias=use_bias,
+        kernel_initializer="he_normal",
+        name=name,
+    )
 
 
 def local_response(x: keras.KerasTensor, *, depth: int = 5, k: float = 2.0, alpha: float = 1e-4) -> keras.KerasTensor:
@@ -190,12 +205,12 @@ def local_response(x: keras.KerasTensor, *, depth: int = 5, k: float = 2.0, alph
 
 
 def _halves(x: keras.KerasTensor, filters: int, size: int, *, name: str, batch_norm: bool) -> keras.KerasTensor:
-    """A convolution in two groups, each on half of the maps: as two, which every runtime has."""
+    """Apply a convolution in two groups, each on half of the channels, as two convolutions, which every runtime has."""
     from keras import layers
 
     half = x.shape[-1] // 2
     parts = [
-        convolution(part, filters // 2, size, name=f"{name}_{letter}", batch_norm=batch_norm, relu=False)
+        _conv2d(filters // 2, Kernel(size), name=f"{name}_{letter}", use_bias=True)(part)
         for letter, part in (("a", x[..., :half]), ("b", x[..., half:]))
     ]
     return _rectified(layers.Concatenate(name=name)(parts), name, batch_norm=batch_norm)

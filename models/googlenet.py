@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.classics import convolution, local_response
+from models.classics import Kernel, convolution, local_response
 
 if TYPE_CHECKING:
     import keras
@@ -42,11 +42,11 @@ def googlenet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.K
     """
     from keras import layers
 
-    x = convolution(pixels, 64, 7, name="conv1_7x7", batch_norm=batch_norm, strides=2)
+    x = convolution(pixels, 64, Kernel(7, stride=2), name="conv1_7x7", batch_norm=batch_norm)
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool1")(x)
     x = x if batch_norm else local_response(x)
-    x = convolution(x, 64, 1, name="conv2_reduce", batch_norm=batch_norm)
-    x = convolution(x, 192, 3, name="conv2_3x3", batch_norm=batch_norm)
+    x = convolution(x, 64, Kernel(1), name="conv2_reduce", batch_norm=batch_norm)
+    x = convolution(x, 192, Kernel(3), name="conv2_3x3", batch_norm=batch_norm)
     x = x if batch_norm else local_response(x)
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool2")(x)
     for name, maps in _MODULES.items():
@@ -76,7 +76,7 @@ def add_auxiliary_classifiers(classifier: keras.Model) -> tuple[keras.Model, tup
     outputs = [classifier.get_layer("head")(classifier.get_layer("pooling")(features))]
     for name, x in zip(_AUXILIARY_AFTER, tapped, strict=True):
         x = layers.AveragePooling2D(min(5, *x.shape[1:3]), 3)(x)
-        x = convolution(x, 128, 1, name=f"auxiliary_{name}_conv", batch_norm=False)
+        x = convolution(x, 128, Kernel(1), name=f"auxiliary_{name}_conv", batch_norm=False)
         x = layers.Dense(1024, activation="relu", name=f"auxiliary_{name}_dense")(layers.Flatten()(x))
         x = layers.Dropout(0.7)(x)
         outputs.append(layers.Dense(classes, activation="softmax", dtype="float32", name=f"auxiliary_{name}")(x))
@@ -91,7 +91,7 @@ def _module(
     from keras import layers
 
     def conv(source: keras.KerasTensor, filters: int, size: int, part: str) -> keras.KerasTensor:
-        return convolution(source, filters, size, name=f"{name}_{part}", batch_norm=batch_norm)
+        return convolution(source, filters, Kernel(size), name=f"{name}_{part}", batch_norm=batch_norm)
 
     narrow, reduce3, wide3, reduce5, wide5, projected = maps
     branches = [
