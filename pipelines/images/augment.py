@@ -1,4 +1,4 @@
-"""Makes views of an image by a policy of Keras layers, drawn from a key that belongs to the image and the view.
+"""Builds the function that makes views of an image by a policy, each drawn from the image, the view and the seed.
 
 A view depends on the image's content, the view's number and the seed alone, not on the batch it is in or on what was
 drawn before, so that a view can be computed again, or taken from the feature cache.
@@ -7,23 +7,29 @@ drawn before, so that a view can be computed again, or taken from the feature ca
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import keras
 import tensorflow as tf
 
 from models.errors import UserError
 from pipelines.images.policy import Policy, PolicyStep
-from pipelines.images.stateless_layers import OWN, Apply, PerImageSeeds, applied, fold, sometimes
-from pipelines.images.warp import WARPS, matrix, warp
+from pipelines.images.stateless_layers import (
+    TRANSFORMS,
+    PerImageSeeds,
+    Transform,
+    fold_in,
+    keras_transform,
+    with_probability,
+)
+from pipelines.images.warp import MATRICES, matrix_of, warp
 
-Tensor = Any  # TensorFlow carries no types
+Tensor: TypeAlias = Any  # TensorFlow ships no types
 # (image float32 (size, size, 3) in [0, 255], seed int32 (2,) of the image's content, view int32) -> image
 Augmenter = Callable[[Tensor, Tensor, Tensor], Tensor]
-# (images, one-hot labels, seed int32 (2,)) -> (images, soft labels)
-Mixer = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+Built = TypeVar("Built")
 # Keras clips saturation, which lies in [0, 1], to this range whatever the range of the pixels.
-DEFAULTS: dict[str, dict[str, Any]] = {"RandomSaturation": {"value_range": (0.0, 1.0)}}
+DEFAULTS: dict[str, dict[str, tuple[float, float]]] = {"RandomSaturation": {"value_range": (0.0, 1.0)}}
 
 
 def build_augmenter(policy: Policy, *, size: int) -> Augmenter:
@@ -40,68 +46,45 @@ def build_augmenter(policy: Policy, *, size: int) -> Augmenter:
     Raises:
         UserError: a step has arguments that its layer does not take.
     """
-    pieces = _fused(policy)
+    transforms = _build_transforms(policy)
 
     def augment(image: Tensor, seed: Tensor, view: Tensor) -> Tensor:
-        def changed() -> Tensor:
-            key, result = fold(seed, view), image
-            for number, piece in enumerate(pieces):
-                result = piece(result, fold(key, number))
+        def augmented() -> Tensor:
+            key, result = fold_in(seed, view), image
+            for number, transform in enumerate(transforms):
+                result = transform(result, fold_in(key, number))
             return tf.ensure_shape(tf.clip_by_value(result, 0.0, 255.0), [size, size, 3])
 
-        return tf.cond(view > 0, changed, lambda: image)
+        return tf.cond(view > 0, augmented, lambda: image)
 
     return augment
 
 
-def build_mixer(policy: Policy) -> Mixer | None:
-    """Mixup and cutmix as a policy wants them, for whole batches; None where it wants neither.
-
-    Returns:
-        (images (batch, height, width, 3), labels one-hot (batch, classes), seed int32 (2,)) -> images and soft labels.
-    """
-    layers = []
-    if policy.mixup:
-        layers.append(keras.layers.MixUp(alpha=policy.mixup))
-    if policy.cutmix:
-        layers.append(keras.layers.CutMix(factor=policy.cutmix))
-    if not layers:
-        return None
-
-    def mix(images: Tensor, labels: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
-        def with_layer(layer: Any) -> tuple[Tensor, Tensor]:
-            batch = {"images": images, "labels": labels}
-            drawn = layer.get_random_transformation(batch, training=True, seed=PerImageSeeds(fold(seed, 1)))
-            return layer.transform_images(images, drawn), layer.transform_labels(labels, drawn)
-
-        which = tf.random.stateless_uniform([], fold(seed, 0), 0, len(layers), tf.int32)
-        mixed, soft = tf.switch_case(which, [lambda layer=layer: with_layer(layer) for layer in layers])
-        return tf.ensure_shape(mixed, images.shape), tf.ensure_shape(soft, labels.shape)
-
-    return mix
-
-
-def _fused(policy: Policy) -> list[Apply]:
-    """One function a step; neighbouring steps that only move pixels become one resampling: faster and sharper."""
-    pieces: list[Apply] = []
-    moving: list[Any] = []
+def _build_transforms(policy: Policy) -> list[Transform]:
+    """A transform for each step; steps in a row that only move pixels share one resampling: faster and sharper."""
+    transforms: list[Transform] = []
+    moves: list[keras.layers.Layer] = []
     for step in policy.steps:
-        layer = _layer(policy.name, step)
-        if step.layer in WARPS and step.probability == 1 and getattr(layer, "fill_mode", "reflect") == "reflect":
-            moving.append(layer)
-            continue
-        if moving:
-            pieces.append(_warped(tuple(moving)))
-            moving = []
-        pieces.append(sometimes(layer if callable(layer) and step.layer in OWN else applied(layer), step.probability))
-    return [*pieces, _warped(tuple(moving))] if moving else pieces
+        if step.layer in TRANSFORMS:
+            transform = _construct(policy.name, step, TRANSFORMS[step.layer])
+        else:
+            layer = _construct(policy.name, step, getattr(keras.layers, step.layer))
+            if step.layer in MATRICES and step.probability == 1 and _mirrors_outside(layer):
+                moves.append(layer)
+                continue
+            transform = keras_transform(layer)
+        if moves:
+            transforms.append(_move(tuple(moves)))
+            moves = []
+        transforms.append(with_probability(transform, step.probability))
+    return [*transforms, _move(tuple(moves))] if moves else transforms
 
 
-def _layer(policy_name: str, step: PolicyStep) -> Any:
+def _construct(policy_name: str, step: PolicyStep, build: Callable[..., Built]) -> Built:
+    """Call `build`, a layer or a function that returns a transform, with the arguments of a step."""
     arguments = {**DEFAULTS.get(step.layer, {}), **step.arguments}
     # TOML has lists where Keras asks for tuples.
-    arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
-    build = OWN.get(step.layer) or getattr(keras.layers, step.layer)
+    arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
     try:
         return build(**arguments)
     except (TypeError, ValueError) as error:
@@ -111,15 +94,22 @@ def _layer(policy_name: str, step: PolicyStep) -> Any:
         ) from error
 
 
-def _warped(layers: tuple[Any, ...]) -> Apply:
-    def apply(image: Tensor, key: Tensor) -> Tensor:
-        whole = tf.eye(3)
-        for number, layer in enumerate(layers):
-            drawn = layer.get_random_transformation(
-                image[tf.newaxis], training=True, seed=PerImageSeeds(fold(key, number))
-            )
-            # Each matrix leads from a place in the result to one in the source: the last step is asked first.
-            whole = whole @ matrix(layer, drawn, image.shape[0])
-        return warp(image, whole)
+def _mirrors_outside(layer: keras.layers.Layer) -> bool:
+    """Whether a layer fills places outside the image as `warp` does; a flip leaves none."""
+    return bool(getattr(layer, "fill_mode", "reflect") == "reflect")
 
-    return apply
+
+def _move(layers: tuple[keras.layers.Layer, ...]) -> Transform:
+    """Layers that only move pixels, one after the other, as one transform."""
+
+    def transform(image: Tensor, key: Tensor) -> Tensor:
+        to_source = tf.eye(3)
+        for number, layer in enumerate(layers):
+            transformation = layer.get_random_transformation(
+                image[tf.newaxis], training=True, seed=PerImageSeeds(fold_in(key, number))
+            )
+            # Each matrix leads from a place in the result to one in the source, so the last layer comes first.
+            to_source = to_source @ matrix_of(layer, transformation, image.shape[0])
+        return warp(image, to_source)
+
+    return transform

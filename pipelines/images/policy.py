@@ -120,4 +120,4 @@ def _num_views(policy: Policy, steps: list[PolicyStep]) -> int:
     """One view where nothing is augmented; the usual number where only the switches augment."""
     if not steps:
         return 1
-    return policy.views if policy.steps else Policy().views
+    return policy.views if policy.steps or policy.views > 1 else Policy().views

@@ -1,18 +1,19 @@
-"""Layers drawn from a key, not from a counter: Keras' own, and the few that Keras does not draw for each image."""
+"""Draws random image layers from a key, not from a counter: Keras' layers, and four that Keras lacks for tf.data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
-Tensor = Any  # TensorFlow carries no types
-# (image float32 (size, size, 3), key int32 (2,)) -> image
-Apply = Callable[[Tensor, Tensor], Tensor]
+Tensor: TypeAlias = Any  # TensorFlow ships no types
+# (image float32 (size, size, 3) in [0, 255], key int32 (2,)) -> image
+Transform = Callable[[Tensor, Tensor], Tensor]
+# Layers inside Keras' RandAugment, by the names of its attributes.
 GEOMETRIC = ("random_shear", "random_translation", "random_rotation")
-COLOURFUL = (
+COLOUR = (
     "random_brightness",
     "random_color_degeneration",
     "random_contrast",
@@ -22,6 +23,8 @@ COLOURFUL = (
     "auto_contrast",
     "equalization",
 )
+# How often an operation of an AugMix chain is applied.
+AUG_MIX_PROBABILITY = 0.75
 
 
 class PerImageSeeds(keras.random.SeedGenerator):
@@ -30,105 +33,126 @@ class PerImageSeeds(keras.random.SeedGenerator):
     def __init__(self, key: Tensor) -> None:
         # The parent's initialiser would make that variable, for every image.
         self.key = key
-        self.drawn = 0
+        self.num_drawn = 0
 
     def next(self, ordered: bool = True) -> Tensor:
         """The seed of the next draw, int32 (2,)."""
-        self.drawn += 1
-        return fold(self.key, self.drawn)
+        self.num_drawn += 1
+        return fold_in(self.key, self.num_drawn)
 
 
-def fold(key: Tensor, number: Tensor | int) -> Tensor:
+def fold_in(key: Tensor, number: Tensor | int) -> Tensor:
     """A new key, int32 (2,), from a key and a number."""
     return tf.random.experimental.stateless_fold_in(key, tf.cast(number, tf.int32))
 
 
-def applied(layer: Any) -> Apply:
-    """A Keras image layer on one image; `layer(image)` would draw by its own counter."""
+def keras_transform(layer: keras.layers.Layer) -> Transform:
+    """A Keras image layer as a transform; `layer(image)` would draw by its counter."""
 
-    def apply(image: Tensor, key: Tensor) -> Tensor:
+    def transform(image: Tensor, key: Tensor) -> Tensor:
         images = image[tf.newaxis]
-        drawn = layer.get_random_transformation(images, training=True, seed=PerImageSeeds(key))
-        return tf.ensure_shape(layer.transform_images(images, drawn, training=True)[0], image.shape)
+        transformation = layer.get_random_transformation(images, training=True, seed=PerImageSeeds(key))
+        return tf.ensure_shape(layer.transform_images(images, transformation, training=True)[0], image.shape)
 
-    return apply
+    return transform
 
 
-def sometimes(apply: Apply, probability: float) -> Apply:
-    """Apply it with a probability, and leave the image as it is otherwise."""
+def with_probability(transform: Transform, probability: float) -> Transform:
+    """A transform that is applied with a probability in (0, 1], and otherwise leaves the image as it is."""
     if probability == 1:
-        return apply
+        return transform
 
     def maybe(image: Tensor, key: Tensor) -> Tensor:
-        taken = tf.random.stateless_uniform([], fold(key, 0)) < probability
-        return tf.cond(taken, lambda: apply(image, fold(key, 1)), lambda: image)
+        is_applied = tf.random.stateless_uniform([], fold_in(key, 0)) < probability
+        return tf.cond(is_applied, lambda: transform(image, fold_in(key, 1)), lambda: image)
 
     return maybe
 
 
-def _rotate90() -> Apply:
-    def apply(image: Tensor, key: Tensor) -> Tensor:
+def _rotate90() -> Transform:
+    """A turn by 0, 90, 180 or 270 degrees, each as often as the others."""
+
+    def transform(image: Tensor, key: Tensor) -> Tensor:
         return tf.image.rot90(image, tf.random.stateless_uniform([], key, 0, 4, tf.int32))
 
-    return apply
+    return transform
 
 
-def _gaussian_noise(stddev: float) -> Apply:
-    def apply(image: Tensor, key: Tensor) -> Tensor:
+def _gaussian_noise(stddev: float) -> Transform:
+    """Normal noise of standard deviation `stddev`, in grey levels, on every channel of every pixel."""
+
+    def transform(image: Tensor, key: Tensor) -> Tensor:
         return image + tf.random.stateless_normal(tf.shape(image), key, stddev=stddev)
 
-    return apply
+    return transform
 
 
-def _choice(factor: float, color: bool) -> Apply:
-    """One of the operations of RandAugment, drawn for each image; only the drawn one is computed."""
+def _random_operation(factor: float, color: bool) -> Transform:
+    """One of the operations of RandAugment, drawn for each image; only the drawn operation is computed."""
     layer = keras.layers.RandAugment(factor=factor)
-    names = (*GEOMETRIC, *(COLOURFUL if color else ()))
-    applies = [applied(getattr(layer, name)) for name in names]
+    names = (*GEOMETRIC, *(COLOUR if color else ()))
+    operations = [keras_transform(getattr(layer, name)) for name in names]
 
-    def apply(image: Tensor, key: Tensor) -> Tensor:
-        which = tf.random.stateless_uniform([], fold(key, 0), 0, len(applies), tf.int32)
-        return tf.switch_case(which, [lambda each=each: each(image, fold(key, 1)) for each in applies])
+    def transform(image: Tensor, key: Tensor) -> Tensor:
+        choice = tf.random.stateless_uniform([], fold_in(key, 0), 0, len(operations), tf.int32)
+        branches = [lambda operation=operation: operation(image, fold_in(key, 1)) for operation in operations]
+        return tf.switch_case(choice, branches)
 
     # Traced once, however often an image is taken through it.
-    return tf.function(apply)
+    return tf.function(transform)
 
 
-def _rand_augment(num_ops: int = 2, factor: float = 0.3, color: bool = True) -> Apply:
-    """RandAugment (Cubuk et al. 2020, arXiv 1909.13719) of Keras' operations."""
-    operation = _choice(factor, color)
+def _rand_augment(num_ops: int = 2, factor: float = 0.3, color: bool = True) -> Transform:
+    """RandAugment (Cubuk et al. 2020, arXiv 1909.13719): `num_ops` of Keras' operations, one after the other.
 
-    def apply(image: Tensor, key: Tensor) -> Tensor:
+    Args:
+        num_ops: operations an image.
+        factor: their strength, in [0, 1].
+        color: draw from the operations on colours too, not from the geometric ones alone.
+    """
+    operation = _random_operation(factor, color)
+
+    def transform(image: Tensor, key: Tensor) -> Tensor:
         for number in range(num_ops):
-            image = tf.clip_by_value(operation(image, fold(key, number)), 0.0, 255.0)
+            image = tf.clip_by_value(operation(image, fold_in(key, number)), 0.0, 255.0)
         return image
 
-    return apply
+    return transform
 
 
 def _aug_mix(
     num_chains: int = 3, chain_depth: int = 3, factor: float = 0.3, alpha: float = 1.0, color: bool = True
-) -> Apply:
-    """AugMix (Hendrycks et al. 2020, arXiv 1912.02781): the image mixed with chains of operations on it."""
-    operation = sometimes(_choice(factor, color), 0.75)
+) -> Transform:
+    """AugMix (Hendrycks et al. 2020, arXiv 1912.02781): the image mixed with chains of operations on it.
 
-    def apply(image: Tensor, key: Tensor) -> Tensor:
-        shares = tf.random.stateless_gamma([num_chains], fold(key, 0), alpha)
+    Args:
+        num_chains: chains that are mixed, with shares from a Dirichlet distribution.
+        chain_depth: operations a chain.
+        factor: their strength, in [0, 1].
+        alpha: of the Dirichlet distribution, and of the beta distribution of the original's share.
+        color: draw from the operations on colours too, not from the geometric ones alone.
+    """
+    operation = with_probability(_random_operation(factor, color), AUG_MIX_PROBABILITY)
+
+    def transform(image: Tensor, key: Tensor) -> Tensor:
+        # Gamma variables divided by their sum follow a Dirichlet distribution; for two, a beta distribution.
+        shares = tf.random.stateless_gamma([num_chains], fold_in(key, 0), alpha)
         shares /= tf.reduce_sum(shares)
-        pair = tf.random.stateless_gamma([2], fold(key, 1), alpha)
-        mixed = tf.zeros_like(image)
-        for chain in range(num_chains):
-            changed = image
+        pair = tf.random.stateless_gamma([2], fold_in(key, 1), alpha)
+        chains = tf.zeros_like(image)
+        for number in range(num_chains):
+            chain = image
             for depth in range(chain_depth):
-                changed = operation(changed, fold(fold(key, 2 + chain), depth))
-            mixed += shares[chain] * tf.clip_by_value(changed, 0.0, 255.0)
-        own = pair[0] / tf.reduce_sum(pair)
-        return own * image + (1 - own) * mixed
+                chain = operation(chain, fold_in(fold_in(key, 2 + number), depth))
+            chains += shares[number] * tf.clip_by_value(chain, 0.0, 255.0)
+        share_of_original = pair[0] / tf.reduce_sum(pair)
+        return share_of_original * image + (1 - share_of_original) * chains
 
-    return apply
+    return transform
 
 
-OWN: dict[str, Callable[..., Apply]] = {
+# Layer of a policy -> a function of its arguments that returns a transform; all other layers are Keras'.
+TRANSFORMS: dict[str, Callable[..., Transform]] = {
     "GaussianNoise": _gaussian_noise,
     "Rotate90": _rotate90,
     "RandAugment": _rand_augment,

@@ -1,31 +1,42 @@
-"""Layers that only move pixels as 3x3 matrices, so that several in a row cost one resampling."""
+"""Expresses the layers that only move pixels as 3x3 matrices, so that several in a row cost one resampling."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
+import keras
 import tensorflow as tf
 
-Tensor = Any  # TensorFlow carries no types
+Tensor: TypeAlias = Any  # TensorFlow ships no types
+# A layer, what it drew for a batch of one, the last place on each axis (size - 1) -> float32 (3, 3)
+Matrix = Callable[[keras.layers.Layer, Mapping[str, Tensor], float], Tensor]
 
 
-def matrix(layer: Any, drawn: dict[str, Tensor], size: int) -> Tensor:
-    """What a Keras layer drew for one image as a 3x3 matrix from places (x, y, 1) in the result to the source.
+def matrix_of(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], size: int) -> Tensor:
+    """The matrix (3, 3) that leads from places (x, y, 1) in the result of a Keras layer to places in its source.
 
     Args:
-        layer: of a kind in `WARPS`.
-        drawn: its `get_random_transformation` for a batch of one.
+        layer: of a kind in `MATRICES`.
+        transformation: its `get_random_transformation` for a batch of one.
         size: side of the image, pixels.
     """
-    return WARPS[type(layer).__name__](layer, drawn, float(size - 1))
+    return MATRICES[type(layer).__name__](layer, transformation, float(size - 1))
 
 
-def warp(image: Tensor, whole: Tensor) -> Tensor:
-    """Resample an image (size, size, 3) bilinearly along a 3x3 matrix without perspective; outside it is mirrored."""
+def warp(image: Tensor, to_source: Tensor) -> Tensor:
+    """Resample an image bilinearly; places outside it are mirrored.
+
+    Args:
+        image: (size, size, 3) float32.
+        to_source: (3, 3) from places (x, y, 1) in the result to places in `image`, without perspective.
+
+    Returns:
+        (size, size, 3) float32.
+    """
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=image[tf.newaxis],
-        transforms=tf.reshape(whole, [1, 9])[:, :8],
+        transforms=tf.reshape(to_source, [1, 9])[:, :8],
         output_shape=image.shape[:2],
         fill_value=0.0,
         interpolation="BILINEAR",
@@ -34,45 +45,45 @@ def warp(image: Tensor, whole: Tensor) -> Tensor:
     return tf.ensure_shape(warped[0], image.shape)
 
 
-def _rows(*values: Tensor | float) -> Tensor:
-    return tf.reshape(
-        tf.stack([tf.reshape(tf.cast(each, tf.float32), []) for each in (*values, 0.0, 0.0, 1.0)]), [3, 3]
-    )
+def _affine(*first_two_rows: Tensor | float) -> Tensor:
+    """A matrix (3, 3) from the six values of its first two rows."""
+    values = [tf.reshape(tf.cast(value, tf.float32), []) for value in (*first_two_rows, 0.0, 0.0, 1.0)]
+    return tf.reshape(tf.stack(values), [3, 3])
 
 
-def _flip(layer: Any, drawn: dict[str, Tensor], last: float) -> Tensor:
-    flipped = tf.reshape(drawn["flips"], [])
+def _flip(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], last: float) -> Tensor:
+    is_flipped = tf.reshape(transformation["flips"], [])
 
-    def axis(word: str) -> tuple[Tensor, Tensor]:
-        turns = flipped & (word in layer.mode)
-        return tf.where(turns, -1.0, 1.0), tf.where(turns, last, 0.0)
+    def scale_and_offset(direction: str) -> tuple[Tensor, Tensor]:
+        is_reversed = is_flipped & (direction in layer.mode)
+        return tf.where(is_reversed, -1.0, 1.0), tf.where(is_reversed, last, 0.0)
 
-    (x, right), (y, bottom) = axis("horizontal"), axis("vertical")
-    return _rows(x, 0.0, right, 0.0, y, bottom)
+    (x, right), (y, bottom) = scale_and_offset("horizontal"), scale_and_offset("vertical")
+    return _affine(x, 0.0, right, 0.0, y, bottom)
 
 
-def _rotation(layer: Any, drawn: dict[str, Tensor], last: float) -> Tensor:
-    values = tf.reshape(drawn["rotation_matrix"], [8])
+def _rotation(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], last: float) -> Tensor:
+    values = tf.reshape(transformation["rotation_matrix"], [8])
     return tf.reshape(tf.concat([values, [1.0]], 0), [3, 3])
 
 
-def _zoom(layer: Any, drawn: dict[str, Tensor], last: float) -> Tensor:
-    wide, high = tf.reshape(drawn["width_zoom"], []), tf.reshape(drawn["height_zoom"], [])
-    return _rows(wide, 0.0, last / 2 * (1 - wide), 0.0, high, last / 2 * (1 - high))
+def _zoom(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], last: float) -> Tensor:
+    wide, high = tf.reshape(transformation["width_zoom"], []), tf.reshape(transformation["height_zoom"], [])
+    return _affine(wide, 0.0, last / 2 * (1 - wide), 0.0, high, last / 2 * (1 - high))
 
 
-def _translation(layer: Any, drawn: dict[str, Tensor], last: float) -> Tensor:
-    right, down = tf.unstack(tf.reshape(drawn["translations"], [2]))
-    return _rows(1.0, 0.0, -right, 0.0, 1.0, -down)
+def _translation(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], last: float) -> Tensor:
+    right, down = tf.unstack(tf.reshape(transformation["translations"], [2]))
+    return _affine(1.0, 0.0, -right, 0.0, 1.0, -down)
 
 
-def _shear(layer: Any, drawn: dict[str, Tensor], last: float) -> Tensor:
-    x, y = tf.unstack(tf.reshape(drawn["shear_factor"], [2]))
-    return _rows(1.0, x, 0.0, y, 1.0, 0.0)
+def _shear(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], last: float) -> Tensor:
+    x, y = tf.unstack(tf.reshape(transformation["shear_factor"], [2]))
+    return _affine(1.0, x, 0.0, y, 1.0, 0.0)
 
 
 # Keras' layer -> its matrix. A test compares each with what the layer itself does.
-WARPS: dict[str, Callable[[Any, dict[str, Tensor], float], Tensor]] = {
+MATRICES: dict[str, Matrix] = {
     "RandomFlip": _flip,
     "RandomRotation": _rotation,
     "RandomZoom": _zoom,

@@ -1,37 +1,41 @@
-"""What a training shows of its images: clean or in views, in pixels."""
+"""Chooses the views and pixels that a training reads: fixed views for cached features, fresh ones for each epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pipelines.features.cached import Views
 from pipelines.fitting.network import FitData
-from pipelines.images.augment import Augmenter, build_augmenter, build_mixer
-from pipelines.images.batches import pixel_batches
+from pipelines.images.augment import Augmenter, build_augmenter
+from pipelines.images.batches import Batches, Draws, pixel_batches
+from pipelines.images.mixing import build_mixer
 from pipelines.runs.examples import SPLITS, Example
 from pipelines.training.plan import TrainingPlan, class_weights
 
 
 def pixels_of(plan: TrainingPlan, size: int) -> FitData:
-    """Fresh views of the training images for each epoch, and the clean validation images."""
+    """Fresh views of the training images for each epoch, and the clean validation images.
+
+    Args:
+        plan: of the training.
+        size: side of the images, pixels.
+
+    Returns:
+        Batches as of `pixel_batches`; labels are one-hot where the policy mixes images.
+    """
     spec, train = plan.spec, plan.dataset.part("train")
     policy, num_classes = plan.names.policy, plan.num_classes
     augmenter = augmenter_of(plan, size) if policy.steps else None
     mixer, weights = build_mixer(policy), class_weights(plan.dataset, spec.fit.class_weights)
 
-    def batches(epoch: int) -> Any:
+    def batches(epoch: int) -> Batches:
         return pixel_batches(
             train,
             size=size,
             batch=spec.fit.batch_size,
-            augmenter=augmenter,
-            shuffle=True,
-            epoch=epoch,
-            seed=spec.fit.seed,
+            draws=Draws(epoch=epoch, seed=spec.fit.seed, shuffle=True, augmenter=augmenter, mixer=mixer),
             class_weights=weights,
             num_classes=num_classes if mixer else None,
-            mixer=mixer,
         )
 
     validation = pixel_batches(plan.dataset.part("validation"), size=size, batch=spec.fit.batch_size)
@@ -39,7 +43,7 @@ def pixels_of(plan: TrainingPlan, size: int) -> FitData:
 
 
 def views_of(plan: TrainingPlan) -> Views:
-    """Which views of each training image are computed once."""
+    """The views of each training image whose features are cached."""
     policy = plan.names.policy
     return Views(
         count=plan.spec.data.views or policy.views,
@@ -50,7 +54,7 @@ def views_of(plan: TrainingPlan) -> Views:
 
 
 def augmenter_of(plan: TrainingPlan, size: int) -> Augmenter:
-    """What makes views of images of this size."""
+    """The function that makes views of images of `size` x `size` pixels."""
     return build_augmenter(plan.names.policy, size=size)
 
 

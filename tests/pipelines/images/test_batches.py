@@ -8,8 +8,9 @@ import os
 import numpy as np
 import pytest
 
-from pipelines.images.augment import build_augmenter, build_mixer
-from pipelines.images.batches import pixel_batches, view_batches
+from pipelines.images.augment import build_augmenter
+from pipelines.images.batches import Draws, pixel_batches, view_batches
+from pipelines.images.mixing import build_mixer
 from pipelines.images.policies import find_policy
 from pipelines.images.policy import Policy
 from pipelines.runs.examples import Example
@@ -21,15 +22,15 @@ SIZE = 32
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     folder = tmp_path_factory.mktemp("pictures")
-    found = []
+    examples = []
     for number in range(11):
         data = saved(drawn(40 + number, 50, seed=number), "PNG")
         name = os.path.join(os.fsencode(folder), b"b\xe4r-%d.jpg" % number)
         with open(name, "wb") as stream:
             stream.write(data)
         path, digest = os.fsdecode(name), hashlib.sha256(data).hexdigest()
-        found.append(Example(path=path, label=number % 3, split="train", sha256=digest, source=path))
-    return found
+        examples.append(Example(path=path, label=number % 3, split="train", sha256=digest, source=path))
+    return examples
 
 
 def _pixels(example: Example) -> np.ndarray:
@@ -40,39 +41,38 @@ def _pixels(example: Example) -> np.ndarray:
 def test_clean_batches_keep_the_order(examples: list[Example]) -> None:
     batches = list(pixel_batches(examples, size=SIZE, batch=4))
     assert [pixels.shape for pixels, _ in batches] == [(4, SIZE, SIZE, 3), (4, SIZE, SIZE, 3), (3, SIZE, SIZE, 3)]
-    labels = np.concatenate([each for _, each in batches])
+    labels = np.concatenate([labels for _, labels in batches])
     assert labels.dtype == np.int32
-    assert labels.tolist() == [each.label for each in examples]
-    pixels = np.concatenate([each for each, _ in batches])
+    assert labels.tolist() == [example.label for example in examples]
+    pixels = np.concatenate([pixels for pixels, _ in batches])
     assert pixels.dtype == np.float32
-    for found, example in zip(pixels, examples, strict=True):
-        assert np.abs(found - _pixels(example)).mean() < 0.35
+    for image, example in zip(pixels, examples, strict=True):
+        assert np.abs(image - _pixels(example)).mean() < 0.35
 
 
 def test_the_tuner_of_tf_data_is_off(examples: list[Example]) -> None:
     # An iterator that has come to its end would wait for it, up to a minute: see `pipelines.images.batches.ahead`.
-    found = [
-        view_batches([(each, 0) for each in examples], size=SIZE, batch=4),
-        pixel_batches(examples, size=SIZE, batch=4, shuffle=True),
+    datasets = [
+        view_batches([(example, 0) for example in examples], size=SIZE, batch=4),
+        pixel_batches(examples, size=SIZE, batch=4, draws=Draws(shuffle=True)),
         pixel_batches(examples, size=SIZE, batch=4).map(lambda pixels, labels: (pixels, labels, labels)),
     ]
-    assert [each.options().autotune.enabled for each in found] == [False] * 3
+    assert [dataset.options().autotune.enabled for dataset in datasets] == [False] * 3
 
 
 def test_an_epoch_has_its_own_order_and_every_image_once(examples: list[Example]) -> None:
     def order(epoch: int, seed: int = 0) -> list[int]:
         weights = np.arange(3, dtype=np.float32)
-        batches = pixel_batches(
-            examples, size=SIZE, batch=3, shuffle=True, epoch=epoch, seed=seed, class_weights=weights
-        )
-        found = []
-        for pixels, labels, each_weight in batches:
-            np.testing.assert_array_equal(each_weight, weights[labels.numpy()])
+        draws = Draws(shuffle=True, epoch=epoch, seed=seed)
+        batches = pixel_batches(examples, size=SIZE, batch=3, draws=draws, class_weights=weights)
+        places = []
+        for pixels, labels, image_weights in batches:
+            np.testing.assert_array_equal(image_weights, weights[labels.numpy()])
             for image, label in zip(pixels.numpy(), labels.numpy(), strict=True):
-                near = [np.abs(image - _pixels(example)).mean() for example in examples]
-                found.append(int(np.argmin(near)))
-                assert examples[found[-1]].label == label
-        return found
+                distances = [np.abs(image - _pixels(example)).mean() for example in examples]
+                places.append(int(np.argmin(distances)))
+                assert examples[places[-1]].label == label
+        return places
 
     assert sorted(order(0)) == list(range(11))
     assert order(0) == order(0)
@@ -87,7 +87,7 @@ def test_a_view_does_not_depend_on_its_neighbours(examples: list[Example]) -> No
     alone = np.concatenate(
         list(
             view_batches(
-                [entries[each] for each in picked],
+                [entries[place] for place in picked],
                 size=SIZE,
                 batch=1,
                 augmenter=build_augmenter(find_policy("light"), size=SIZE),
@@ -114,7 +114,7 @@ def test_every_epoch_has_fresh_views(examples: list[Example]) -> None:
     augmenter = build_augmenter(find_policy("light"), size=SIZE)
 
     def epoch(number: int) -> np.ndarray:
-        batches = pixel_batches(examples, size=SIZE, batch=4, augmenter=augmenter, epoch=number)
+        batches = pixel_batches(examples, size=SIZE, batch=4, draws=Draws(augmenter=augmenter, epoch=number))
         return np.concatenate([pixels for pixels, _ in batches])
 
     np.testing.assert_array_equal(epoch(0), epoch(0))
@@ -123,11 +123,11 @@ def test_every_epoch_has_fresh_views(examples: list[Example]) -> None:
 
 def test_one_hot_and_mixed_labels(examples: list[Example]) -> None:
     plain = next(iter(pixel_batches(examples, size=SIZE, batch=11, num_classes=3)))
-    np.testing.assert_array_equal(plain[1], np.eye(3)[[each.label for each in examples]])
+    np.testing.assert_array_equal(plain[1], np.eye(3)[[example.label for example in examples]])
     mixer = build_mixer(Policy(mixup=1.0))
 
     def mixed() -> tuple[np.ndarray, np.ndarray]:
-        batches = pixel_batches(examples, size=SIZE, batch=4, num_classes=3, mixer=mixer)
+        batches = pixel_batches(examples, size=SIZE, batch=4, num_classes=3, draws=Draws(mixer=mixer))
         pixels, labels = zip(*batches, strict=True)
         return np.concatenate(pixels), np.concatenate(labels)
 
@@ -136,9 +136,23 @@ def test_one_hot_and_mixed_labels(examples: list[Example]) -> None:
     np.testing.assert_allclose(labels.sum(1), 1, atol=1e-5)
     assert ((labels > 0.01) & (labels < 0.99)).any()
     with pytest.raises(ValueError, match="one-hot"):
-        pixel_batches(examples, size=SIZE, batch=4, mixer=mixer)
+        pixel_batches(examples, size=SIZE, batch=4, draws=Draws(mixer=mixer))
 
 
 def test_no_examples() -> None:
     assert list(pixel_batches([], size=SIZE, batch=4)) == []
-    assert list(pixel_batches([], size=SIZE, batch=4, augmenter=build_augmenter(find_policy("light"), size=SIZE))) == []
+    draws = Draws(augmenter=build_augmenter(find_policy("light"), size=SIZE))
+    assert list(pixel_batches([], size=SIZE, batch=4, draws=draws)) == []
+
+
+def test_mixed_batches_differ_from_epoch_to_epoch(examples: list[Example]) -> None:
+    mixer = build_mixer(Policy(mixup=1.0))
+
+    def labels(epoch: int) -> np.ndarray:
+        draws = Draws(mixer=mixer, epoch=epoch)
+        return np.concatenate(
+            [soft for _, soft in pixel_batches(examples, size=SIZE, batch=4, num_classes=3, draws=draws)]
+        )
+
+    np.testing.assert_array_equal(labels(1), labels(1))
+    assert np.abs(labels(0) - labels(1)).max() > 0.1

@@ -1,11 +1,12 @@
-"""The digests of the policies: features that are cached under them must go on being found."""
+"""The table of policies: names, numbers of views, and digests under which features are cached."""
 
 from __future__ import annotations
 
 import pytest
 
-from pipelines.images.policies import find_policy
-from pipelines.images.policy import Switches
+from models.errors import UserError
+from pipelines.images.policies import POLICIES, find_policy
+from pipelines.images.policy import LAYERS, Switches
 
 # As headstart 0.1.0 computed them on 2026-11-21.
 DIGESTS = {
@@ -17,10 +18,27 @@ DIGESTS = {
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_features_that_are_cached_go_on_being_found(name: str) -> None:
+def test_features_that_are_cached_are_found_again(name: str) -> None:
     switches = (Switches(), Switches(rotate90=True, no_flip=True), Switches(no_color=True))
     assert tuple(find_policy(name, switch).digest for switch in switches) == DIGESTS[name]
 
 
-def test_a_policy_knows_its_name_whatever_the_switches() -> None:
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_has_the_name_of_its_entry(name: str) -> None:
+    assert POLICIES[name].name == name
+    assert {step.layer for step in POLICIES[name].steps} <= set(LAYERS)
+
+
+def test_a_policy_keeps_its_name_whatever_the_switches() -> None:
     assert find_policy("light", Switches(rotate90=True)).name == "light"
+
+
+def test_stronger_policies_have_more_views() -> None:
+    assert (find_policy("none").views, find_policy("light").views) == (1, 4)
+    assert 4 < find_policy("medium").views <= find_policy("strong").views
+
+
+def test_a_mistyped_name_gets_a_suggestion() -> None:
+    with pytest.raises(UserError) as caught:
+        find_policy("ligt")
+    assert "light" in caught.value.hint
