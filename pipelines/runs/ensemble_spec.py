@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipelines.runs.spec import Amount, Count, Seed, TrainSpec
+from pipelines.runs.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pipelines.runs.spec import TrainSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +26,8 @@ class MembersSpec:
     common: TrainSpec
     backbones: tuple[str, ...]
     heads: tuple[str, ...]
-    seeds: Count = 1
-    folds: Seed = 0
+    seeds: PositiveInt = 1
+    folds: NonNegativeInt = 0
     bag: bool = False
     boost: bool = False
     method: str = "greedy"
@@ -53,6 +54,6 @@ class EnsembleSpec:
     runs: tuple[str, ...]
     out: str
     method: str = "greedy"
-    max_latency: Amount | None = None
-    max_size: Amount | None = None
-    seed: Seed = 0
+    max_latency: NonNegativeFloat | None = None
+    max_size: NonNegativeFloat | None = None
+    seed: NonNegativeInt = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipelines.runs.ranges import NonNegativeFloat, NonNegativeInt
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureRecord:
@@ -18,9 +20,9 @@ class FeatureRecord:
         damaged_shards: of the cache that were computed again.
     """
 
-    images: int
-    views: int
-    cached: int
-    new: int
-    seconds: float
-    damaged_shards: int
+    images: NonNegativeInt
+    views: NonNegativeInt
+    cached: NonNegativeInt
+    new: NonNegativeInt
+    seconds: NonNegativeFloat
+    damaged_shards: NonNegativeInt

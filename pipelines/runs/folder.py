@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from models.errors import UserError
@@ -104,9 +104,8 @@ def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Exampl
 def _read_request(file: Path) -> RunRequest | None:
     """What an interrupted training was asked for, by this version or an older one; None where it cannot be read."""
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        if not {"train", "members", "ensemble"} & values.keys():
-            values = schema_1.request(values)
-        return as_record(values, RunRequest)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        values = as_record(json.loads(file.read_text(encoding="utf-8")), dict)
+        is_schema_1 = not values.keys() & {field.name for field in fields(RunRequest)}
+        return as_record(schema_1.request(values) if is_schema_1 else values, RunRequest)
+    except ValueError:  # not UTF-8, not JSON or not a request
         return None

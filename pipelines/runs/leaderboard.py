@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipelines.runs.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pipelines.runs.report import FoldScore, Interval, ModelComparison, Score
 
 
@@ -32,15 +33,15 @@ class MemberRow:
     path: str
     backbone: str
     head: str
-    seed: int | None
-    fold: int | None
-    weight: float
-    images: int
-    accuracy: float
+    seed: NonNegativeInt | None
+    fold: NonNegativeInt | None
+    weight: Fraction
+    images: PositiveInt
+    accuracy: Fraction
     accuracy_interval: Interval
     log_loss: float
-    ms: float
-    mb: float
+    ms: NonNegativeFloat
+    mb: NonNegativeFloat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,8 @@ class EnsembleGain:
     """
 
     comparison: ModelComparison
-    ms: float
-    best_ms: float
+    ms: NonNegativeFloat
+    best_ms: NonNegativeFloat
 
     @property
     def best(self) -> str:
@@ -98,11 +99,11 @@ class Leaderboard:
     """
 
     method: str
-    temperature: float | None
+    temperature: NonNegativeFloat | None
     members: tuple[MemberRow, ...]
     names: tuple[str, ...]
-    disagreement: tuple[tuple[float, ...], ...]
+    disagreement: tuple[tuple[Fraction, ...], ...]
     gain: EnsembleGain
     folds: Mapping[Score, FoldScore]
-    ms: float
-    mb: float
+    ms: NonNegativeFloat
+    mb: NonNegativeFloat

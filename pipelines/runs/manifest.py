@@ -14,23 +14,20 @@ RUN/state/        what an unfinished training needs to resume; gone when the run
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
-
-from msgspec import Meta
+from typing import Literal
 
 from models.engines.records import EngineChoice
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.examples import Split
 from pipelines.runs.feature_records import FeatureRecord
 from pipelines.runs.leaderboard import Leaderboard, MemberRow
+from pipelines.runs.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Rate
 from pipelines.runs.report import ModelComparison, Report
-from pipelines.runs.spec import Amount, Count, Seed, Share, TrainSpec
+from pipelines.runs.spec import TrainSpec
 from pipelines.runs.training_records import HeadTrial
 
 SCHEMA: Literal[2] = 2
 MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER = "run.json", "model.keras", "head.keras", "state"
-
-Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +45,7 @@ class BackboneRecord:
 
     name: str
     weights: str
-    parameters: Seed
+    parameters: NonNegativeInt
     weights_sha256: str | None = None
     file: str | None = None
     fine_tuned: tuple[str, ...] = ()
@@ -60,9 +57,9 @@ class HeadRecord:
 
     name: str
     pooling: str
-    hidden: Seed = 0
+    hidden: NonNegativeInt = 0
     batch_norm: bool = False
-    dropout: Share = 0.0
+    dropout: Rate = 0.0
     about: str = ""
 
 
@@ -95,8 +92,8 @@ class DataRecord:
 
     root: str
     origin: Literal["folders", "split folders", "csv", "tfds"]
-    images: dict[Split, dict[str, Seed]]
-    skipped: Seed
+    images: dict[Split, dict[str, NonNegativeInt]]
+    skipped: NonNegativeInt
     remarks: tuple[str, ...] = ()
 
 
@@ -104,10 +101,10 @@ class DataRecord:
 class ChosenHead:
     """The hyperparameters of the head that a bank ended with."""
 
-    l2: Amount
-    learning_rate: Amount
-    dropout: Share
-    seed: Seed
+    l2: NonNegativeFloat
+    learning_rate: NonNegativeFloat
+    dropout: Rate
+    seed: NonNegativeInt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +128,13 @@ class StageRecord:
 
     name: str
     unfreeze: str
-    epochs: Seed
-    best_epoch: Seed
-    validation_loss: Amount | None
-    seconds: Amount
-    heads: Count | None = None
+    epochs: NonNegativeInt
+    best_epoch: NonNegativeInt
+    validation_loss: NonNegativeFloat | None
+    seconds: NonNegativeFloat
+    heads: PositiveInt | None = None
     chosen: ChosenHead | None = None
-    temperature: Amount | None = None
+    temperature: NonNegativeFloat | None = None
     trained: tuple[str, ...] = ()
     kept: bool | None = None
     compared: dict[Split, ModelComparison] = field(default_factory=dict)
@@ -153,9 +150,9 @@ class Agreement:
         max_difference: greatest difference of a probability.
     """
 
-    images: Count
+    images: PositiveInt
     top1_agreement: Fraction
-    max_difference: Amount
+    max_difference: NonNegativeFloat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +173,7 @@ class BaseRecord:
     pooling_layer: str
     backbone: str
     weights_sha256: str
-    image_size: Count
+    image_size: PositiveInt
     pooling: str
     engine: str = "auto"
 
@@ -210,7 +207,7 @@ class Manifest:
     """
 
     class_names: tuple[str, ...]
-    image_size: Count
+    image_size: PositiveInt
     backbone: BackboneRecord
     head: HeadRecord
     spec: RunRequest
@@ -218,7 +215,7 @@ class Manifest:
     metrics: dict[Split, Report]
     stages: tuple[StageRecord, ...] = ()
     notes: tuple[str, ...] = ()
-    seconds: dict[str, Amount] = field(default_factory=dict)
+    seconds: dict[str, NonNegativeFloat] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     features: FeatureRecord | None = None
     engine: EngineChoice | None = None

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs import schema_1
 from pipelines.runs.manifest import HEAD_FILE, MANIFEST_FILE, MODEL_FILE, SCHEMA, STATE_FOLDER, Manifest
+from pipelines.runs.ranges import PositiveInt
 from pipelines.system.files import write_json
-from pipelines.system.records import DamagedRecord, as_record
+from pipelines.system.records import DamagedRecord, as_record, require_finite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Schema:
+    schema: PositiveInt
 
 
 def is_run(folder: str | Path) -> bool:
@@ -28,7 +34,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     path = Path(folder)
     file = path / MANIFEST_FILE
     _require_run(folder, path, file)
-    manifest = _parsed(file)
+    manifest = _parse(file)
     for needed in model_files(path, manifest):
         if not needed.is_file():
             raise UserError(f"the run `{folder}` has no `{os.path.relpath(needed, path)}`", _absence(manifest))
@@ -72,20 +78,19 @@ def _require_run(folder: str | Path, path: Path, file: Path) -> None:
     )
 
 
-def _parsed(file: Path) -> Manifest:
+def _parse(file: Path) -> Manifest:
     hint = "train the run again with --force"
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        schema = values["schema"]
-        if not isinstance(schema, int):
-            raise TypeError("`schema` is not a whole number")
+        require_finite(values)
+        schema = as_record(values, _Schema).schema
         if schema > SCHEMA:
             raise UserError(f"`{file}` was written by a later headstart", "upgrade headstart")
         return as_record(schema_1.upgraded(values) if schema < SCHEMA else values, Manifest)
     except DamagedRecord as error:
         raise UserError(f"`{file}` is damaged: {error}", hint) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"`{file}` is damaged: {type(error).__name__}", hint) from error
+    except ValueError as error:  # not UTF-8, or not JSON
+        raise UserError(f"`{file}` is damaged, not JSON: {error}", hint) from error
 
 
 def _absence(manifest: Manifest) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
+from pipelines.runs.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+
 Interval: TypeAlias = tuple[float, float]
 Score: TypeAlias = Literal["accuracy", "log_loss"]
 Json: TypeAlias = dict[str, Any]  # for json.dumps: text, numbers, None, lists and such dicts, nested
@@ -24,10 +26,10 @@ class ClassScore:
     """
 
     name: str
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    support: int
+    precision: Fraction | None
+    recall: Fraction | None
+    f1: Fraction | None
+    support: NonNegativeInt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +45,8 @@ class Confusion:
 
     label: str
     predicted: str
-    count: int
-    share: float
+    count: PositiveInt
+    share: Fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class Comparison:
     first: str
     second: str
     part: str
-    images: int
+    images: NonNegativeInt
     means: tuple[float, float]
     value: float
     interval: Interval
@@ -163,26 +165,26 @@ class Report:
         confused: the most frequent confusions, most frequent first.
     """
 
-    images: int
-    accuracy: float
+    images: PositiveInt
+    accuracy: Fraction
     accuracy_interval: Interval
-    balanced_accuracy: float
+    balanced_accuracy: Fraction
     balanced_accuracy_interval: Interval
-    macro_precision: float
-    macro_recall: float
-    macro_f1: float
+    macro_precision: Fraction
+    macro_recall: Fraction
+    macro_f1: Fraction
     macro_f1_interval: Interval
-    weighted_precision: float
-    weighted_recall: float
-    weighted_f1: float
-    top_k: int
-    top_k_accuracy: float
+    weighted_precision: Fraction
+    weighted_recall: Fraction
+    weighted_f1: Fraction
+    top_k: PositiveInt
+    top_k_accuracy: Fraction
     top_k_accuracy_interval: Interval
-    log_loss: float
+    log_loss: NonNegativeFloat
     log_loss_interval: Interval
-    ece: float
+    ece: Fraction
     classes: tuple[ClassScore, ...]
-    confusion_matrix: tuple[tuple[int, ...], ...]
+    confusion_matrix: tuple[tuple[NonNegativeInt, ...], ...]
     confused: tuple[Confusion, ...]
 
     @property

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-Values: TypeAlias = dict[str, Any]  # plain JSON, not checked yet: the record that it becomes checks it
+from pipelines.runs.report import Interval
+from pipelines.system.records import as_record
+
+Values: TypeAlias = dict[str, Any]  # plain JSON: the record that it becomes checks it
 
 # Options of a training lay side by side in schema 1: panel -> its fields there, or (field there, field here).
 _PANELS: dict[str, tuple[str | tuple[str, str], ...]] = {
@@ -34,29 +38,108 @@ _PANELS: dict[str, tuple[str | tuple[str, str], ...]] = {
         "layerwise",
     ),
 }
+# An interval that schema 1 did not keep: an unbounded one says that it is not known.
+_UNKNOWN = (float("-inf"), float("inf"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Difference:
+    value: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Means:
+    accuracy: float
+    log_loss: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """The fine-tuned model (after) less the frozen one (before)."""
+
+    before: _Means
+    after: _Means
+    accuracy: _Difference
+    log_loss: _Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    compared: dict[str, _Compared] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """The ensemble, then its best member."""
+
+    part: str
+    images: int
+    best: str
+    accuracy: tuple[float, float]
+    log_loss: tuple[float, float]
+    ms: tuple[float, float]
+    difference: _Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leaderboard:
+    verdict: _Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Boost:
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Extra:
+    leaderboard: _Leaderboard | None = None
+    boost: _Boost | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scores:
+    images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manifest:
+    """What changed since, of a manifest of schema 1."""
+
+    spec: Values
+    metrics: dict[str, _Scores]
+    stages: tuple[_Stage, ...]
+    extra: _Extra = field(default_factory=_Extra)
 
 
 def upgraded(values: Values) -> Values:
     """The same manifest in schema 2.
 
     Raises:
-        KeyError, TypeError, AttributeError: it is not a manifest of schema 1.
+        DamagedRecord: it is not a manifest of schema 1.
     """
-    extra = values["extra"]
-    leaderboard = extra.get("leaderboard")
-    features, engine, agreement = (extra.get(name) for name in ("features", "engine", "agreement"))
+    manifest = as_record(values, _Manifest)
+    extra = values.get("extra", {})
+    images = {part: scores.images for part, scores in manifest.metrics.items()}
+    stages = [
+        {**plain, "compared": {part: _models(part, images, sides) for part, sides in stage.compared.items()}}
+        for plain, stage in zip(values["stages"], manifest.stages, strict=True)
+    ]
+    # Runs that streamed their pixels had a sentence in place of the features.
+    features = extra.get("features")
+    leaderboard, boost = manifest.extra.leaderboard, manifest.extra.boost
     return {
         **{name: value for name, value in values.items() if name != "extra"},
         "schema": 2,
-        "spec": request(values["spec"]),
-        "stages": [_stage(stage) for stage in values["stages"]],
-        # Runs that streamed their pixels had a sentence here.
-        "features": features if isinstance(features, dict) else None,
-        "engine": engine,
-        "agreement": agreement or None,
+        "spec": request(manifest.spec),
+        "stages": stages,
+        "features": None if isinstance(features, str) else features,
+        "engine": extra.get("engine"),
+        "agreement": extra.get("agreement") or None,  # {} where nothing could be compared
         "bank": extra.get("bank", []),
-        "boost_weight": extra["boost"]["weight"] if "boost" in extra else None,
-        "leaderboard": _leaderboard(leaderboard) if leaderboard else None,
+        "boost_weight": boost and boost.weight,
+        "leaderboard": leaderboard and {**extra["leaderboard"], "gain": _gain(leaderboard.verdict)},
         "bases": extra.get("bases", []),
         "order": extra.get("order", []),
     }
@@ -65,58 +148,44 @@ def upgraded(values: Values) -> Values:
 def request(spec: Values) -> Values:
     """What was asked for: of a single training, of an ensemble's members, or of runs that were combined."""
     if "common" in spec:
-        return {"members": {**spec, "common": training(spec["common"])}}
+        common = spec["common"]
+        return {"members": {**spec, "common": _training(common) if isinstance(common, dict) else common}}
     if "runs" in spec:
         return {"ensemble": spec}
-    return {"train": training(spec)}
+    return {"train": _training(spec)}
 
 
-def training(options: Values) -> Values:
+def _training(options: Values) -> Values:
     """The options of one training, panel by panel."""
-    pairs = {
-        panel: [(field, field) if isinstance(field, str) else field for field in fields]
-        for panel, fields in _PANELS.items()
-    }
-    nested = {panel: {new: options[old] for old, new in fields if old in options} for panel, fields in pairs.items()}
-    return {"out": options["out"], **nested}
+    panels: Values = {}
+    for panel, fields in _PANELS.items():
+        pairs = [(name, name) if isinstance(name, str) else name for name in fields]
+        panels[panel] = {new: options[old] for old, new in pairs if old in options}
+    return panels | {name: options[name] for name in ("out",) if name in options}
 
 
-def _stage(stage: Values) -> Values:
-    compared = stage.get("compared", {})
-    return {**stage, "compared": {part: _model_comparison(part, sides) for part, sides in compared.items()}}
-
-
-def _model_comparison(part: str, sides: Values) -> Values:
-    """Fine-tuned (first) against frozen; schema 1 did not keep how many images there were."""
+def _models(part: str, images: dict[str, int], sides: _Compared) -> Values:
+    """The fine-tuned model (first) against the frozen one."""
+    common = {"first": "fine-tuned", "second": "frozen", "part": part, "images": images.get(part, 0)}
+    accuracy = (sides.after.accuracy, sides.before.accuracy)
+    log_loss = (sides.after.log_loss, sides.before.log_loss)
     return {
-        score: {
-            "score": score,
-            "first": "fine-tuned",
-            "second": "frozen",
-            "part": part,
-            "images": 0,
-            "means": [sides["after"][score], sides["before"][score]],
-            **sides[score],
-        }
-        for score in ("accuracy", "log_loss")
+        "accuracy": {"score": "accuracy", **common, "means": accuracy, **_plain(sides.accuracy)},
+        "log_loss": {"score": "log_loss", **common, "means": log_loss, **_plain(sides.log_loss)},
     }
 
 
-def _leaderboard(leaderboard: Values) -> Values:
-    verdict = leaderboard["verdict"]
-    ms, best_ms = verdict["ms"]
-    common = {name: verdict[name] for name in ("part", "images")} | {"first": "ensemble", "second": verdict["best"]}
-    loss, best_loss = verdict["log_loss"]
+def _gain(verdict: _Verdict) -> Values:
+    """The ensemble (first) against its best member."""
+    common = {"first": "ensemble", "second": verdict.best, "part": verdict.part, "images": verdict.images}
+    loss, best_loss = verdict.log_loss
+    difference = _Difference(value=loss - best_loss, interval=_UNKNOWN)
     comparison = {
-        "accuracy": {"score": "accuracy", "means": verdict["accuracy"], **common, **verdict["difference"]},
-        # Schema 1 kept no interval of this difference: an unbounded one says that it is not known.
-        "log_loss": {
-            "score": "log_loss",
-            "means": [loss, best_loss],
-            **common,
-            "value": loss - best_loss,
-            "interval": [float("-inf"), float("inf")],
-        },
+        "accuracy": {"score": "accuracy", **common, "means": verdict.accuracy, **_plain(verdict.difference)},
+        "log_loss": {"score": "log_loss", **common, "means": verdict.log_loss, **_plain(difference)},
     }
-    gain = {"comparison": comparison, "ms": ms, "best_ms": best_ms}
-    return {**{name: value for name, value in leaderboard.items() if name != "verdict"}, "gain": gain}
+    return {"comparison": comparison, "ms": verdict.ms[0], "best_ms": verdict.ms[1]}
+
+
+def _plain(difference: _Difference) -> Values:
+    return {"value": difference.value, "interval": difference.interval}

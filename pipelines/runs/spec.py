@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from msgspec import Meta
+from pipelines.runs.ranges import Factor, NonNegativeFloat, NonNegativeInt, PositiveInt, Rate
 
 Optimizer: TypeAlias = Literal["adam", "adamw", "sgd"]
 Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
-
-# What run.json may hold; `msgspec.convert` refuses anything else.
-Count: TypeAlias = Annotated[int, Meta(ge=1)]
-Amount: TypeAlias = Annotated[float, Meta(ge=0)]
-Share: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
-Seed: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +25,7 @@ class NetworkSpec:
 
     backbone: str = "resnet50"
     weights: str = "imagenet"
-    image_size: Count | None = None
+    image_size: PositiveInt | None = None
     engine: str = "auto"
 
 
@@ -50,10 +44,10 @@ class HeadSpec:
 
     name: str = "linear"
     pooling: Pooling = "avg"
-    hidden: Count | None = None
-    dropout: Share | None = None
-    l2: Amount | None = None
-    heads: Count = 16
+    hidden: PositiveInt | None = None
+    dropout: Rate | None = None
+    l2: NonNegativeFloat | None = None
+    heads: PositiveInt = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +70,7 @@ class DataSpec:
     no_flip: bool = False
     rotate90: bool = False
     no_color: bool = False
-    views: Count | None = None
+    views: PositiveInt | None = None
     cache: bool = True
     strict: bool = False
 
@@ -100,13 +94,13 @@ class FitSpec:
 
     class_weights: Literal["auto", "none"] = "none"
     optimizer: Optimizer | None = None
-    learning_rate: Amount | None = None
-    epochs: Count | None = None
-    patience: Count = 8
-    batch: Count | None = None
-    weight_decay: Amount | None = None
+    learning_rate: NonNegativeFloat | None = None
+    epochs: PositiveInt | None = None
+    patience: PositiveInt = 8
+    batch: PositiveInt | None = None
+    weight_decay: NonNegativeFloat | None = None
     precision: Precision = "auto"
-    seed: Seed = 0
+    seed: NonNegativeInt = 0
 
     @property
     def rule(self) -> Optimizer:
@@ -136,11 +130,11 @@ class FineTuneSpec:
     """
 
     blocks: str | None = None
-    layer_decay: Annotated[float, Meta(gt=0, le=1)] = 0.8
-    warm_up: Amount = 1.0
-    clip: Amount = 1.0
-    label_smoothing: Share = 0.0
-    ema: Share = 0.0
+    layer_decay: Factor = 0.8
+    warm_up: NonNegativeFloat = 1.0
+    clip: NonNegativeFloat = 1.0
+    label_smoothing: Rate = 0.0
+    ema: Rate = 0.0
     train_bn: bool = False
     tensorboard: bool = False
     layerwise: bool = False

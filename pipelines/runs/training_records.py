@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from pipelines.runs.ranges import Fraction, NonNegativeFloat, NonNegativeInt, Rate
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadTrial:
@@ -20,14 +22,14 @@ class HeadTrial:
         validation_accuracy: of that epoch, in [0, 1].
     """
 
-    number: int
-    l2: float
-    learning_rate: float
-    dropout: float
-    seed: int
-    best_epoch: int
-    validation_loss: float | None
-    validation_accuracy: float
+    number: NonNegativeInt
+    l2: NonNegativeFloat
+    learning_rate: NonNegativeFloat
+    dropout: Rate
+    seed: NonNegativeInt
+    best_epoch: NonNegativeInt
+    validation_loss: NonNegativeFloat | None
+    validation_accuracy: Fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class EpochRecord:
     """One epoch of a stage; the fields are the columns of history.csv, None where the stage does not measure them.
 
     Attributes:
-        stage: label of the stage (see `pipelines.runs.spec.Stage`).
+        stage: label of the stage (see `pipelines.runs.stages.Stage.label`).
         epoch: from 1 in each stage.
         loss: mean training loss, nats.
         accuracy: share of the training images that were predicted correctly, in [0, 1].

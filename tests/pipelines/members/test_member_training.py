@@ -69,7 +69,7 @@ def test_each_bag_is_a_bootstrap_sample_of_its_own(drawn: Path, tmp_path: Path, 
     training.train(list_members(spec))
     assert [weights.sum() for weights in sample_weights] == [len(training.dataset.part("train"))] * 2
     assert (sample_weights[0] == 0).mean() == pytest.approx(np.exp(-1), abs=0.12)
-    assert not np.array_equal(*sample_weights)
+    assert not np.array_equal(sample_weights[0], sample_weights[1])
     # Later members of a kind take the hyperparameters that the first ended with.
     chosen = [read_manifest(tmp_path / "run" / "members" / f"one-s{seed}").stages[0].chosen for seed in (0, 1)]
     assert chosen[0] is not None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
 from msgspec import Meta
 
-from pipelines.system.records import DamagedRecord, as_record
+from pipelines.system.records import DamagedRecord, as_record, require_finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +47,14 @@ def test_defaults_fill_what_is_missing() -> None:
         ({"name": 1}, "name"),
         ({"name": None}, "name"),
         ({"kind": "two"}, "kind"),
-        ({"parts": {"test": {"accuracy": "0.5"}}}, "parts[...].accuracy"),
-        ({"parts": {"test": {"accuracy": 1.5}}}, "parts[...].accuracy"),
-        ({"parts": {"test": {"accuracy": True}}}, "parts[...].accuracy"),
-        ({"parts": {"test": {"accuracy": 1, "count": 1.5}}}, "parts[...].count"),
+        ({"parts": {"test": {"accuracy": "0.5"}}}, "parts.test.accuracy"),
+        ({"parts": {"test": {"accuracy": 1.5}}}, "parts.test.accuracy"),
+        ({"parts": {"test": {"accuracy": True}}}, "parts.test.accuracy"),
+        ({"parts": {"test": {"accuracy": 1, "count": 1.5}}}, "parts.test.count"),
+        ({"parts": {"train": {"accuracy": 1}, "test": {"accuracy": "1"}}}, "parts.test.accuracy"),
+        ({"parts": {"test": []}}, "parts.test"),
+        ({"parts": {"caf\udce9\n": []}}, r"parts.caf\xe9\n"),
+        ({"parts": {"test": {}}}, "parts.test.accuracy"),
         ({"parts": []}, "parts"),
         ({"sizes": [1, "2"]}, "sizes[1]"),
         ({"seed": "1"}, "seed"),
@@ -57,8 +62,9 @@ def test_defaults_fill_what_is_missing() -> None:
     ],
 )
 def test_the_key_that_does_not_fit_is_named(change: dict[str, object], key: str) -> None:
-    with pytest.raises(DamagedRecord, match=rf"^`{key.replace('[', '.').replace(']', '.')}`: ") as caught:
+    with pytest.raises(DamagedRecord) as caught:
         as_record({**PLAIN, **change}, Run)
+    assert str(caught.value).startswith(f"`{key}`: ")
     assert "$" not in str(caught.value)
 
 
@@ -66,3 +72,36 @@ def test_the_key_that_does_not_fit_is_named(change: dict[str, object], key: str)
 def test_data_without_the_required_keys_is_refused(values: object) -> None:
     with pytest.raises(DamagedRecord):
         as_record(values, Run)
+
+
+def test_a_key_that_is_missing_is_named_and_a_key_of_no_use_is_ignored() -> None:
+    with pytest.raises(DamagedRecord, match=r"^`kind`: missing$"):
+        as_record({"name": "a", "parts": {}}, Run)
+    assert as_record({**PLAIN, "colour": "red"}, Run) == Run(name="a", kind="one", parts={})
+
+
+def test_keys_of_nested_dicts_are_named() -> None:
+    counts = {"train": {"cat": 1, "dog": 2}, "test": {"cat": 1, "dog": "2"}}
+    with pytest.raises(DamagedRecord, match=r"^`test.dog`: expected `int`, got `str`$"):
+        as_record(counts, dict[str, dict[str, int]])
+    with pytest.raises(DamagedRecord, match=r"^`a`: invalid enum value 'b'$"):
+        as_record({"a": {"b": 1}}, dict[str, dict[Literal["c"], int]])
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        (math.nan, ""),
+        ({"a": math.inf}, "`a`: "),
+        ({"a": [1, {"b": -math.inf}]}, "`a[1].b`: "),
+        (json.loads('{"a": 1e999}'), "`a`: "),
+    ],
+)
+def test_a_number_that_is_not_finite_is_refused_with_its_key(values: object, key: str) -> None:
+    with pytest.raises(DamagedRecord) as caught:
+        require_finite(values)
+    assert str(caught.value) == f"{key}expected a finite number"
+
+
+def test_finite_numbers_are_accepted() -> None:
+    require_finite({"a": [1, 2.5, None, True, "nan", {"b": -1e308}]})

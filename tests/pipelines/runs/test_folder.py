@@ -1,0 +1,154 @@
+"""Which folders a training may use, and what it leaves in them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models.errors import UserError
+from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
+from pipelines.runs.examples import Dataset, Example, Skipped
+from pipelines.runs.folder import SPEC_FILE, finish_run, open_run, read_split, write_split
+from pipelines.runs.manifest import MODEL_FILE, STATE_FOLDER, RunRequest
+from pipelines.runs.read_manifest import is_run, read_manifest
+from pipelines.system.cache import transcoded_file
+from tests.pipelines.manifests import manifest_with, stage_with
+from tests.specs import train_spec, with_options
+
+MANIFEST = manifest_with(stages=(stage_with(),), notes=("a note",))
+REQUEST = RunRequest(train=train_spec(data="photos", seed=1))
+OTHER_REQUEST = RunRequest(train=train_spec(data="photos", seed=2))
+
+
+def _finished(folder: Path) -> Path:
+    open_run(folder, REQUEST, force=False)
+    (folder / MODEL_FILE).write_bytes(b"a model")
+    finish_run(folder, MANIFEST)
+    return folder
+
+
+def _interrupted(folder: Path, request: object) -> Path:
+    """A run whose training was interrupted, with `request` in its state as plain data."""
+    (folder / STATE_FOLDER).mkdir(parents=True)
+    (folder / STATE_FOLDER / SPEC_FILE).write_text(json.dumps(request))
+    return folder
+
+
+def test_the_same_request_resumes_and_another_does_not(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert open_run(run, REQUEST, force=False) == (run, False)
+    assert open_run(run, REQUEST, force=False) == (run, True)
+    with pytest.raises(UserError, match="other options"):
+        open_run(run, OTHER_REQUEST, force=False)
+    assert open_run(run, OTHER_REQUEST, force=True) == (run, False)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        RunRequest(train=train_spec(data="caf\udce9", learning_rate=0.1, fine_tune="2")),
+        RunRequest(members=MembersSpec(common=train_spec(), backbones=("vgg16", "resnet50"), heads=("mlp",), folds=3)),
+        RunRequest(ensemble=EnsembleSpec(runs=("a", "b"), out="ab", max_size=5.0)),
+    ],
+    ids=["train", "members", "ensemble"],
+)
+def test_every_kind_of_request_resumes(request_: RunRequest, tmp_path: Path) -> None:
+    open_run(tmp_path / "run", request_, force=False)
+    assert open_run(tmp_path / "run", request_, force=False) == (tmp_path / "run", True)
+
+
+@pytest.mark.parametrize(
+    "request_", [[], {}, {"train": {"out": "run"}}, {"common": 1}, {"data": 5, "out": "run"}, "train", None]
+)
+def test_a_request_that_cannot_be_read_is_not_the_same(request_: object, tmp_path: Path) -> None:
+    run = _interrupted(tmp_path / "run", request_)
+    with pytest.raises(UserError, match="other options"):
+        open_run(run, REQUEST, force=False)
+
+
+def test_a_state_that_is_not_json_is_not_the_same(tmp_path: Path) -> None:
+    run = _interrupted(tmp_path / "run", None)
+    (run / STATE_FOLDER / SPEC_FILE).write_bytes(b"\xff{")
+    with pytest.raises(UserError, match="other options"):
+        open_run(run, REQUEST, force=False)
+
+
+def test_a_training_that_schema_1_began_resumes(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(Path(__file__).parent / "schema_1" / "interrupted", run)
+    spec = train_spec(
+        data="labels.csv", out="run", backbone="lenet5", weights="none", layerwise=True, epochs=8, batch=2, seed=3
+    )
+    with pytest.raises(UserError, match="other options"):
+        open_run(run, RunRequest(train=with_options(spec, seed=4)), force=False)
+    assert open_run(run, RunRequest(train=spec), force=False) == (run, True)
+
+
+def test_a_file_is_not_a_folder_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    for force in (False, True):
+        with pytest.raises(UserError, match="is a file, not a folder"):
+            open_run(tmp_path / "run", REQUEST, force=force)
+
+
+def test_a_complete_run_is_replaced_only_by_force(tmp_path: Path) -> None:
+    run = _finished(tmp_path / "run")
+    with pytest.raises(UserError, match="complete run"):
+        open_run(run, REQUEST, force=False)
+    assert read_manifest(run) == MANIFEST
+    open_run(run, REQUEST, force=True)
+    assert not is_run(run)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_with_other_files_is_left_as_it_is(force: bool, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    with pytest.raises(UserError, match="not empty and is not a headstart run"):
+        open_run(tmp_path, REQUEST, force=force)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_a_split_keeps_every_name(tmp_path: Path) -> None:
+    names = ("/p/new\nline.jpg", '/p/comma,quote".jpg', "/p/not-utf8-\udcff.jpg")
+    examples = tuple(
+        Example(path=name, label=number % 2, split="train", sha256=f"{number:064}", source=name)
+        for number, name in enumerate(names)
+    )
+    dataset = Dataset(
+        root="/p",
+        origin="folders",
+        class_names=("cat", "dog"),
+        examples=examples,
+        skipped=(Skipped(path="/p/broken.jpg", reason="cut short"),),
+    )
+    write_split(tmp_path, dataset)
+    assert read_split(tmp_path, dataset.class_names) == examples
+    assert (tmp_path / "skipped.csv").read_text() == "path,reason\n/p/broken.jpg,cut short\n"
+
+
+def test_a_split_without_skipped_images_leaves_no_list_of_them(tmp_path: Path) -> None:
+    write_split(tmp_path, Dataset(root="/p", origin="folders", class_names=("cat",), examples=()))
+    assert [path.name for path in tmp_path.iterdir()] == ["split.csv"]
+
+
+def test_an_image_that_was_transcoded_is_decoded_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    sha256 = "ab" * 32
+    png = transcoded_file(sha256)
+    png.parent.mkdir(parents=True, exist_ok=True)
+    png.touch()
+    example = Example(path="/p/scan.tiff", label=0, split="test", sha256=sha256, source=str(png))
+    dataset = Dataset(root="/p", origin="folders", class_names=("cat",), examples=(example,))
+    write_split(tmp_path, dataset)
+    assert read_split(tmp_path, ("cat",)) == (example,)
+
+
+def test_a_finished_run_has_no_state(tmp_path: Path) -> None:
+    run = _finished(tmp_path / "run")
+    assert is_run(run)
+    assert not (run / STATE_FOLDER).exists()

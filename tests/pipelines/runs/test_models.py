@@ -1,0 +1,67 @@
+"""Loading the model of a run: one file, or a shared backbone and a head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from pipelines.runs.manifest import HEAD_FILE, MODEL_FILE, BackboneRecord
+from pipelines.runs.models import load_run, save_model
+from pipelines.runs.read_manifest import write_manifest
+from tests.pipelines.manifests import manifest_with
+
+
+@pytest.fixture(scope="module")
+def parts() -> tuple[keras.Model, keras.Model]:
+    """Pixels (4, 4, 3) -> means of colours, and those -> probabilities of two classes."""
+    keras.utils.set_random_seed(0)
+    pixels, means = keras.Input((4, 4, 3)), keras.Input((3,))
+    backbone = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(pixels))
+    return backbone, keras.Model(means, keras.layers.Dense(2, activation="softmax")(means))
+
+
+def member(folder: Path, parts: tuple[keras.Model, keras.Model]) -> Path:
+    """A member of an ensemble whose backbone is in the ensemble's folder."""
+    folder.mkdir(parents=True)
+    backbone, head = parts
+    backbone.save(folder.parent / "base.keras")
+    head.save(folder / HEAD_FILE)
+    record = BackboneRecord(name="means", weights="none", parameters=0, file="../base.keras")
+    write_manifest(folder, manifest_with(backbone=record))
+    return folder
+
+
+def test_a_model_comes_back_with_its_manifest(tmp_path: Path, parts: tuple[keras.Model, keras.Model]) -> None:
+    backbone, head = parts
+    save_model(keras.Model(backbone.inputs[0], head(backbone.outputs[0])), tmp_path)
+    write_manifest(tmp_path, manifest_with())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MODEL_FILE, "run.json"]
+    model, manifest = load_run(tmp_path)
+    assert manifest == manifest_with()
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(model(pixels), head(pixels.mean((1, 2))), rtol=1e-5)
+
+
+def test_members_share_the_object_of_their_backbone(tmp_path: Path, parts: tuple[keras.Model, keras.Model]) -> None:
+    folders = [member(tmp_path / name, parts) for name in ("a", "b")]
+    backbones: dict[Path, keras.Model] = {}
+    models = [load_run(folder, backbones)[0] for folder in folders]
+    assert models[0].layers[0] is models[1].layers[0]
+    assert list(backbones) == [(tmp_path / "base.keras").resolve()]
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3)).astype(np.float32)
+    for model in models:
+        np.testing.assert_allclose(model(pixels), parts[1](pixels.mean((1, 2))), rtol=1e-5)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04 no more than a beginning"])
+def test_a_model_that_cannot_be_loaded_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / MODEL_FILE).write_bytes(content)
+    write_manifest(tmp_path, manifest_with())
+    with pytest.raises(UserError, match="cannot be loaded") as caught:
+        load_run(tmp_path)
+    assert str(tmp_path / MODEL_FILE) in caught.value.message
+    assert "\n" not in caught.value.message
