@@ -1,7 +1,7 @@
 """Trains a bank of heads: many heads on the same features, in one pass.
 
 All heads of a bank see the same batches; each has its own L2 strength, learning rate, dropout and seed. Their weights
-lie side by side along an axis that counts the heads, so that one matrix product serves them all.
+are stacked along an axis that counts the heads, so that one matrix product computes all of them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.bank_network import Values, build_network, heads_axis, plain_head
+from models.bank_network import build_network, heads_axis, standalone_head
 
 if TYPE_CHECKING:
-    from models.arrays import FeatureRows, Labels, Weights
+    from models.arrays import FeatureRows, Labels, Singles, Weights
     from models.heads import Candidate, Head
 
 Optimizer = Literal["adam", "adamw", "sgd"]
@@ -26,8 +26,12 @@ class Bank:
     """The heads of `candidates`, training together.
 
     Attributes:
-        candidates: hyperparameters of each head, in the order of the heads.
-        rates: (heads,) factors on each head's first learning rate; 0 stops a head.
+        head: the shape that all heads share.
+        candidates: the hyperparameters, one record a head, in the order of the heads.
+        mean: (features,) subtracted from the features.
+        scale: (features,) divides the centred features.
+        rates: (heads,) factors on the first learning rate of each head; 0 stops a head.
+        model: the network of all heads: standardised features -> logits (batch, heads, classes).
     """
 
     def __init__(
@@ -37,18 +41,18 @@ class Bank:
         *,
         num_classes: int,
         optimizer: Optimizer,
-        mean: Weights,
-        scale: Weights,
+        mean: Singles,
+        scale: Singles,
     ) -> None:
         """Build the bank.
 
         Args:
             head: the shape that all heads share.
-            candidates: one for each head.
+            candidates: the hyperparameters, one record a head.
             num_classes: number of classes.
-            optimizer: the rule.
+            optimizer: name of the update rule.
             mean: (features,) subtracted from the features.
-            scale: (features,) by which they are divided then.
+            scale: (features,) divides the centred features.
         """
         self.head, self.candidates = head, candidates
         self.mean, self.scale = mean, scale
@@ -62,37 +66,37 @@ class Bank:
             "sgd": lambda: keras.optimizers.SGD(1.0, momentum=0.9, nesterov=True),
         }[optimizer]()
         self._optimizer.build(self._variables)
-        # Compiled, the update's twenty passes over the weights become a few: for 64 heads a third of the step.
+        # XLA fuses the twenty passes over the weights into a few: that saves a third of the step of 64 heads.
         self._update = tf.function(self._apply, jit_compile=True)
         self._step = tf.function(self._train_step, reduce_retracing=True)
         self._logits = tf.function(lambda features: self.model(self._standardised(features)), reduce_retracing=True)
 
-    def step(self, features: FeatureRows, labels: Labels, weights: Weights) -> Weights:
-        """Fit one batch and return the (heads,) losses before the step, nats.
+    def step(self, features: FeatureRows, labels: Labels, weights: Weights) -> Singles:
+        """Fit one batch; returns the (heads,) losses before the step, in nats.
 
         Args:
-            features: (batch, features), as the backbone gives them.
+            features: (batch, features) of the backbone, not standardised.
             labels: (batch,) class indices.
             weights: (batch,) weights of the images, not all zero.
         """
         first = np.asarray([candidate.learning_rate for candidate in self.candidates], np.float32)
         return np.asarray(self._step(features, labels, weights, first * self.rates), np.float32)
 
-    def logits(self, features: FeatureRows) -> Values:
-        """Logits (heads, batch, classes) of features (batch, features)."""
+    def logits(self, features: FeatureRows) -> Singles:
+        """Compute the logits (heads, batch, classes) of features (batch, features)."""
         return np.moveaxis(self._logits(features).numpy(), 1, 0)
 
-    def state(self) -> list[Values]:
-        """A copy of all weights of the heads, each with the heads first."""
+    def state(self) -> list[Weights]:
+        """Copy all weights of the heads; the first axis of each array counts the heads."""
         return [self._heads_first(variable) for variable in self._weights()]
 
-    def head_model(self, number: int, state: list[Values]) -> keras.Model:
-        """Head `number` with the weights it has in `state`, as a plain model, raw features -> probabilities."""
+    def head_model(self, number: int, state: list[Weights]) -> keras.Model:
+        """Build head `number` with its weights in `state` as a model of its own: raw features -> probabilities."""
         weights = {
             "/".join(variable.path.split("/")[-2:]): value[number]
             for variable, value in zip(self._weights(), state, strict=True)
         }
-        return plain_head(self.head, self.candidates[number], weights, mean=self.mean, scale=self.scale)
+        return standalone_head(self.head, self.candidates[number], weights, mean=self.mean, scale=self.scale)
 
     def _standardised(self, features: Tensor) -> Tensor:
         return (features - self.mean) / self.scale
@@ -111,32 +115,32 @@ class Bank:
 
     def _apply(self, gradients: list[Tensor], rates: Tensor) -> None:
         strengths = tf.constant([candidate.l2 for candidate in self.candidates], tf.float32)
-        before = [tf.identity(variable.value) for variable in self._variables]
-        # The penalty's gradient by hand: the tape would take longer to find it.
+        previous = [tf.identity(variable.value) for variable in self._variables]
+        # The gradient of the penalty is written out, which is faster than to record the penalty on the tape.
         penalised = [
-            gradient + self._spread(strengths, variable) * old if variable.path.endswith("kernel") else gradient
-            for gradient, variable, old in zip(gradients, self._variables, before, strict=True)
+            gradient + self._align(strengths, variable) * value if variable.path.endswith("kernel") else gradient
+            for gradient, variable, value in zip(gradients, self._variables, previous, strict=True)
         ]
         self._optimizer.apply(penalised, self._variables)
-        # The optimizer steps at rate 1; scaling that step gives each head its own rate, whatever the rule.
-        for variable, old in zip(self._variables, before, strict=True):
-            factor = self._spread(rates, variable)
-            variable.assign(old + factor * (variable.value - old))
+        # The optimizer steps at rate 1; each head then goes its own rate's share of that step, under every rule.
+        for variable, value in zip(self._variables, previous, strict=True):
+            factor = self._align(rates, variable)
+            variable.assign(value + factor * (variable.value - value))
 
-    def _spread(self, per_head: Tensor, variable: keras.Variable) -> Tensor:
-        """Shape (heads,) so that it multiplies `variable` head by head."""
+    def _align(self, per_head: Tensor, variable: keras.Variable) -> Tensor:
+        """Reshape (heads,) so that it multiplies `variable` head by head."""
         axis, count = self._axes[variable.path], len(self.candidates)
         if axis is None:
             return tf.repeat(per_head, variable.shape[0] // count)
-        return tf.reshape(per_head, [count if place == axis else 1 for place in range(len(variable.shape))])
+        return tf.reshape(per_head, [count if index == axis else 1 for index in range(len(variable.shape))])
 
     def _weights(self) -> list[keras.Variable]:
-        """The variables that belong to heads; the states of seed generators do not."""
+        """List the variables of the heads, without the states of seed generators."""
         return [variable for variable in self.model.variables if "seed_generator" not in variable.path]
 
-    def _heads_first(self, variable: keras.Variable) -> Values:
+    def _heads_first(self, variable: keras.Variable) -> Weights:
         axis, value = self._axes[variable.path], variable.numpy()
         if axis is None:
             return np.array(value).reshape(len(self.candidates), -1)
-        # A copy: the variable goes on changing.
+        # Copied, because the variable goes on changing.
         return np.moveaxis(np.array(value), axis, 0)

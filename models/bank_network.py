@@ -1,4 +1,4 @@
-"""The network of a bank: the weights of many heads side by side, and one head of them as a plain Keras model."""
+"""Builds the network of a bank, many heads in one model, and takes single heads out of it as models of their own."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import keras
 import numpy as np
 from keras import layers
-from numpy.typing import NDArray
 
 from models.heads import Candidate, Head, build_head
 
 if TYPE_CHECKING:
-    from models.arrays import Weights
+    from models.arrays import Singles, Weights
 
 Tensor: TypeAlias = Any  # TensorFlow ships no types
-# Weights of any shape, float32.
-Values: TypeAlias = NDArray[np.float32]
 
 
 class HeadDropout(layers.Layer):
@@ -29,7 +26,7 @@ class HeadDropout(layers.Layer):
         self.seeds = keras.random.SeedGenerator(seed)
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Drop units in training, and scale the others so that the expectation stays."""
+        """Drop units in training, and scale the others to keep the expectation."""
         if not training:
             return inputs
         draw = keras.random.uniform(keras.ops.shape(inputs), seed=self.seeds)
@@ -37,9 +34,9 @@ class HeadDropout(layers.Layer):
 
 
 def build_network(head: Head, candidates: Sequence[Candidate], num_features: int, num_classes: int) -> keras.Model:
-    """All heads as one model: standardised features (batch, num_features) -> logits (batch, heads, classes).
+    """Build all heads as one model: standardised features (batch, num_features) -> logits (batch, heads, classes).
 
-    Each head starts from the weights that its own seed draws; a linear head is convex and starts at zero.
+    The seed of each candidate draws the initial weights of its head. A linear head is convex and starts at zero.
     """
     count, dropouts = len(candidates), tuple(candidate.dropout for candidate in candidates)
     features = keras.Input((num_features,))
@@ -60,32 +57,32 @@ def build_network(head: Head, candidates: Sequence[Candidate], num_features: int
 
 
 def heads_axis(head: Head, variable: keras.Variable) -> int | None:
-    """The axis of a variable of `build_network` that counts the heads; None where heads and units share the only axis.
+    """Return the axis of a variable of `build_network` that counts the heads; None where heads and units share one.
 
-    Told by the layer, never by the shape: there may be as many heads as features, units or classes.
+    The layer decides, never the shape: there may be as many heads as features, units or classes.
     """
     layer, name = variable.path.split("/")[-2:]
     if layer == "norm":
         return None
     if name == "bias":
         return 0
-    # Kernels as the equations have them: `dhk` and `dhc` from the features, `hkc` from hidden units.
+    # The equations order the axes of kernels: `dhk` and `dhc` from the features, `hkc` from hidden units.
     return 0 if layer == "probabilities" and head.hidden else 1
 
 
-def plain_head(
-    head: Head, candidate: Candidate, weights: Mapping[str, Values], *, mean: Weights, scale: Weights
+def standalone_head(
+    head: Head, candidate: Candidate, weights: Mapping[str, Weights], *, mean: Singles, scale: Singles
 ) -> keras.Model:
-    """One head as a plain model, raw features (batch, features) -> probabilities.
+    """Build one head as a model of its own: raw features (batch, features) -> probabilities (batch, classes).
 
     The standardisation of the features is folded into the first layer, so that only Keras' own layers remain.
 
     Args:
-        head: its shape.
+        head: the shape of the head.
         candidate: its hyperparameters.
-        weights: `layer/name` -> its part of the network's variable.
+        weights: `layer/name` -> the head's part of that variable of the bank.
         mean: (features,) subtracted from the features.
-        scale: (features,) by which they are divided then.
+        scale: (features,) divides the centred features.
     """
     first = "hidden" if head.hidden else "probabilities"
     kernel = weights[f"{first}/kernel"]
@@ -101,7 +98,7 @@ def plain_head(
         return model
     norm = model.get_layer("norm")
     values = {name: weights[f"norm/{name}"] for name in ("gamma", "beta", "moving_mean", "moving_variance")}
-    # There is no bias before the normalisation: the folded shift goes into its moving mean.
+    # The layer before the normalisation has no bias: the moving mean takes the folded shift.
     values["moving_mean"] = np.asarray(values["moving_mean"] - shift, np.float32)
     norm.set_weights([values[weight.name] for weight in norm.weights])
     model.get_layer("hidden").set_weights([folded])
@@ -109,21 +106,21 @@ def plain_head(
 
 
 def _hidden_layer(head: Head, count: int) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
-    """Features (batch, features) -> hidden units (batch, heads, units)."""
+    """Build the hidden layer: features (batch, features) -> hidden units (batch, heads, units)."""
     bias = None if head.batch_norm else "hk"
-    steps: list[layers.Layer] = [layers.EinsumDense("bd,dhk->bhk", (count, head.hidden), bias_axes=bias, name="hidden")]
+    stack: list[layers.Layer] = [layers.EinsumDense("bd,dhk->bhk", (count, head.hidden), bias_axes=bias, name="hidden")]
     if head.batch_norm:
         # BatchNormalization has one channel axis: heads and units share it.
-        steps += [
+        stack += [
             layers.Reshape((count * head.hidden,)),
             layers.BatchNormalization(momentum=0.9, name="norm"),
             layers.Reshape((count, head.hidden)),
         ]
-    steps.append(layers.ReLU())
+    stack.append(layers.ReLU())
 
     def apply(x: keras.KerasTensor) -> keras.KerasTensor:
-        for step in steps:
-            x = step(x)
+        for layer in stack:
+            x = layer(x)
         return x
 
     return apply

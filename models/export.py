@@ -17,7 +17,7 @@ Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
+class Preprocessing:
     """TensorFlow functions that turn files and images into the input of a model; they become part of the export.
 
     Attributes:
@@ -45,14 +45,14 @@ class Exporter:
             headstart cannot be imported, so it is a function of a module that imports nothing of headstart.
     """
 
-    save: Callable[[keras.Model, Path, Sequence[str], Pixels], None]
+    save: Callable[[keras.Model, Path, Sequence[str], Preprocessing], None]
     read: Callable[[str, Sequence[bytes], Tensor], dict[str, Tensor]]
-    versioned: bool
+    is_versioned: bool
     filename: str
     signatures: tuple[str, ...]
 
 
-def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str], pixels: Pixels) -> None:
+def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str], preprocessing: Preprocessing) -> None:
     """Write a TensorFlow SavedModel that takes files or images.
 
     Signatures, which all return `probabilities` (N, classes) float32, `class` (N,) string and `class_id` (N,) int64:
@@ -66,7 +66,7 @@ def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str]
         model: pixels (batch, side, side, 3) in [0, 255] -> probabilities (batch, classes).
         folder: does not exist yet.
         class_names: in the order of the outputs.
-        pixels: the functions for files and images.
+        preprocessing: the functions for files and images.
     """
     import tensorflow as tf
 
@@ -81,10 +81,10 @@ def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str]
         return {"probabilities": probabilities, "class": tf.gather(names, best), "class_id": best}
 
     def serving_default(image_bytes: Tensor) -> dict[str, Tensor]:
-        return predict(image_bytes, pixels.decode)
+        return predict(image_bytes, preprocessing.decode)
 
     def serve_images(images: Tensor) -> dict[str, Tensor]:
-        return predict(images, pixels.resize)
+        return predict(images, preprocessing.resize)
 
     files = tf.TensorSpec([None], tf.string, "image_bytes")
     floats = tf.TensorSpec([None, None, None, 3], tf.float32, "images")
@@ -102,14 +102,14 @@ def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str]
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
-def save_keras(model: keras.Model, path: Path, class_names: Sequence[str], pixels: Pixels) -> None:
+def save_keras(model: keras.Model, path: Path, class_names: Sequence[str], preprocessing: Preprocessing) -> None:
     """Write a `.keras` file: pixels (batch, side, side, 3) in [0, 255] -> probabilities; scaling is inside.
 
     Args:
         model: pixels (batch, side, side, 3) in [0, 255] -> probabilities (batch, classes).
         path: ends in `.keras`.
         class_names: not written: the format has no place for them.
-        pixels: not written: the file takes pixels.
+        preprocessing: not written: the file takes pixels.
     """
     model.save(path)
 
@@ -141,7 +141,7 @@ EXPORTERS: dict[str, Exporter] = {
     "savedmodel": Exporter(
         save=save_savedmodel,
         read=read_savedmodel,
-        versioned=True,
+        is_versioned=True,
         filename="",
         signatures=(
             "serving_default(image_bytes: string[N])",
@@ -152,7 +152,7 @@ EXPORTERS: dict[str, Exporter] = {
     "keras": Exporter(
         save=save_keras,
         read=read_keras,
-        versioned=False,
+        is_versioned=False,
         filename="model.keras",
         signatures=("pixels: float32[N, side, side, 3]",),
     ),

@@ -1,6 +1,6 @@
 """Pools the probabilities of an ensemble's members with Keras layers.
 
-`pipelines.ensembles.methods` computes the same with NumPy; a test compares the two.
+`pipelines.ensembles.weights` computes the same with NumPy; a test compares the two.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UserError, lookup
-from models.export import EXPORTERS, Exporter, Pixels
+from models.export import EXPORTERS, Exporter, Preprocessing
 from pipelines.inference.parity import Parity, compare_outputs, predict_in_fresh_process, predict_on_cpu
 from pipelines.inference.sample_images import images_of_run, read_sample, read_samples
 from pipelines.runs.models import load_run
@@ -130,7 +130,7 @@ def export_model(
     with _temporary_folder(folder) as temporary, reporter.task("export", 2 * len(exporters)) as task:
         for name, exporter in exporters.items():
             began, path = time.monotonic(), temporary / f"{name}.keras"
-            exporter.save(model, path, class_names, Pixels(decode=decode_resized, resize=resize))
+            exporter.save(model, path, class_names, Preprocessing(decode=decode_resized, resize=resize))
             task.advance(format=name)
             outputs = predict_in_fresh_process(name, exporter, path, contents, pixels)
             parity = compare_outputs(name, outputs, expected, class_names)
@@ -174,7 +174,7 @@ def _temporary_folder(folder: Path) -> Iterator[Path]:
 def _put_in_place(export: Checked, folder: Path, *, num_images: int) -> Exported:
     """Move an export to its place in a folder on the same disk, atomically."""
     size = _size(export.path)
-    if export.exporter.versioned:
+    if export.exporter.is_versioned:
         path = _move_to_next_version(export.path, folder)
     else:
         path = export.path.rename(folder / export.exporter.filename)

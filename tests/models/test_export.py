@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.export import EXPORTERS, Pixels
+from models.export import EXPORTERS, Preprocessing
 from pipelines.images.decode import decode_resized
 from pipelines.images.resize import resize
 from tests.pipelines.pictures import drawn, exif, saved
 
 SIDE = 24
 NAMES = ("ant", "bée", "long name")
-PIXELS = Pixels(decode=decode_resized, resize=resize)
+PREPROCESSING = Preprocessing(decode=decode_resized, resize=resize)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def model() -> keras.Model:
 @pytest.fixture(scope="module")
 def signatures(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("export") / "model"
-    EXPORTERS["savedmodel"].save(model, folder, NAMES, PIXELS)
+    EXPORTERS["savedmodel"].save(model, folder, NAMES, PREPROCESSING)
     return dict(tf.saved_model.load(str(folder)).signatures)
 
 
@@ -79,7 +79,7 @@ def test_a_broken_file_is_an_error_not_an_answer(signatures: dict[str, Any]) -> 
 
 def test_keras_file(model: keras.Model, tmp_path: Path) -> None:
     path = tmp_path / EXPORTERS["keras"].filename
-    EXPORTERS["keras"].save(model, path, NAMES, PIXELS)
+    EXPORTERS["keras"].save(model, path, NAMES, PREPROCESSING)
     pixels = np.random.default_rng(0).uniform(0, 255, (2, SIDE, SIDE, 3)).astype(np.float32)
     np.testing.assert_allclose(
         keras.models.load_model(path).predict_on_batch(pixels), model.predict_on_batch(pixels), atol=1e-6

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from models.export import EXPORTERS, Exporter, Pixels
+from models.export import EXPORTERS, Exporter, Preprocessing
 from pipelines import export as verb
 from pipelines.export import Exported, export_model
 from pipelines.inference import parity
@@ -97,7 +97,7 @@ def test_a_disagreement_fails_and_leaves_nothing(
 
 
 def test_an_export_that_needs_headstart_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def save(model: keras.Model, path: Path, class_names: Sequence[str], pixels: Pixels) -> None:
+    def save(model: keras.Model, path: Path, class_names: Sequence[str], preprocessing: Preprocessing) -> None:
         path.write_bytes(b"import headstart")
 
     monkeypatch.setitem(EXPORTERS, "keras", replace(EXPORTERS["keras"], save=save))
