@@ -64,8 +64,9 @@ def test_a_batch_normalisation_is_folded_into_the_hidden_layer() -> None:
     norm = layers.BatchNormalization(
         moving_mean_initializer="random_normal", moving_variance_initializer="ones", gamma_initializer="random_normal"
     )
-    network = [layers.Input((FEATURES,)), layers.Dense(HIDDEN), norm, layers.ReLU(), layers.Dropout(0.5)]
-    model = keras.Sequential([*network, layers.Dense(CLASSES, activation="softmax")])
+    network = [layers.Input((FEATURES,)), layers.Dense(HIDDEN, bias_initializer="ones"), norm]
+    output = layers.Dense(CLASSES, activation="softmax")
+    model = keras.Sequential([*network, layers.ReLU(), layers.Dropout(0.5), output])
     head = dense_head(model)
     assert head is not None and head.shape == (FEATURES, HIDDEN)
     rows = drawn(4, 6, FEATURES)
