@@ -86,7 +86,7 @@ def require_weights(backbone: Backbone, image_size: int | None = None) -> None:
 
 
 def missing_weights_error(backbone: Backbone, reason: str) -> UserError:
-    """The error for weights that cannot be had: why, what is there instead, and the ways out."""
+    """Build the error for missing weights: the reason, the backbones in the cache, and the fixes."""
     there = ", ".join(list_cached()) or "none"
     return UserError(
         f"no ImageNet weights for `{backbone.name}`: {reason}",
