@@ -61,6 +61,4 @@ def _show(terminal: Terminal, usage: list[CacheUsage], limit: int) -> None:
     if rows:
         terminal.page(table(("content", "files", "size", "unused for"), rows, right=("files", "size", "unused for")))
     total = file_size(sum(kind.size for kind in usage))
-    terminal.note(
-        f"`{cache_folder()}`: {total}; features are kept up to {file_size(limit)} (HEADSTART_CACHE_LIMIT, in GB)"
-    )
+    terminal.note(f"`{cache_folder()}`: {total}; features take at most {file_size(limit)} (HEADSTART_CACHE_LIMIT)")

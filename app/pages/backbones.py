@@ -90,7 +90,7 @@ def _blocks_table(blocks: Sequence[BlockSummary]) -> Table:
     table = new_table(
         headings,
         right=(headings[0], *headings[2:]),
-        caption="blocks counted from the top; 0: none, all: the whole backbone",
+        caption="counted from the top; 0: none, all: every block",
     )
     for block in blocks:
         table.add_row(str(block.from_top), block.name, f"{block.parameters:,}", f"{block.trained:,}")

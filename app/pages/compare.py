@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.pages.tables import file_size, millions, new_table, remark, scored, shortened
+from app.pages.tables import file_size, millions, new_table, remark, scored, shortened, shortened_inside
 from pipelines.compare import ComparedRun
 from pipelines.runs.report import Comparison
 
@@ -47,7 +47,7 @@ def _costs(rows: Sequence[ComparedRun], names: Sequence[str]) -> Table:
     for row, name in zip(rows, names, strict=True):
         table.add_row(
             Text(name),
-            Text(shortened(row.backbone, BACKBONE_WIDTH)),
+            Text(shortened_inside(row.backbone, BACKBONE_WIDTH)),
             row.trained.removeprefix("head + "),
             "-" if row.parameters is None else millions(row.parameters),
             _duration(row.seconds),

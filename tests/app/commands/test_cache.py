@@ -34,7 +34,7 @@ def test_contents_are_a_table_and_the_total_a_note(headstart: Headstart, folder:
     assert lines[0].split() == ["content", "files", "size", "unused", "for"]
     assert lines[2].startswith("features of vgg16, 224 px, avg pooling: clean")
     assert lines[2].split()[-5:] == ["2", "2.0", "kB", "2.0", "days"]
-    assert result.err == (f"`{folder}`: 2.0 kB; features are kept up to 1.5 GB (HEADSTART_CACHE_LIMIT, in GB)\n")
+    assert result.err == f"`{folder}`: 2.0 kB; features take at most 1.5 GB (HEADSTART_CACHE_LIMIT)\n"
 
 
 def test_json_has_bytes(headstart: Headstart, folder: Path) -> None:
