@@ -48,12 +48,12 @@ def pixels(count: int = 5, size: int = 16) -> np.ndarray:
     return np.random.default_rng(7).uniform(0, 255, (count, size, size, 3)).astype(np.float32)
 
 
-def answers(model: keras.Model, images: np.ndarray) -> np.ndarray:
+def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return np.asarray(model(images, training=False))
 
 
 def backbones_in(model: keras.Model) -> list[keras.Model]:
-    return [each for each in model.layers if each.name.startswith("backbone")]
+    return [layer for layer in model.layers if layer.name.startswith("backbone")]
 
 
 def calls(layer: keras.layers.Layer, model: keras.Model) -> int:
@@ -74,8 +74,8 @@ def traced(model: keras.Model) -> Counter[str]:
 def test_mean_is_the_mean_of_the_members(heads: tuple[str, ...]) -> None:
     shared = backbone()
     members = [build_classifier(shared, head(name, seed)) for seed, name in enumerate(heads)]
-    expected = np.mean([answers(member, pixels()) for member in members], axis=0)
-    assert np.abs(answers(combine(members), pixels()) - expected).max() < 1e-6
+    expected = np.mean([predict(member, pixels()) for member in members], axis=0)
+    assert np.abs(predict(combine(members), pixels()) - expected).max() < 1e-6
 
 
 def test_members_on_the_same_backbone_run_it_once() -> None:
@@ -89,16 +89,16 @@ def test_members_on_the_same_backbone_run_it_once() -> None:
     ]
     joined = combine(members)
     assert len(backbones_in(joined)) == 2
-    assert [calls(each, joined) for each in backbones_in(joined)] == [1, 1]
+    assert [calls(network, joined) for network in backbones_in(joined)] == [1, 1]
     assert traced(joined)["Conv2D"] == 2
-    expected = np.mean([answers(member, pixels()) for member in members], axis=0)
-    assert np.abs(answers(joined, pixels()) - expected).max() < 1e-6
+    expected = np.mean([predict(member, pixels()) for member in members], axis=0)
+    assert np.abs(predict(joined, pixels()) - expected).max() < 1e-6
 
 
 def test_forty_heads_are_one_matrix_product() -> None:
-    found = traced(combine([build_classifier(backbone(), head(seed=seed)) for seed in range(40)]))
-    assert found["Conv2D"] == 1
-    assert found["MatMul"] + found["BatchMatMulV2"] + found["Einsum"] <= 2  # the heads, and their weighted mean
+    operations = traced(combine([build_classifier(backbone(), head(seed=seed)) for seed in range(40)]))
+    assert operations["Conv2D"] == 1
+    assert operations["MatMul"] + operations["BatchMatMulV2"] + operations["Einsum"] <= 2  # heads and weighted mean
 
 
 def test_one_changed_weight_is_another_backbone() -> None:
@@ -117,8 +117,8 @@ def test_max_and_average_pooling_share_the_backbone_but_not_the_features() -> No
     ]
     joined = combine(members)
     assert len(backbones_in(joined)) == 1
-    expected = np.mean([answers(member, pixels()) for member in members], axis=0)
-    assert np.abs(answers(joined, pixels()) - expected).max() < 1e-6
+    expected = np.mean([predict(member, pixels()) for member in members], axis=0)
+    assert np.abs(predict(joined, pixels()) - expected).max() < 1e-6
 
 
 def test_smaller_members_resize_the_same_pixels_once() -> None:
@@ -126,10 +126,10 @@ def test_smaller_members_resize_the_same_pixels_once() -> None:
     large = build_classifier(backbone(2, size=16), head(seed=2))
     joined = combine([*small, large])
     assert joined.input_shape == (None, 16, 16, 3)
-    assert sum(type(each).__name__ == "Resize" for each in joined.operations) == 1
+    assert sum(type(operation).__name__ == "Resize" for operation in joined.operations) == 1
     shrunk = np.asarray(keras.ops.image.resize(pixels(), (8, 8), antialias=True))
-    expected = (sum(answers(each, shrunk) for each in small) + answers(large, pixels())) / 3
-    assert np.abs(answers(joined, pixels()) - expected).max() < 1e-6
+    expected = (sum(predict(member, shrunk) for member in small) + predict(large, pixels())) / 3
+    assert np.abs(predict(joined, pixels()) - expected).max() < 1e-6
 
 
 def test_called_without_training_it_predicts() -> None:
@@ -137,23 +137,23 @@ def test_called_without_training_it_predicts() -> None:
     joined = combine(
         [build_classifier(backbone(0, size=8), head("mlp", 0)), build_classifier(backbone(1), head("mlp", 1))]
     )
-    assert np.array_equal(np.asarray(joined(pixels())), answers(joined, pixels()))
+    assert np.array_equal(np.asarray(joined(pixels())), predict(joined, pixels()))
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp"])
 def test_classes_in_another_order_are_put_right(name: str) -> None:
     one, other = build_classifier(backbone(0), head(name, 0)), build_classifier(backbone(1), head(name, 1))
     joined = combine([one, other], columns=[(0, 1, 2), (2, 0, 1)])
-    expected = (answers(one, pixels()) + answers(other, pixels())[:, [2, 0, 1]]) / 2
-    assert np.abs(answers(joined, pixels()) - expected).max() < 1e-6
+    expected = (predict(one, pixels()) + predict(other, pixels())[:, [2, 0, 1]]) / 2
+    assert np.abs(predict(joined, pixels()) - expected).max() < 1e-6
 
 
 def test_a_class_that_a_member_does_not_know_gets_nothing_from_it() -> None:
     one, other = build_classifier(backbone(0), head(seed=0)), build_classifier(backbone(1), head(seed=1, classes=2))
     joined = combine([one, other], columns=[(0, 1, 2), (1, None, 0)])
-    second = answers(other, pixels())
-    expected = (answers(one, pixels()) + np.stack([second[:, 1], np.zeros(5), second[:, 0]], axis=1)) / 2
-    assert np.abs(answers(joined, pixels()) - expected).max() < 1e-6
+    second = predict(other, pixels())
+    expected = (predict(one, pixels()) + np.stack([second[:, 1], np.zeros(5), second[:, 0]], axis=1)) / 2
+    assert np.abs(predict(joined, pixels()) - expected).max() < 1e-6
 
 
 @pytest.mark.parametrize("columns", [[(0, 1, 2), (0, 1)], [(0, 1, 2), (0, 0, 1)], [(0, 1, 2)], None])
@@ -168,8 +168,8 @@ def test_any_model_from_pixels_to_probabilities_can_be_a_member() -> None:
     strange = keras.Sequential([layers.Input((16, 16, 3)), layers.Flatten(), layers.Dense(3, activation="softmax")])
     simple = build_classifier(backbone(2), head(seed=2))
     joined = combine([inner, simple, strange], [2, 1, 1], columns=[(0, 1, 2), (0, 1, 2), (1, 2, 0)])
-    expected = (2 * answers(inner, pixels()) + answers(simple, pixels()) + answers(strange, pixels())[:, [1, 2, 0]]) / 4
-    assert np.abs(answers(joined, pixels()) - expected).max() < 1e-6
+    expected = (2 * predict(inner, pixels()) + predict(simple, pixels()) + predict(strange, pixels())[:, [1, 2, 0]]) / 4
+    assert np.abs(predict(joined, pixels()) - expected).max() < 1e-6
 
 
 def test_the_layer_members_keeps_their_order_whatever_is_fused() -> None:
@@ -180,22 +180,22 @@ def test_the_layer_members_keeps_their_order_whatever_is_fused() -> None:
         build_classifier(backbone(0), head("linear", 3)),
     ]
     joined = combine(members)
-    each = keras.Model(joined.input, joined.get_layer("members").output)
+    by_member = keras.Model(joined.input, joined.get_layer("members").output)
     for place, member in enumerate(members):
-        assert np.abs(answers(each, pixels())[:, place] - answers(member, pixels())).max() < 1e-6
+        assert np.abs(predict(by_member, pixels())[:, place] - predict(member, pixels())).max() < 1e-6
 
 
 def test_members_are_left_as_they_were() -> None:
     member = build_classifier(backbone(), head("mlp"))
-    before, names = answers(member, pixels()), [each.name for each in member.layers]
+    before, names = predict(member, pixels()), [layer.name for layer in member.layers]
     combine([member, member], temperature=3.0)
-    assert [each.name for each in member.layers] == names
-    assert np.array_equal(answers(member, pixels()), before)
+    assert [layer.name for layer in member.layers] == names
+    assert np.array_equal(predict(member, pixels()), before)
 
 
 RELOAD = """
 import importlib.util, os, sys
-sys.path[:] = [each for each in sys.path if not os.path.isdir(os.path.join(each, "pipelines"))]
+sys.path[:] = [folder for folder in sys.path if not os.path.isdir(os.path.join(folder, "pipelines"))]
 assert importlib.util.find_spec("pipelines") is None
 import keras, numpy, tensorflow
 pixels = numpy.load("pixels.npy")
@@ -223,7 +223,7 @@ def test_it_reloads_where_headstart_is_not(tmp_path: Path) -> None:
         joined = combine(members, [1, 2, 3, 4], method=method, columns=columns, stack=stack, temperature=1.5)
         joined.save(tmp_path / f"{method}.keras")
         joined.export(tmp_path / method, verbose=False)
-        expected[method] = answers(joined, pixels())
+        expected[method] = predict(joined, pixels())
     np.save(tmp_path / "pixels.npy", pixels())
     done = subprocess.run([sys.executable, "-c", RELOAD, *POOLS], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-2000:]

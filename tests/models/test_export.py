@@ -45,23 +45,23 @@ def test_files_of_any_kind_in_one_batch(model: keras.Model, signatures: dict[str
         saved(drawn(400, 300, seed=2).convert("RGBA"), "WEBP"),
         saved(drawn(24, 24, seed=3), "GIF"),
     ]
-    found = signatures["serving_default"](image_bytes=tf.constant(contents))
-    assert set(found) == {"probabilities", "class", "class_id"}
-    expected = model.predict_on_batch(np.stack([decode_resized(each, SIDE) for each in contents]))
-    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
-    np.testing.assert_array_equal(found["class_id"], expected.argmax(1))
-    assert [each.decode() for each in found["class"].numpy()] == [NAMES[each] for each in expected.argmax(1)]
+    outputs = signatures["serving_default"](image_bytes=tf.constant(contents))
+    assert set(outputs) == {"probabilities", "class", "class_id"}
+    expected = model.predict_on_batch(np.stack([decode_resized(content, SIDE) for content in contents]))
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+    np.testing.assert_array_equal(outputs["class_id"], expected.argmax(1))
+    assert [name.decode() for name in outputs["class"].numpy()] == [NAMES[index] for index in expected.argmax(1)]
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (50, 33), (10, 90)])
 def test_pictures_of_any_size(model: keras.Model, signatures: dict[str, Any], shape: tuple[int, int]) -> None:
     images = np.stack([np.asarray(drawn(shape[1], shape[0], seed=seed)) for seed in range(3)])
-    expected = model.predict_on_batch(np.stack([resize(tf.constant(each), SIDE) for each in images]))
-    found = signatures["serve_images"](images=tf.constant(images, tf.float32))
+    expected = model.predict_on_batch(np.stack([resize(tf.constant(image), SIDE) for image in images]))
+    outputs = signatures["serve_images"](images=tf.constant(images, tf.float32))
     same = signatures["serve_images_uint8"](images=tf.constant(images))
-    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
     np.testing.assert_allclose(same["probabilities"], expected, atol=1e-5)
-    assert found["class"].shape == (3,)
+    assert outputs["class"].shape == (3,)
 
 
 def test_one_and_many(signatures: dict[str, Any]) -> None:
