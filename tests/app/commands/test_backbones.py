@@ -1,0 +1,72 @@
+"""`headstart backbones [NAME]`: a page or JSON, and a hint for a name that does not exist."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.weights import weights_file
+from models.zoo import BACKBONES
+from tests.app.test_main import Headstart
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of Keras with the weights of one backbone."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    file = weights_file(BACKBONES["densenet121"])
+    file.parent.mkdir()
+    file.write_bytes(b"\x89HDF\r\n\x1a\n")
+    return tmp_path
+
+
+def test_the_list_is_a_page_that_names_the_cache(headstart: Headstart, home: Path) -> None:
+    result = headstart("backbones")
+    assert (result.code, result.err) == (0, "")
+    assert {line.split()[0] for line in result.out.splitlines() if line.split()} >= set(BACKBONES)
+    assert "cached: in" in result.out
+
+
+def test_list_as_json(headstart: Headstart) -> None:
+    rows = json.loads(headstart("backbones", "--json").out)
+    assert [row["name"] for row in rows] == list(BACKBONES)
+    assert next(row for row in rows if row["name"] == "densenet121") == {
+        "name": "densenet121",
+        "family": "DenseNet",
+        "image_size": 224,
+        "parameters": 8_062_504,
+        "base_parameters": 7_037_504,
+        "size_mb": 33,
+        "top1": 75.0,
+        "top5": 92.3,
+        "pretrained": True,
+        "cached": True,
+    }
+
+
+def test_one_backbone_is_a_page(headstart: Headstart) -> None:
+    result = headstart("backbones", "lenet5")
+    assert (result.code, result.err) == (0, "")
+    assert "--fine-tune" in result.out and "receptive field" in result.out
+
+
+def test_one_backbone_as_json(headstart: Headstart) -> None:
+    description = json.loads(headstart("backbones", "small_cnn", "--json").out)
+    assert description["name"] == "small_cnn" and description["image_size"] == 32
+    assert {"name", "type", "shape", "parameters", "activation_bytes", "receptive_field"} <= set(
+        description["layers"][0]
+    )
+    assert [(block["name"], block["from_top"]) for block in description["blocks"]] == [
+        ("block3", 1),
+        ("block2", 2),
+        ("block1", 3),
+    ]
+    assert description["blocks"][-1]["trained"] == 93_920
+
+
+def test_unknown_backbone_has_a_hint(headstart: Headstart) -> None:
+    result = headstart("backbones", "resnet51")
+    assert (result.code, result.out) == (1, "")
+    assert "unknown backbone: `resnet51`" in result.err and "`resnet50`" in result.err

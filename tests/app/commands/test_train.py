@@ -1,0 +1,129 @@
+"""Every option of `train` arrives where it belongs: a flag that is read and forgotten would go unseen."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.core import TyperOption
+
+import pipelines.train
+import pipelines.train_members
+from app.cli import command_line
+from app.options.everywhere import is_everywhere
+from models.errors import UserError
+from pipelines.runs.ensemble_spec import MembersSpec
+from pipelines.runs.spec import TrainSpec
+from tests.app.test_main import Headstart
+from tests.specs import train_spec, with_options
+
+PLAIN = train_spec(data="photos", out="run")
+OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
+    "--backbone": (("vgg16",), {"backbone": "vgg16"}),
+    "--weights": (("none",), {"weights": "none"}),
+    "--image-size": (("96",), {"image_size": 96}),
+    "--engine": (("keras",), {"engine": "keras"}),
+    "--head": (("mlp",), {"head": "mlp"}),
+    "--pooling": (("max",), {"pooling": "max"}),
+    "--hidden": (("64",), {"hidden": 64}),
+    "--dropout": (("0.4",), {"dropout": 0.4}),
+    "--l2": (("0.02",), {"l2": 0.02}),
+    "--heads": (("3",), {"heads": 3}),
+    "--augment": (("strong",), {"augment": "strong"}),
+    "--no-flip": ((), {"no_flip": True}),
+    "--rotate90": ((), {"rotate90": True}),
+    "--no-color": ((), {"no_color": True}),
+    "--views": (("6",), {"views": 6}),
+    "--no-cache": ((), {"cache": False}),
+    "--strict": ((), {"strict": True}),
+    "--class-weights": (("auto",), {"class_weights": "auto"}),
+    "--optimizer": (("sgd",), {"optimizer": "sgd"}),
+    "--learning-rate": (("0.5",), {"learning_rate": 0.5}),
+    "--epochs": (("7",), {"epochs": 7}),
+    "--patience": (("4",), {"patience": 4}),
+    "--batch": (("16",), {"batch": 16}),
+    "--weight-decay": (("0.01",), {"weight_decay": 0.01}),
+    "--precision": (("bfloat16",), {"precision": "bfloat16"}),
+    "--seed": (("5",), {"seed": 5}),
+    "--fine-tune": (("2",), {"fine_tune": "2"}),
+    "--layer-decay": (("0.5",), {"layer_decay": 0.5}),
+    "--warm-up": (("2.5",), {"warm_up": 2.5}),
+    "--clip": (("0",), {"clip": 0.0}),
+    "--label-smoothing": (("0.1",), {"label_smoothing": 0.1}),
+    "--ema": (("0.9",), {"ema": 0.9}),
+    "--train-bn": ((), {"train_bn": True}),
+    "--tensorboard": ((), {"tensorboard": True}),
+    "--layerwise": ((), {"layerwise": True}),
+}
+ENSEMBLE_OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
+    "--seeds": (("3",), {"seeds": 3}),
+    "--folds": (("4",), {"folds": 4}),
+    "--bag": ((), {"bag": True}),
+    "--boost": ((), {"boost": True}),
+    "--method": (("vote",), {"method": "vote"}),
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[TrainSpec | MembersSpec]:
+    """What the verbs behind the command were called with; they go no further."""
+    calls: list[TrainSpec | MembersSpec] = []
+
+    def stop(spec: TrainSpec | MembersSpec, **_: object) -> None:
+        calls.append(spec)
+        raise UserError("far enough")
+
+    monkeypatch.setattr(pipelines.train, "train", stop)
+    monkeypatch.setattr(pipelines.train_members, "train_members", stop)
+    return calls
+
+
+def test_without_options_the_recommendation_is_what_is_trained(
+    headstart: Headstart, asked: list[TrainSpec | MembersSpec]
+) -> None:
+    headstart("train", "photos", "--out", "run")
+    assert asked == [PLAIN]
+
+
+@pytest.mark.parametrize("flag", OPTIONS)
+def test_an_option_arrives_in_the_spec_and_changes_nothing_else(
+    headstart: Headstart, asked: list[TrainSpec | MembersSpec], flag: str
+) -> None:
+    words, fields = OPTIONS[flag]
+    headstart("train", "photos", "--out", "run", flag, *words)
+    assert asked == [with_options(PLAIN, **fields)]
+    assert asked != [PLAIN]
+
+
+@pytest.mark.parametrize("flag", ENSEMBLE_OPTIONS)
+def test_an_option_of_ensembles_arrives_too(
+    headstart: Headstart, asked: list[TrainSpec | MembersSpec], flag: str
+) -> None:
+    words, fields = ENSEMBLE_OPTIONS[flag]
+    # Two backbones, so that it is an ensemble whatever else is asked for.
+    headstart("train", "photos", "--out", "run", "--backbone", "vgg16", "--backbone", "resnet50", flag, *words)
+    common = with_options(PLAIN, backbone="vgg16")
+    assert asked == [
+        replace(MembersSpec(common=common, backbones=("vgg16", "resnet50"), heads=("linear",)), **fields)  # type: ignore[arg-type]
+    ]
+
+
+def test_no_option_is_left_out_here() -> None:
+    command = command_line().commands["train"]
+    own = {
+        name
+        for option in command.params
+        if isinstance(option, TyperOption) and not is_everywhere(option)
+        for name in (*option.secondary_opts, *option.opts)
+    }
+    assert own - {"--out", "--force", "--cache"} == {*OPTIONS, *ENSEMBLE_OPTIONS}
+
+
+def test_the_folder_is_taken_as_it_was_typed(
+    headstart: Headstart, asked: list[TrainSpec | MembersSpec], tmp_path: Path
+) -> None:
+    typed = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    headstart("train", typed, "--out", "run", "--force")
+    assert asked == [with_options(PLAIN, data=typed)]

@@ -1,0 +1,43 @@
+"""The list of backbones and one backbone layer by layer, in 80 columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.pages.backbones import description_page, list_page
+from models.weights import weights_file
+from models.zoo import BACKBONES
+from pipelines.backbones import describe_backbone, list_backbones
+from tests.app.pages.samples import printed
+
+
+def test_list_fits_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    file = weights_file(BACKBONES["densenet121"])
+    file.parent.mkdir()
+    file.write_bytes(b"\x89HDF\r\n\x1a\n")
+    lines = printed(list_page(list_backbones(), str(tmp_path)))
+    assert max(map(len, lines)) <= 80 and "…" not in "".join(lines)
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line and line.split()[0] in BACKBONES}
+    assert set(rows) == set(BACKBONES)
+    assert rows["vgg16"] == ["224", "138.4", "M", "528", "71.3", "90.1", "download"]
+    assert rows["densenet121"][-1] == "cached"
+    assert rows["lenet5"] == ["32", "0.06", "M", "-", "-", "-", "none"]
+
+
+def test_one_backbone_layer_by_layer() -> None:
+    lines = printed(description_page(describe_backbone("vgg16")))
+    assert max(map(len, lines)) <= 80
+    cells = [line.split() for line in lines]
+    assert ["block1_conv2", "Conv", "224x224x64", "36,928", "12.8", "MB", "5"] in cells
+    assert ["fc1", "Dense", "4096", "102,764,544", "16.4", "kB", "all"] in cells
+    assert ["2", "block4", "5,899,776", "12,979,200"] in cells
+    assert any("138,357,544 parameters" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["nasnet_mobile", "convnext_tiny", "inception_v3"])
+def test_long_names_fit_too(name: str) -> None:
+    lines = printed(description_page(describe_backbone(name)))
+    assert max(map(len, lines)) <= 80 and "…" not in "".join(lines)

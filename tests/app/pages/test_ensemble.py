@@ -1,0 +1,126 @@
+"""The page of an ensemble: 80 columns, and what the ensemble gains over its best member."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from app.console import Terminal
+from app.pages.ensemble import LISTED_MEMBERS, MATRIX_MEMBERS, ensemble_page, gain_lines, leaderboard_table, show
+from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
+from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
+from tests.app.pages.samples import printed, sample_report
+
+
+def member(number: int, **values: Any) -> MemberRow:  # fields of several types
+    row = MemberRow(
+        name=f"a_backbone_of_a_rather_long_name_{number % 4}-linear-s{number}",
+        path=f"members/{number}",
+        backbone="vgg16",
+        head="linear",
+        seed=number,
+        fold=None,
+        weight=1 / (number + 1),
+        images=341,
+        accuracy=0.871,
+        accuracy_interval=(0.831, 0.902),
+        log_loss=12.345,
+        ms=1234.5,
+        mb=528.31,
+    )
+    return replace(row, **values)
+
+
+def board(count: int, interval: tuple[float, float] = (0.004, 0.031), part: str = "test") -> Leaderboard:
+    rows = tuple(member(number) for number in range(count))
+
+    def comparison(score: Score, means: tuple[float, float], value: float, bounds: tuple[float, float]) -> Comparison:
+        return Comparison(
+            score=score,
+            first="ensemble",
+            second=rows[0].name,
+            part=part,
+            images=372,
+            means=means,
+            value=value,
+            interval=bounds,
+        )
+
+    models = ModelComparison(
+        accuracy=comparison("accuracy", (0.911, 0.893), 0.018, interval),
+        log_loss=comparison("log_loss", (0.33, 0.41), -0.08, (-0.1, -0.06)),
+    )
+    return Leaderboard(
+        method="greedy",
+        temperature=0.7,
+        members=rows,
+        names=tuple(row.name for row in rows),
+        disagreement=tuple(tuple(0.0 if one == other else 0.17 for other in range(count)) for one in range(count)),
+        gain=EnsembleGain(comparison=models, ms=24.0, best_ms=10.0),
+        folds={"accuracy": FoldScore(mean=0.9, deviation=0.01, interval=(0.88, 0.92))},
+        ms=24.0,
+        mb=600.0,
+    )
+
+
+def page_lines(leaderboard: Leaderboard) -> list[str]:
+    scores = sample_report(["cat", "dog"], 40)
+    return printed(ensemble_page(leaderboard, {"validation": scores, "test": scores}), width=200)
+
+
+def test_the_page_keeps_within_80_columns() -> None:
+    for count in (1, 2, MATRIX_MEMBERS, MATRIX_MEMBERS + 1, LISTED_MEMBERS + 10):
+        assert max(len(line.rstrip()) for line in page_lines(board(count))) <= 80
+
+
+def test_very_many_members_are_those_with_the_most_weight() -> None:
+    rows = tuple(member(number, name=f"s{number}", weight=number / 1000) for number in range(LISTED_MEMBERS + 10))
+    lines = printed(leaderboard_table(replace(board(2), members=rows)), width=200)
+    assert [line.split()[0] for line in lines[2:]] == [f"s{number}" for number in range(LISTED_MEMBERS + 9, 9, -1)]
+
+
+def test_columns_show_what_the_names_of_runs_do_not() -> None:
+    rows = (member(0, name="first", seed=3, head="mlp"), member(1, name="second", seed=None, head="mlp"))
+    lines = printed(leaderboard_table(replace(board(2), members=rows)), width=200)
+    assert lines[0].split()[:3] == ["member", "seed", "accuracy"]
+    assert [line.split()[:2] for line in lines[2:]] == [["first", "3"], ["second", "-"]]
+
+
+def test_the_gain_is_shown_with_its_interval_and_cost() -> None:
+    lines = gain_lines(board(3))
+    assert " ".join(" ".join(lines[:2]).split()) == (
+        "ensemble vs best member: +1.8 points (95 % interval 0.4 .. 3.1, paired bootstrap), "
+        "log-loss 0.41 -> 0.33, 2.4x the time an image"
+    )
+    assert not any(" alone" in line for line in lines)
+    assert any("over folds: accuracy 0.900 +- 0.010 (95 % interval 0.880 .. 0.920)" in line for line in lines)
+
+
+def test_an_interval_that_includes_zero_recommends_one_model() -> None:
+    words = " ".join(" ".join(gain_lines(board(3, (-0.002, 0.03)))).split())
+    assert f"the interval includes zero: the gain may be chance; use `{member(0).name}` alone" in words
+    words = " ".join(" ".join(gain_lines(board(3, (-0.05, -0.01)))).split())
+    assert "the ensemble is clearly worse" in words
+
+
+def test_without_test_images_the_scores_are_called_optimistic() -> None:
+    assert any("looks better than it is" in line for line in gain_lines(board(3, part="validation")))
+
+
+def test_the_end_of_a_combination_warns_and_names_the_next_command(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = sample_report(["cat", "dog"], 40)
+    manifest = SimpleNamespace(
+        leaderboard=board(2), metrics={"test": scores}, data=SimpleNamespace(skipped=3), notes=("a note",)
+    )
+    # What the page reads of a manifest is enough.
+    show(Terminal(), cast(Any, manifest), "runs/my ensemble")
+    out, err = capsys.readouterr()
+    assert out == "" and "ensemble vs best member" in err
+    assert err.splitlines()[-3:] == [
+        "warning: 3 files are not readable images and were left out",
+        "warning: a note",
+        "the run is in `runs/my ensemble`; next: headstart predict 'runs/my ensemble' IMAGE",
+    ]

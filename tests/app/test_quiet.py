@@ -1,0 +1,134 @@
+"""Native log lines: hidden, shown with `-v` and when an import fails; Python's own lines are always shown."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def python(script: str, *, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a script in a fresh Python whose log level is not the tests' own."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment["PYTHONPATH"] = os.pathsep.join(str(folder) for folder in (path, ROOT) if folder)
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)], capture_output=True, text=True, env=environment
+    )
+
+
+@pytest.fixture
+def chatty(tmp_path: Path) -> Path:
+    """A folder with a stand-in for TensorFlow that talks to descriptor 2 while it is imported."""
+    source = """
+        import logging, os, sys
+        os.write(2, b"chatter\\n")
+        print("a bar is drawn meanwhile", file=sys.stderr)
+        if os.environ.get("BROKEN"):
+            raise ImportError("libsomething.so is missing")
+        get_logger = logging.getLogger
+    """
+    (tmp_path / "tensorflow.py").write_text(textwrap.dedent(source))
+    return tmp_path
+
+
+def test_native_lines_are_hidden_and_python_lines_are_not(chatty: Path) -> None:
+    done = python(
+        """
+        import os
+        from app.quiet import quiet_tensorflow, separate_stderr
+        separate_stderr()
+        quiet_tensorflow()
+        import sys, tensorflow
+        os.write(2, b"of native code, later\\n")
+        print("after", file=sys.stderr)
+        assert type(tensorflow.__loader__).__name__ == "SourceFileLoader"
+        """,
+        path=chatty,
+    )
+    assert (done.returncode, done.stderr) == (0, "a bar is drawn meanwhile\nafter\n")
+
+
+def test_verbose_shows_native_lines(chatty: Path) -> None:
+    done = python(
+        """
+        import os
+        from app.quiet import quiet_tensorflow, separate_stderr
+        separate_stderr()
+        quiet_tensorflow(verbose=True)
+        import tensorflow
+        os.write(2, b"later\\n")
+        """,
+        path=chatty,
+    )
+    assert done.stderr.splitlines() == ["a bar is drawn meanwhile", "chatter", "later"]
+
+
+def test_a_failing_import_shows_native_lines(chatty: Path) -> None:
+    done = python(
+        """
+        import os
+        from app.quiet import quiet_tensorflow, separate_stderr
+        os.environ["BROKEN"] = "1"
+        separate_stderr()
+        quiet_tensorflow()
+        import tensorflow
+        """,
+        path=chatty,
+    )
+    assert done.returncode == 1
+    assert "chatter\n" in done.stderr and "libsomething.so is missing" in done.stderr
+
+
+def test_nothing_of_tensorflow_reaches_the_terminal(tmp_path: Path) -> None:
+    done = python(
+        f"""
+        import sys
+        from app.quiet import quiet_tensorflow, separate_stderr
+        separate_stderr()
+        quiet_tensorflow()
+        import keras, numpy as np, tensorflow as tf
+        print("ours", file=sys.stderr)
+        pixels, labels = np.zeros((8, 8, 8, 3), "float32"), np.arange(8) % 2
+        data = tf.data.Dataset.from_tensor_slices((pixels, labels)).cache().batch(4)
+        next(iter(data))  # a cache that is not read to its end
+        model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
+        for jit in (False, True):
+            model.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit)
+            model.fit(data, epochs=1)
+        model.predict(pixels)
+        double = tf.function(lambda x: 2 * x)
+        for length in range(1, 9):
+            double(tf.zeros(length))  # traced again and again
+        picture = tf.io.encode_jpeg(np.zeros((64, 64, 3), "uint8")).numpy()
+        for broken in (picture[: len(picture) // 2], b"nonsense"):
+            try:
+                tf.io.decode_image(broken)
+            except tf.errors.InvalidArgumentError:
+                pass
+        model.export({str(tmp_path / "export")!r})
+        tf.saved_model.load({str(tmp_path / "export")!r})
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "ours\n")
+
+
+def test_a_crash_in_native_code_leaves_a_traceback(chatty: Path) -> None:
+    done = python(
+        """
+        import os
+        from app.quiet import quiet_tensorflow, separate_stderr
+        separate_stderr()
+        quiet_tensorflow()
+        import tensorflow
+        os.abort()
+        """,
+        path=chatty,
+    )
+    assert done.returncode < 0
+    assert "Fatal Python error: Aborted" in done.stderr
