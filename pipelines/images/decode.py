@@ -1,11 +1,11 @@
-"""From the bytes of a file to upright RGB pixels: the one way, in training, prediction and exported models.
+"""Decodes the bytes of a file to upright RGB pixels, by the same steps in training, prediction and exported models.
 
-TensorFlow operations only, so that it runs in parallel without Python and goes into a SavedModel.
+The steps are TensorFlow operations alone, so that they run in parallel without Python and go into a SavedModel.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -15,29 +15,29 @@ from pipelines.images.resize import resize
 # A JPEG is decoded at a half, a quarter or an eighth where that leaves this many times the pixels needed on each side.
 ENOUGH = 3
 RATIOS = (1, 2, 4, 8)
-Tensor = Any  # TensorFlow carries no types
+Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 def decode(image_bytes: Tensor) -> Tensor:
-    """Decode a picture.
+    """Decode an image.
 
     Args:
         image_bytes: scalar string, a file's content: JPEG, PNG, GIF (of an animation the first frame), WebP
-            (not animated) or BMP (24 bits a pixel); `readable_bytes` makes a PNG of the rest. Transparency is dropped;
-            16 bits a channel become 8.
+            (not animated) or BMP (24 bits a pixel); `readable_bytes` makes a PNG of other formats. Transparency is
+            dropped; 16 bits a channel become 8.
 
     Returns:
         (height, width, 3) uint8, RGB, turned upright.
 
     Raises:
-        tf.errors.InvalidArgumentError: it is no such picture, or a damaged one.
+        tf.errors.InvalidArgumentError: it is not such an image, or it is damaged.
     """
-    image = tf.cond(_is_jpeg(image_bytes), lambda: _jpeg(image_bytes, 1), lambda: _other(image_bytes))
+    image = tf.cond(_is_jpeg(image_bytes), lambda: _decode_jpeg(image_bytes, 1), lambda: _decode_other(image_bytes))
     return tf.ensure_shape(turn_upright(image, orientation(image_bytes)), [None, None, 3])
 
 
 def decode_resized(image_bytes: Tensor, size: int) -> Tensor:
-    """Decode a picture and resize it to a square.
+    """Decode an image and resize it to a square.
 
     A JPEG much larger than needed is decoded at a fraction of its size, which the format makes cheap; a test holds
     the difference to the full decode below half a grey level.
@@ -50,9 +50,11 @@ def decode_resized(image_bytes: Tensor, size: int) -> Tensor:
         (size, size, 3) float32 in [0, 255].
 
     Raises:
-        tf.errors.InvalidArgumentError: it is no such picture, or a damaged one.
+        tf.errors.InvalidArgumentError: it is not such an image, or it is damaged.
     """
-    image = tf.cond(_is_jpeg(image_bytes), lambda: _scaled_jpeg(image_bytes, size), lambda: _other(image_bytes))
+    image = tf.cond(
+        _is_jpeg(image_bytes), lambda: _decode_large_jpeg(image_bytes, size), lambda: _decode_other(image_bytes)
+    )
     # Turning commutes with the resize to a square, and here it moves fewer pixels.
     return tf.ensure_shape(turn_upright(resize(image, size), orientation(image_bytes)), [size, size, 3])
 
@@ -61,32 +63,33 @@ def _is_jpeg(image_bytes: Tensor) -> Tensor:
     return tf.strings.substr(image_bytes, 0, 3) == b"\xff\xd8\xff"
 
 
-def _scaled_jpeg(image_bytes: Tensor, size: int) -> Tensor:
+def _decode_large_jpeg(image_bytes: Tensor, size: int) -> Tensor:
+    """Decode a JPEG, reduced as far as `ENOUGH` allows."""
     shape = tf.io.extract_jpeg_shape(image_bytes)
-    spare = tf.reduce_min(shape[:2]) // (ENOUGH * size)
-    choice = sum(tf.cast(spare >= ratio, tf.int32) for ratio in RATIOS[1:])
-    return tf.switch_case(choice, [lambda ratio=ratio: _jpeg(image_bytes, ratio) for ratio in RATIOS])
+    largest_ratio = tf.reduce_min(shape[:2]) // (ENOUGH * size)
+    choice = sum(tf.cast(largest_ratio >= ratio, tf.int32) for ratio in RATIOS[1:])
+    return tf.switch_case(choice, [lambda ratio=ratio: _decode_jpeg(image_bytes, ratio) for ratio in RATIOS])
 
 
-def _jpeg(image_bytes: Tensor, ratio: int) -> Tensor:
+def _decode_jpeg(image_bytes: Tensor, ratio: int) -> Tensor:
     # The accurate transform costs nothing measurable; TensorFlow's default is one grey level off Pillow's on average.
     return tf.io.decode_jpeg(image_bytes, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
 
 
-def _other(image_bytes: Tensor) -> Tensor:
-    def opened(channels: int) -> Tensor:
+def _decode_other(image_bytes: Tensor) -> Tensor:
+    def decoded(channels: int) -> Tensor:
         image = tf.io.decode_image(image_bytes, channels=channels, expand_animations=False)
         return tf.ensure_shape(image[..., :3], [None, None, 3])
 
-    return tf.cond(_is_still_webp(image_bytes), lambda: opened(0), lambda: opened(3))
+    return tf.cond(_is_still_webp(image_bytes), lambda: decoded(0), lambda: decoded(3))
 
 
 def _is_still_webp(image_bytes: Tensor) -> Tensor:
-    """Whether it is a WebP without animation, which may have four channels and is asked for "what it has" (0).
+    """Whether it is a WebP without animation: `channels=0` decodes it with as many channels as it has, three or four.
 
-    An animation must never be asked so: TensorFlow 2.21 then writes beyond its memory and the process dies. Asked for
-    three channels it is refused with an error; `readable_bytes` makes a PNG of it before.
+    For an animated WebP, `channels=0` makes TensorFlow 2.21 write beyond its memory and end the process. With three
+    channels it raises an error instead; `readable_bytes` makes a PNG of such a file before.
     """
     head = peek(image_bytes, 8, 16)
-    animated = matches(head[4:8], b"VP8X") & (head[12] // 2 % 2 == 1)
-    return matches(head[:4], b"WEBP") & ~animated
+    is_animated = matches(head[4:8], b"VP8X") & (head[12] // 2 % 2 == 1)
+    return matches(head[:4], b"WEBP") & ~is_animated

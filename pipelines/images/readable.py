@@ -1,4 +1,4 @@
-"""From a file to bytes that TensorFlow decodes: odd formats become PNG in memory, and what is no image says why."""
+"""Reads a file as bytes that TensorFlow decodes, makes a PNG of other formats, and says why a file is not an image."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Part of the key of cached features and of the ledger of decoded images: raise it whenever the pixels change.
+# Part of the key of cached features and of known images: raise it whenever the pixels change.
 DECODE_VERSION = 1
-# As many as a 16,384 x 16,384 mosaic; 0.75 GiB of pixels.
+# As many as a mosaic of 16,384 x 16,384: 0.75 GiB in 8-bit RGB.
 MAX_PIXELS = 2**28
-# A file beyond this is a video or an archive; no camera's image is near it.
+# A larger file is a video or an archive; no camera writes images near this size.
 MAX_BYTES = 2**30
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "JPEG2000", "AVIF")
-# What TensorFlow reads; the content decides, not the name. MPO is a JPEG with more pictures behind the first.
+# Formats that TensorFlow reads, by content, not by name. MPO is a JPEG with more images behind the first.
 DIRECT = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
 
 
 class UnreadableImage(Exception):
-    """A file that is no image, or a damaged one; `reason` is a phrase without the path."""
+    """A file that is not an image, or a damaged one; `reason` is a phrase without the path."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -31,23 +31,30 @@ class UnreadableImage(Exception):
 
 
 def readable_bytes(path: str, max_pixels: int = MAX_PIXELS) -> bytes:
-    """Read an image file as bytes that `pipelines.images.decode` turns into pixels."""
+    """Read an image file as bytes that `pipelines.images.decode` turns into pixels.
+
+    Raises:
+        UnreadableImage: as `read_file` and `readable_content`.
+    """
     return readable_content(read_file(path), max_pixels)
 
 
 def read_file(path: str) -> bytes:
-    """The content of a file; names that are no UTF-8 as surrogates.
+    """Read the content of a file.
+
+    Args:
+        path: bytes that are not UTF-8 as surrogates.
 
     Raises:
-        UnreadableImage: the file cannot be opened, is empty, no regular file or beyond `MAX_BYTES`.
+        UnreadableImage: the file cannot be opened, is empty, is not a regular file or is larger than `MAX_BYTES`.
     """
     try:
-        found = os.stat(os.fsencode(path))
-        # A pipe or a device would be waited for without end.
-        if not stat.S_ISREG(found.st_mode):
-            raise UnreadableImage("is a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file")
-        if found.st_size > MAX_BYTES:
-            raise UnreadableImage(f"{found.st_size / 2**30:.1f} GiB are more than any image has")
+        status = os.stat(os.fsencode(path))
+        # Reading a pipe or a device could wait without end.
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImage("is a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise UnreadableImage(f"{status.st_size / 2**30:.1f} GiB is more than any image has")
         with open(os.fsencode(path), "rb") as stream:
             content = stream.read()
     except OSError as error:
@@ -58,22 +65,22 @@ def read_file(path: str) -> bytes:
 
 
 def readable_content(content: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
-    """Make sure of a file's content: decode it once, and turn what TensorFlow does not read into a PNG.
+    """Decode a file's content once to check it, and turn formats that TensorFlow does not read into PNG.
 
-    That is TIFF, some BMP, animated WebP, JPEG with arithmetic coding and the like: of the first page or frame comes an
-    upright PNG of 8-bit RGB; 16 bits are scaled, not clipped.
+    Those are TIFF, some BMP, animated WebP, JPEG with arithmetic coding and the like. The PNG is upright 8-bit RGB, of
+    the first page or frame; 16 bits a channel are scaled, not clipped.
 
     Args:
         content: of a file.
-        max_pixels: more pixels than this, by the header, are refused before they are decoded.
+        max_pixels: an image whose header gives more pixels is refused before it is decoded.
 
     Returns:
         `content` itself (the same object), or a PNG.
 
     Raises:
-        UnreadableImage: it is no image, damaged or too large.
+        UnreadableImage: it is not an image, is damaged or is too large.
     """
-    image = _opened(content)
+    image = _open(content)
     width, height = image.size
     if width * height > max_pixels:
         raise UnreadableImage(f"{width} x {height} pixels are more than the limit of {max_pixels:,}")
@@ -82,21 +89,21 @@ def readable_content(content: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     return _as_png(image)
 
 
-def _opened(data: bytes) -> Image:
-    """The header of an image; its pixels are not read."""
+def _open(data: bytes) -> Image:
+    """Open an image by its header; its pixels are not read."""
     from PIL import Image as pillow
     from PIL import UnidentifiedImageError
 
-    # Pillow's own check warns or raises by a global; the caller's limit on the same header replaces it.
+    # Pillow's check warns or raises by a global; the caller's limit on the same header replaces it.
     pillow.MAX_IMAGE_PIXELS = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return pillow.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
-        raise UnreadableImage(_what(data)) from error
-    except Exception as error:  # Pillow's readers raise whatever a damaged header leads them to
-        raise UnreadableImage(f"the header is damaged: {_phrase(error)}") from error
+        raise UnreadableImage(_describe(data)) from error
+    except Exception as error:  # Pillow's readers raise errors of many types on a damaged header
+        raise UnreadableImage(f"the header is damaged: {_first_line(error)}") from error
 
 
 def _is_plain_bmp(data: bytes) -> bool:
@@ -105,6 +112,7 @@ def _is_plain_bmp(data: bytes) -> bool:
 
 
 def _decodes(data: bytes) -> bool:
+    """Whether TensorFlow decodes a file's content without an error."""
     import tensorflow as tf
 
     try:
@@ -112,7 +120,7 @@ def _decodes(data: bytes) -> bool:
             # The whole file is read at any ratio, so that a truncated one is found.
             tf.io.decode_jpeg(data, channels=3, ratio=8)
         else:
-            # As `decode`, but for the orientation, which raises nothing and is slow outside a graph.
+            # As `decode` without the orientation, which raises nothing and is slow outside a graph.
             tf.ensure_shape(tf.io.decode_image(data, channels=3, expand_animations=False), [None, None, 3])
     except tf.errors.OpError:
         return False
@@ -120,7 +128,7 @@ def _decodes(data: bytes) -> bool:
 
 
 def _as_png(image: Image) -> bytes:
-    """The first frame as an upright 8-bit RGB PNG."""
+    """Encode the first frame as an upright 8-bit RGB PNG."""
     from PIL import ImageOps
 
     try:
@@ -130,14 +138,19 @@ def _as_png(image: Image) -> bytes:
             upright = _eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
     except UnreadableImage:
         raise
-    except Exception as error:  # as above: there is no list of what a damaged file raises
-        raise UnreadableImage(f"the image is damaged: {_phrase(error)}") from error
+    except Exception as error:  # as above, on damaged pixels
+        raise UnreadableImage(f"the image is damaged: {_first_line(error)}") from error
     buffer = io.BytesIO()
     upright.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
 def _eight_bits(image: Image) -> Image:
+    """Scale 16 bits a channel to 8; other modes are left to Pillow's conversion.
+
+    Raises:
+        UnreadableImage: 32 bits a channel, whose range is not known.
+    """
     import numpy as np
     from PIL import Image as pillow
 
@@ -145,23 +158,25 @@ def _eight_bits(image: Image) -> Image:
         # Pillow's convert would clip everything above 255 to white.
         return pillow.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise UnreadableImage("32 bits a channel have no range that says what is white")
+        raise UnreadableImage("32 bits a channel, whose white level is not known")
     return image
 
 
-def _what(data: bytes) -> str:
-    start = data[:256].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
+def _describe(data: bytes) -> str:
+    """What a file that is not an image is, by its first bytes."""
+    beginning = data[:256].lstrip().lower()
+    if beginning.startswith((b"<!doctype html", b"<html")):
         return "not an image but a web page"
-    if start.startswith((b"<svg", b"<?xml")):
+    if beginning.startswith((b"<svg", b"<?xml")):
         return "not an image of pixels but XML or SVG"
-    if start.startswith(b"%pdf"):
+    if beginning.startswith(b"%pdf"):
         return "not an image but a PDF"
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in data[:256]):
         return "not an image but text"
-    return "not an image in a format that is read here, or its header is damaged"
+    return "not an image in a format that headstart reads, or its header is damaged"
 
 
-def _phrase(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
+    """The first line of an error's message without its full stop; its type where it has none."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__).rstrip(".")

@@ -50,9 +50,9 @@ def test_rotate90_alone_gives_quarter_turns_of_each_image() -> None:
     assert seen == {0, 1, 2, 3}
 
 
-def test_without_policy_and_switch_there_is_one_clean_view() -> None:
-    for options in ({}, {"no_flip": True}, {"no_color": True}):
-        assert views_of(plan_of(**options)).count == 1
+@pytest.mark.parametrize("options", [{}, {"no_flip": True}, {"no_color": True}])
+def test_without_policy_and_switch_there_is_one_clean_view(options: dict[str, Any]) -> None:
+    assert views_of(plan_of(**options)).count == 1
 
 
 def test_the_number_of_views_is_what_is_asked_for_or_the_policy_has() -> None:
