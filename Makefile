@@ -27,8 +27,9 @@ help:
 demo: $(STAMP)
 	@$(BIN)/headstart demo --force
 
+# Every core runs tests; one that is idle takes some of another's.
 test: $(STAMP)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal
 
 slow: $(STAMP)
 	@$(BIN)/python -m pytest -m slow

@@ -73,7 +73,12 @@ class Checkpoint:
     """
 
     def __init__(
-        self, model: keras.Model, updates: LayerwiseOptimizer, average: Sequence[tf.Variable], folder: Path, stage: Stage
+        self,
+        model: keras.Model,
+        updates: LayerwiseOptimizer,
+        average: Sequence[tf.Variable],
+        folder: Path,
+        stage: Stage,
     ) -> None:
         """Set which variables are saved, and where.
 
