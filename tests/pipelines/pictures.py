@@ -1,4 +1,4 @@
-"""Pictures drawn by the tests, and what Pillow makes of them."""
+"""Images drawn by the tests, and their pixels as Pillow reads them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 
 def drawn(width: int = 97, height: int = 61, seed: int = 0) -> Image.Image:
-    """A smooth picture without symmetry: gradients and a few rectangles."""
+    """A smooth image without symmetry: gradients and a few rectangles."""
     random = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:height, 0:width]
     pixels = np.stack([columns * 255 / width, rows * 255 / height, (rows + columns) * 255 / (width + height)], -1)
@@ -50,6 +50,6 @@ def pillow_pixels(data: bytes) -> np.ndarray:
 
 
 def pillow_resized(data: bytes, size: int) -> np.ndarray:
-    """The same resized to a square, bilinear, without the shortcut for large pictures."""
-    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    """The same resized to a square, bilinear, without Pillow's shortcut for large images; float32."""
+    image = Image.fromarray(pillow_pixels(data))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=None), np.float32)

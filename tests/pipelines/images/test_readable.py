@@ -1,9 +1,10 @@
-"""Every kind of file a folder may hold: read as Pillow reads it, or refused with a reason."""
+"""Every kind of file that a folder may hold: read as Pillow reads it, or refused with a reason."""
 
 from __future__ import annotations
 
 import io
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -53,12 +54,12 @@ def _file(folder: Path, data: bytes, name: bytes = b"picture.jpg") -> str:
 
 
 @pytest.mark.parametrize("name", PASSED)
-def test_what_tensorflow_reads_is_passed_through(name: str, tmp_path: Path) -> None:
+def test_formats_that_tensorflow_reads_are_passed_through(name: str, tmp_path: Path) -> None:
     assert readable_bytes(_file(tmp_path, PASSED[name])) == PASSED[name]
 
 
 @pytest.mark.parametrize("name", TRANSCODED)
-def test_what_it_does_not_becomes_png(name: str, tmp_path: Path) -> None:
+def test_other_formats_become_png(name: str, tmp_path: Path) -> None:
     data = readable_bytes(_file(tmp_path, TRANSCODED[name]))
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.mode) == ("PNG", "RGB")
@@ -72,8 +73,8 @@ def test_sixteen_bit_tiff_is_scaled_not_clipped(byte_order: str, tmp_path: Path)
         data = saved(Image.fromarray(values), "TIFF")
     else:
         data = saved(Image.frombytes("I;16B", (97, 61), values.astype(byte_order).tobytes()), "TIFF")
-    found = decode(readable_bytes(_file(tmp_path, data))).numpy()
-    np.testing.assert_allclose(found[..., 1], values / 257, atol=1)
+    pixels = decode(readable_bytes(_file(tmp_path, data))).numpy()
+    np.testing.assert_allclose(pixels[..., 1], values / 257, atol=1)
 
 
 def test_bmp_from_bottom_and_from_top(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_bmp_from_bottom_and_from_top(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode(readable_bytes(_file(tmp_path, bytes(data)))).numpy(), expected[::-1])
 
 
-def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     assert readable_bytes(_file(tmp_path, PASSED["png"], b"caf\xe9.png")) == PASSED["png"]
 
 
@@ -107,7 +108,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_what_is_no_image_says_why(name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_says_why(name: str, tmp_path: Path) -> None:
     data, reason = UNREADABLE[name]
     with pytest.raises(UnreadableImage) as caught:
         readable_bytes(_file(tmp_path, data))
@@ -127,8 +128,6 @@ def test_a_bomb_is_refused_by_its_header(form: str, tmp_path: Path) -> None:
 def test_a_real_bomb_is_not_decoded(tmp_path: Path) -> None:
     data = bytearray(saved(Image.new("L", (8, 8)), "PNG"))
     data[16:24] = (60_000).to_bytes(4, "big") * 2
-    import zlib
-
     data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
     with pytest.raises(UnreadableImage, match="60000 x 60000"):
         readable_bytes(_file(tmp_path, bytes(data)))
