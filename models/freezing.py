@@ -1,4 +1,4 @@
-"""Which layers of a backbone train: all below a boundary frozen, BatchNormalization frozen layer by layer."""
+"""Freezes the layers of a backbone below a boundary, and every BatchNormalization layer by itself."""
 
 from __future__ import annotations
 

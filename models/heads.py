@@ -1,4 +1,4 @@
-"""Heads: what is put on a backbone's features and trained on the user's pictures."""
+"""Lists the heads, and builds them: layers from the features of a backbone to the probabilities of classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Pooling = Literal["avg", "max", "flatten"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The shape of a head.
+    """The layers of a head.
 
     Attributes:
         name: its key in `HEADS`.
@@ -36,9 +36,9 @@ class Candidate:
 
     Attributes:
         l2: strength of the penalty `l2 / 2 * sum(kernel ** 2)` on standardised features.
-        learning_rate: the first.
+        learning_rate: the first learning rate.
         dropout: rate in [0, 1).
-        seed: of its initial weights.
+        seed: of the initial weights.
     """
 
     l2: float
@@ -59,14 +59,14 @@ def build_head(head: Head, *, num_features: int, num_classes: int, dropout: floa
     """Build an untrained head.
 
     Args:
-        head: which.
+        head: the entry.
         num_features: length of a feature vector.
-        num_classes: how many probabilities come out.
-        dropout: rate in [0, 1) instead of the head's own.
+        num_classes: number of probabilities.
+        dropout: rate in [0, 1) that replaces the head's default.
 
     Returns:
         A model named `head`: features (batch, num_features) -> probabilities (batch, num_classes), whose layers
-        are named `hidden`, `norm`, `relu`, `dropout` and `probabilities`, those that it has.
+        are named `hidden`, `norm`, `relu`, `dropout` and `probabilities`, as far as the head has them.
     """
     from keras import Sequential, layers
 
@@ -79,6 +79,6 @@ def build_head(head: Head, *, num_features: int, num_classes: int, dropout: floa
         stack.append(layers.ReLU(name="relu"))
     if rate > 0:
         stack.append(layers.Dropout(rate, name="dropout"))
-    # Probabilities in float32 whatever the precision below: a softmax over many classes loses its small values else.
+    # In float32 whatever the precision below, because half precision loses the small values of a softmax.
     stack.append(layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities"))
     return Sequential(stack, name="head")

@@ -1,4 +1,4 @@
-"""What the processor is and can do, as far as the system tells."""
+"""Names the processor and the GPUs of this machine, and what the processor can do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Keras keeps pretrained weights, and whether they can be had: answered without importing Keras.
+"""Finds pretrained weights in Keras' cache, and whether they can be downloaded, without importing Keras.
 
 headstart adds no cache of its own. A file's name here is the name under which Keras itself stores the file
 (its `applications`, version 3.15.1); a test asks every constructor for its name and compares.
