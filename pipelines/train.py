@@ -1,4 +1,4 @@
-"""The story of a training: an image folder in, a run out.
+"""Trains a classifier on the user's images and leaves a complete run.
 
 headstart train photos/ --backbone resnet50 --out runs/photos
 """
@@ -38,7 +38,7 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
 
     # Everything that can be wrong and needs no TensorFlow is found before it is imported.
     names = look_up_names(spec)
-    for line in options_without_effect(spec, untrained=names.source.untrained):
+    for line in options_without_effect(spec, is_untrained=names.source.is_untrained):
         reporter.warn(line)
     listing = scan(spec.data.path, reporter=reporter)
     folder, is_resumed = open_run(spec.out, RunRequest(train=spec), force=force)

@@ -1,4 +1,4 @@
-"""The story of an ensemble that is trained at once: the members, each a run, then one model of them.
+"""Trains the members of an ensemble, each a run, and combines them into one model.
 
 headstart train photos/ --backbone mobilenet_v2 --backbone resnet50 --head linear --head mlp --seeds 3 --out runs/photos
 """
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from models.errors import UserError, lookup
 from pipelines.data.dataset_file import write_dataset
 from pipelines.data.scan import scan
-from pipelines.members.order import MembersOrder
-from pipelines.members.spec import MEMBERS_FOLDER, Member, list_members, spec_of
+from pipelines.ensembles.methods import METHODS
+from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder, list_members, spec_of
 from pipelines.runs.folder import open_run, write_split
 from pipelines.runs.manifest import STATE_FOLDER, Manifest, RunRequest
 from pipelines.runs.read_manifest import is_run
@@ -50,6 +50,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     timer = PhaseTimer()
 
     # Everything that can be wrong and needs no TensorFlow is found before anything is trained.
+    method = lookup(METHODS, spec.method, "ensemble method")
     members = list_members(spec)
     notes = _check_members(spec, members)
     for line in notes:
@@ -82,7 +83,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     from pipelines.ensembles.join import JoinedRun, join
     from pipelines.ensembles.trained_members import load_members
 
-    loaded = load_members(trained, folder, dataset, spec)
+    loaded = load_members(trained, folder, dataset, spec, method)
     run = JoinedRun(
         folder=folder,
         spec=RunRequest(members=spec),
@@ -94,25 +95,22 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
 
 
 def _check_members(spec: MembersSpec, members: Sequence[Member]) -> tuple[str, ...]:
-    """Refuse what no member can be trained with; the options that have no effect on any of them."""
-    from pipelines.ensembles.methods import METHODS
-
-    lookup(METHODS, spec.method, "ensemble method")
+    """Refuse what no member can be trained with; return a line for each group of options without effect on one."""
     notes: dict[str, None] = {}
     for member in members:
         member_spec = spec_of(spec, member, Path())
         source = look_up_names(member_spec).source
-        if source.untrained and (spec.bag or spec.boost):
+        if source.is_untrained and (spec.bag or spec.boost):
             raise UserError(
                 f"`{source.name}` starts from random weights: it has no cached features to weight",
                 "omit --bag and --boost",
             )
-        notes |= dict.fromkeys(options_without_effect(member_spec, untrained=source.untrained))
+        notes |= dict.fromkeys(options_without_effect(member_spec, is_untrained=source.is_untrained))
     return tuple(notes)
 
 
 def _require_folds(spec: MembersSpec, dataset: Dataset) -> None:
-    """Refuse a division into folds that is not possible before anything is trained."""
+    """Refuse, before anything is trained, a division into folds that is not possible."""
     if spec.folds:
         from pipelines.data.folds import divide_folds
 
@@ -122,7 +120,7 @@ def _require_folds(spec: MembersSpec, dataset: Dataset) -> None:
 def _train_groups(
     spec: MembersSpec, members: Sequence[Member], folder: Path, reporter: Reporter
 ) -> dict[str, UserError]:
-    """Train the members that are not complete, one process a backbone; why others failed, by name."""
+    """Train the members that are not complete, one process a backbone; return why others failed, by name."""
     failures: dict[str, UserError] = {}
     missing = [member for member in members if not is_run(folder / MEMBERS_FOLDER / member.name)]
     (folder / MEMBERS_FOLDER).mkdir(exist_ok=True)

@@ -13,7 +13,6 @@ import numpy as np
 from models.errors import UserError
 from pipelines.data.folds import divide_folds, pooled
 from pipelines.ensembles.member_predictions import EnsembleRequest, Images, LoadedMember, MemberPredictions
-from pipelines.ensembles.methods import METHODS
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.members.spec import MEMBERS_FOLDER, Member
 from pipelines.runs.ensemble_spec import MembersSpec
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     import keras
 
     from models.arrays import Indices
+    from pipelines.ensembles.methods import Method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,7 +43,9 @@ class LoadedMembers:
     notes: tuple[str, ...]
 
 
-def load_members(members: Sequence[Member], folder: Path, dataset: Dataset, spec: MembersSpec) -> LoadedMembers:
+def load_members(
+    members: Sequence[Member], folder: Path, dataset: Dataset, spec: MembersSpec, method: Method
+) -> LoadedMembers:
     """Load members; a group that lacks a fold has no out-of-fold predictions of all images, and is left out.
 
     Args:
@@ -51,6 +53,7 @@ def load_members(members: Sequence[Member], folder: Path, dataset: Dataset, spec
         folder: of the ensemble.
         dataset: that they were trained on.
         spec: of the ensemble.
+        method: that it names.
 
     Raises:
         UserError: each group of folds has lost a member.
@@ -89,7 +92,7 @@ def load_members(members: Sequence[Member], folder: Path, dataset: Dataset, spec
         predictions=predictions,
         images=Images(fitted=held_out, test=dataset.part("test"), all=examples, class_names=dataset.class_names),
         request=EnsembleRequest(
-            method=METHODS[spec.method],
+            method=method,
             name=spec.method,
             seed=spec.common.fit.seed,
             votes=votes if spec.boost and any(votes) else None,

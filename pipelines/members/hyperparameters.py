@@ -29,7 +29,7 @@ SEARCHED_HIDDEN = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedHyperparameters:
-    """What one member leaves for the next of its kind.
+    """The files that one member writes for the next of its kind.
 
     Attributes:
         spec: of the ensemble.
@@ -62,7 +62,7 @@ class SharedHyperparameters:
         np.save(self._file("boost", member, f"-{member.seed + 1}.npy"), image_weights)
 
     def candidates(self, member: Member, plan: TrainingPlan, num_features: int) -> tuple[Candidate, ...]:
-        """What the member's head is trained with: the choice of the first of its kind, or a grid for that first."""
+        """Hyperparameters for the member's head: those of the first of its kind, or a grid for that first."""
         path = self._file("options", member, ".json")
         if path.is_file():
             chosen = as_record(json.loads(path.read_text(encoding="utf-8")), ChosenHead)

@@ -19,9 +19,8 @@ from pipelines.data.folds import divide_folds
 from pipelines.fitting.heads import FittedHeads, fit_heads
 from pipelines.members.boosting import boost
 from pipelines.members.hyperparameters import SharedHyperparameters
-from pipelines.members.order import MembersOrder
 from pipelines.members.shared_features import SharedFeatures, share_features
-from pipelines.members.spec import MEMBERS_FOLDER, Member, spec_of
+from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder, spec_of
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.examples import Dataset, Split
 from pipelines.runs.folder import open_run, write_split
@@ -76,7 +75,7 @@ class MemberTraining:
                     self.relay.note(f"{member.name}: boosting ends: the last member makes no errors, or is at chance")
 
     def _train_member(self, member: Member) -> bool:
-        """Train a member; whether boosting continues after it."""
+        """Train a member; return whether boosting continues after it."""
         spec = spec_of(self.spec, member, self.out / MEMBERS_FOLDER / member.name)
         names = look_up_names(spec)
         folder, _ = open_run(spec.out, RunRequest(train=spec), force=False)
@@ -84,7 +83,7 @@ class MemberTraining:
         plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=folder, reporter=self.relay)
         write_split(folder, dataset)
         timer = PhaseTimer()
-        if names.source.untrained or not spec.data.cache or spec.fine_tune.blocks is not None:
+        if names.source.is_untrained or not spec.data.cache or spec.fine_tune.blocks is not None:
             manifest = execute_plan(plan, timer)
             self._report(member, manifest, sum(manifest.seconds.values()))
             return True
@@ -95,12 +94,12 @@ class MemberTraining:
         return self._fit_head(member, plan, self._shared, timer)
 
     def _fit_head(self, member: Member, plan: TrainingPlan, shared: SharedFeatures, timer: PhaseTimer) -> bool:
-        """Fit a member's head and write its run; whether boosting continues after it."""
+        """Fit a member's head and write its run; return whether boosting continues after it."""
         train, validation = shared.of_fold(member.fold)
         image_weights = self.shared_hyperparameters.image_weights(member, len(train))
         candidates = self.shared_hyperparameters.candidates(member, plan, train.num_features)
         fitted = fit_heads(
-            search_of(plan, candidates, epochs=list_stages(plan.spec, untrained=False)[0].epochs),
+            search_of(plan, candidates, epochs=list_stages(plan.spec, is_untrained=False)[0].epochs),
             train=train,
             validation=validation,
             class_weights=class_weights(plan.dataset, plan.spec.fit.class_weights),
@@ -124,7 +123,7 @@ class MemberTraining:
     def _boost(
         self, member: Member, fitted: FittedHeads, train: Features, image_weights: Weights
     ) -> tuple[float, bool]:
-        """Weight the images for the next member; this one's weight in the vote, and whether another follows."""
+        """Weight the images for the next member; return this one's weight in the vote, and whether another follows."""
         predicted = predict_features(fitted.heads[fitted.best], train).argmax(1)
         boosting = boost(image_weights, predicted != train.labels, len(self.dataset.class_names))
         self.shared_hyperparameters.keep_weights(member, boosting.image_weights * len(train))
@@ -144,7 +143,7 @@ class MemberTraining:
             model=keras.Model(shared.model.inputs[0], head(shared.model.outputs[0])),
             predictions=predictions,
             history=list(fitted.history),
-            stages=[describe_bank(list_stages(plan.spec, untrained=False)[0], fitted)],
+            stages=[describe_bank(list_stages(plan.spec, is_untrained=False)[0], fitted)],
             backbone=replace(shared.backbone.record(), file=shared.file),
             notes=notes_of(extracted),
             features=extracted.record,

@@ -35,6 +35,23 @@ class Member:
     fold: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersOrder:
+    """Which members a worker process trains.
+
+    Attributes:
+        spec: of the whole ensemble.
+        members: those to train, all on one backbone, in order.
+        out: the ensemble's folder, absolute.
+        dataset: the file that `pipelines.data.dataset_file.write_dataset` wrote, absolute.
+    """
+
+    spec: MembersSpec
+    members: tuple[Member, ...]
+    out: str
+    dataset: str
+
+
 def list_members(spec: MembersSpec) -> tuple[Member, ...]:
     """The members, in the order of their training.
 
@@ -57,7 +74,7 @@ def list_members(spec: MembersSpec) -> tuple[Member, ...]:
 
 
 def spec_of(spec: MembersSpec, member: Member, out: Path) -> TrainSpec:
-    """The training of one member."""
+    """Options of the training of one member, whose run goes into `out`."""
     common = spec.common
     return replace(
         common,
@@ -82,9 +99,11 @@ def file_names(backbones: tuple[str, ...]) -> dict[str, str]:
 
 def _refuse_contradictions(spec: MembersSpec) -> None:
     for kind, names in (("backbone", spec.backbones), ("head", spec.heads)):
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise UserError(f"the {kind} `{twice}` is given twice", "name each once; --seeds trains it several times")
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise UserError(
+                f"the {kind} `{repeated}` is given twice", "name each once; --seeds trains it several times"
+            )
     if spec.folds == 1:
         raise UserError("--folds must be at least 2", "give --folds 2 or more, or omit it")
     if spec.boost and (spec.bag or spec.folds):

@@ -1,4 +1,4 @@
-"""What training the members of an ensemble, or joining runs, is asked to do."""
+"""Options of training the members of an ensemble, and of combining runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.runs.spec import TrainSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembersSpec:
-    """What training an ensemble is asked to do.
+    """Options of training an ensemble.
 
     Attributes:
         common: what all members share; its backbone, head and seed are those of the first.
@@ -40,7 +40,7 @@ class MembersSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleSpec:
-    """What combining runs is asked to do.
+    """Options of combining runs.
 
     Attributes:
         runs: folders of complete runs.

@@ -46,8 +46,8 @@ class Dataset:
         origin: how it was read.
         class_names: in natural order (`item2` before `item10`).
         examples: sorted by path within each split.
-        skipped: files that are no readable image.
-        remarks: lines the user should read (images that stand in two parts, images with two labels,
+        skipped: files that are not readable images.
+        remarks: lines the user should read (images that are in two parts, images with two labels,
             images moved so that each part has every class); kept in `run.json`.
     """
 

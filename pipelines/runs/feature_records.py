@@ -1,4 +1,4 @@
-"""What run.json says of the features that a training used (no NumPy)."""
+"""The record in run.json of the features that a training used (no NumPy)."""
 
 from __future__ import annotations
 

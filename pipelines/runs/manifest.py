@@ -1,4 +1,4 @@
-"""The manifest of a run, `run.json`: everything known of a run without loading its model.
+"""Records of `run.json`, the manifest of a run: everything known of it without loading its model.
 
 RUN/model.keras   pixels in [0, 255] -> probabilities
 RUN/head.keras    instead of it in a member that shares its backbone: features -> probabilities
@@ -142,7 +142,7 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How a saved model compares with the probabilities that it was judged by, on a few images.
+    """How a saved model agrees with the probabilities that its scores are from, on a few images.
 
     Attributes:
         images: how many were compared.
@@ -187,14 +187,14 @@ class Manifest:
         image_size: side of the square input, pixels.
         backbone: which, and where its weights came from.
         head: which.
-        spec: the options as given, defaults filled in.
+        spec: what was asked for, defaults filled in.
         data: which images.
         metrics: part -> scores.
         stages: of the training, in order.
         notes: what was done otherwise than asked or expected, in words.
         seconds: phase -> wall time in seconds.
         versions: of headstart, Python, Keras, TensorFlow, numpy.
-        features: what of the features was cached and what was computed; None where every epoch ran the whole network.
+        features: how many were cached and computed; None where every epoch ran the whole network.
         engine: that computed them.
         agreement: of the saved model with the cached features.
         bank: the heads that were tried, the best first.

@@ -1,4 +1,4 @@
-"""What a training is asked to do: one record for each panel of `headstart train --help` (no NumPy, no Keras)."""
+"""Options of a training: one record for each panel of `headstart train --help` (no NumPy, no Keras)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadSpec:
-    """What is put on the backbone.
+    """Which head is put on the backbone.
 
     Attributes:
         name: of `models.heads.HEADS`.
@@ -52,7 +52,7 @@ class HeadSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSpec:
-    """Which images the network sees, and how.
+    """Which images the network is trained on, and in which views.
 
     Attributes:
         path: a folder, a CSV file or `tfds:NAME[:VERSION]`.
@@ -142,11 +142,11 @@ class FineTuneSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSpec:
-    """What one training is asked to do; the defaults are the recommendation.
+    """Options of one training; the defaults are the recommendation.
 
     Attributes:
         out: the run's folder.
-        data: which images, and how they are shown.
+        data: which images, and in which views.
         network: which backbone.
         head: what is put on it.
         fit: how weights are fitted.

@@ -1,4 +1,4 @@
-"""Stages of a training, and the recipe that weights are stepped by."""
+"""Records of a training stage and of the recipe for its steps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Recipe:
 
     Attributes:
         optimizer: the rule.
-        schedule: `plateau` divides the rate by 10 where the validation loss stands still, `cosine` lets it fall along
+        schedule: `plateau` divides the rate by 10 where the validation loss stops falling, `cosine` lets it fall along
             half a cosine over the stage's epochs.
         warm_up: epochs over which the rate rises from nothing.
         patience: epochs without a better validation loss before the stage stops.
@@ -45,10 +45,10 @@ class Recipe:
             rule's own.
         clip: greatest global norm of the gradients; None for any.
         label_smoothing: share of each label that is spread over all classes, in [0, 1).
-        ema: momentum of a moving average of the weights, which is what is judged and kept; 0 for none.
+        ema: momentum of a moving average of the weights, which is evaluated and kept; 0 for none.
         precision: `auto` is half precision on a GPU that computes in it, and float32 elsewhere.
-        calibrate: whether an epoch's loss is taken at the temperature that suits its answers best. Else an epoch that
-            gets more images right, and is too sure of all of them, passes for worse.
+        calibrate: whether an epoch's loss is taken at the temperature that suits its predictions best. Otherwise an
+            epoch with more correct, but overconfident predictions counts as worse.
     """
 
     optimizer: Optimizer = "adam"

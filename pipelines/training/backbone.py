@@ -1,4 +1,4 @@
-"""Where a training's backbone comes from: the table, one's own run, or a file. Light until it is built."""
+"""Finds the backbone of a training, in the table, in a run or in a file, and builds it when it is first needed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class BackboneSource:
 
     Attributes:
         name: what the user typed.
-        backbone: its record, or None for one's own.
-        weights: `imagenet`, `none`, or the path of a weights file; for one's own backbone the file it is in.
+        backbone: its record in the table; None for a run or a file.
+        weights: `imagenet`, `none`, or the path of a weights file; for a run or a file, that of the model.
     """
 
     name: str
@@ -33,7 +33,7 @@ class BackboneSource:
     weights: str
 
     @property
-    def untrained(self) -> bool:
+    def is_untrained(self) -> bool:
         """Whether it starts from random weights, so that every layer is to be trained."""
         return self.weights == "none"
 
@@ -41,7 +41,7 @@ class BackboneSource:
         """Build it: pixels (batch, size, size, 3) in [0, 255] -> features.
 
         Raises:
-            UserError: the weights cannot be had or do not fit.
+            UserError: the weights are missing or do not fit.
         """
         from models.backbones import build_backbone, load_backbone
 
@@ -51,7 +51,7 @@ class BackboneSource:
         return build_backbone(self.backbone, weights=weights, image_size=image_size)
 
     def weights_path(self) -> Path:
-        """The file that the weights are in, once they are there."""
+        """The file of the weights; those of `imagenet` may still have to be downloaded."""
         if self.backbone is not None and self.weights == "imagenet":
             from models.weights import weights_file
 
@@ -59,23 +59,23 @@ class BackboneSource:
         return Path(self.weights)
 
     def record(self, model: keras.Model) -> BackboneRecord:
-        """What run.json says of it."""
+        """Its record in run.json."""
         return BackboneRecord(name=self.name, weights=self.weights, parameters=int(model.count_params()))
 
 
 def find_backbone(name: str, weights: str) -> BackboneSource:
-    """Find the backbone that the user means; fast, nothing heavy is imported.
+    """Look a backbone up; fast, nothing heavy is imported.
 
     Args:
         name: a name of the table, a run's folder or a `.keras` file.
         weights: `imagenet`, `none` or a weights file.
 
     Raises:
-        UserError: there is no such backbone, or its weights are known not to be there.
+        UserError: the name is unknown, or the weights are missing.
     """
     path = Path(name)
     if name not in BACKBONES and (path.exists() or path.suffix == ".keras" or len(path.parts) > 1):
-        return _own(name, path, weights)
+        return _find_model(name, path, weights)
     if name not in BACKBONES:
         from models.errors import lookup
 
@@ -95,19 +95,16 @@ def find_backbone(name: str, weights: str) -> BackboneSource:
     return BackboneSource(name=name, backbone=backbone, weights=weights)
 
 
-def _own(name: str, path: Path, weights: str) -> BackboneSource:
+def _find_model(name: str, path: Path, weights: str) -> BackboneSource:
     if weights != "imagenet":
         raise UserError(
             f"--weights `{weights}` does not go with a backbone of your own",
             "its weights are in the file: omit --weights",
         )
     if path.is_dir():
-        found = backbone_file(path, read_manifest(path))
-        return BackboneSource(name=name, backbone=None, weights=str(found))
+        return BackboneSource(name=name, backbone=None, weights=str(backbone_file(path, read_manifest(path))))
     if not path.is_file():
-        raise UserError(
-            f"no backbone at `{name}`: there is no such run or file", "`headstart backbones` lists the names"
-        )
+        raise UserError(f"no backbone at `{name}`: no such run or file", "`headstart backbones` lists the names")
     if path.suffix != ".keras":
         raise UserError(f"`{name}` is not a `.keras` file", "save the model with `model.save('name.keras')`")
     return BackboneSource(name=name, backbone=None, weights=name)
@@ -144,7 +141,7 @@ class LazyBackbone:
         return self._model
 
     def base(self) -> BaseKey:
-        """What its features are cached under."""
+        """The key that its features are cached under."""
         from pipelines.features.cached import BaseKey, weights_digest
         from pipelines.images.readable import DECODE_VERSION
 
@@ -157,7 +154,7 @@ class LazyBackbone:
         )
 
     def record(self) -> BackboneRecord:
-        """What run.json says of it."""
+        """Its record in run.json."""
         return replace(self.source.record(self.model), weights_sha256=self.base().weights_sha256)
 
 

@@ -1,4 +1,4 @@
-"""Learning curves: a picture of losses and accuracies with the stages marked, and events for TensorBoard."""
+"""Draws learning curves with the stages marked, and writes events for TensorBoard."""
 
 from __future__ import annotations
 
@@ -25,20 +25,19 @@ def draw_curves(history: Sequence[EpochRecord], stages: Sequence[StageRecord], p
 
     Args:
         history: one record an epoch.
-        stages: what run.json says of each stage, in order: `name`, `epochs`, `best_epoch`, and `kept` where there was
-            a choice.
+        stages: records of the stages, in order.
         path: of the picture; written atomically.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    # A Figure of one's own, not pyplot: no window, no state shared with the caller.
+    # Not pyplot: no window, no state shared with the caller.
     figure = Figure(figsize=(10, 4), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.94)))
     left, right = figure.subplots(1, 2)
     _lines(left, history, "loss", "validation_loss")
     _lines(right, history, "accuracy", "validation_accuracy")
     left.set_ylabel("log-loss, nats")
-    right.set_ylabel("share of images that are right")
+    right.set_ylabel("share of images predicted correctly")
     for axes in (left, right):
         _marks(axes, stages)
         axes.set_xlabel("epoch")
@@ -51,7 +50,7 @@ def draw_curves(history: Sequence[EpochRecord], stages: Sequence[StageRecord], p
 
 @contextmanager
 def watcher(folder: Path, *, tensorboard: bool) -> Iterator[Callable[[EpochRecord], None] | None]:
-    """What is given each epoch's record while a stage runs: a writer of TensorBoard events, or None.
+    """Give a function that writes TensorBoard events from the record of each epoch of a stage; None where unwanted.
 
     Args:
         folder: of the run; events go into `tensorboard/training` and `tensorboard/validation` there, so that
@@ -63,7 +62,7 @@ def watcher(folder: Path, *, tensorboard: bool) -> Iterator[Callable[[EpochRecor
         return
     import tensorflow as tf
 
-    # What `tf.summary.scalar` writes; that function wants TensorBoard to be installed, which only reading needs.
+    # What `tf.summary.scalar` writes; that function needs TensorBoard to be installed, which only reading does.
     plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
     metadata = tf.compat.v1.SummaryMetadata(plugin_data=plugin, data_class=1)
 
@@ -93,7 +92,7 @@ def watcher(folder: Path, *, tensorboard: bool) -> Iterator[Callable[[EpochRecor
 def _lines(axes: Axes, history: Sequence[EpochRecord], training: str, validation: str) -> None:
     epochs = range(1, len(history) + 1)
     for name, label, colour in ((training, "training", TRAINING), (validation, "validation", VALIDATION)):
-        # Not every stage knows every number: a gap stands where there is none.
+        # Not every stage measures every number: the line has a gap there.
         values = [float(record.measured().get(name, "nan")) for record in history]
         if any(value == value for value in values):
             axes.plot(epochs, values, color=colour, label=label, marker="." if len(values) < 40 else "")
@@ -109,16 +108,16 @@ def _marks(axes: Axes, stages: Sequence[StageRecord]) -> None:
         length = stage.epochs
         if number:
             axes.axvline(begin + 0.5, color=MARK, linestyle="--", linewidth=1)
-        words = stage.name + (" (not kept)" if stage.kept is False else "")
+        caption = stage.name + (" (not kept)" if stage.kept is False else "")
         name = axes.annotate(
-            words,
+            caption,
             (begin + 0.5, 1.0),
             (4, 4),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             color=MARK,
         )
-        name.set_in_layout(False)  # It hangs on a place in the data; the room above is kept for it.
+        name.set_in_layout(False)  # It has a place in the data; the layout leaves room above it.
         if stage.best_epoch:
             label = "best epoch" if not number else None
             axes.axvline(begin + stage.best_epoch, color=VALIDATION, alpha=0.35, linewidth=1, label=label)

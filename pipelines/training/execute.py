@@ -40,7 +40,7 @@ def execute_plan(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
 
 
 def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) -> Manifest:
-    """Score a trained model, and write everything of its run but the model and the picture."""
+    """Score a trained model, and write everything of its run except the model and the curves."""
     from pipelines.evaluation.metrics import report
     from pipelines.evaluation.saved_predictions import save_predictions
 
@@ -61,7 +61,7 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
         data=describe_data(dataset),
         metrics=metrics,
         stages=tuple(result.stages),
-        notes=(*options_without_effect(plan.spec, untrained=plan.names.source.untrained), *result.notes),
+        notes=(*options_without_effect(plan.spec, is_untrained=plan.names.source.is_untrained), *result.notes),
         seconds=dict(timer.seconds),
         versions=versions(),
         features=result.features,
@@ -75,7 +75,7 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
 
 
 def describe_data(dataset: Dataset) -> DataRecord:
-    """What run.json says of the images."""
+    """The record of the images in run.json."""
     return DataRecord(
         root=dataset.root if dataset.origin == "tfds" else str(Path(dataset.root).absolute()),
         origin=dataset.origin,
@@ -86,15 +86,15 @@ def describe_data(dataset: Dataset) -> DataRecord:
 
 
 def history_table(history: Sequence[EpochRecord]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    """History records as a header and rows."""
+    """The header and the rows of history.csv."""
     rows = [record.measured() for record in history]
     header = tuple(dict.fromkeys(name for row in rows for name in row))
     return header, [tuple(row.get(name, "") for name in header) for row in rows]
 
 
 def _train_stages(plan: TrainingPlan) -> TrainingResult:
-    """Head first, then what is to be fine-tuned; or everything from scratch."""
-    if plan.names.source.untrained:
+    """Train the head and fine-tune the top blocks, or train everything from scratch."""
+    if plan.names.source.is_untrained:
         from pipelines.training.from_scratch import train_from_scratch
 
         return train_from_scratch(plan)

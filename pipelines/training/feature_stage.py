@@ -1,4 +1,4 @@
-"""The head stage on cached features: every view passes the frozen base once, then a bank of heads is trained."""
+"""Trains heads on cached features: every view of every image passes the frozen base once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PREDICTION_BATCH = 1024
 def train_on_features(plan: TrainingPlan) -> TrainingResult:
     """Extract the features of each view of each image once, and train a bank of heads on them."""
     spec = plan.spec
-    (stage, *_) = list_stages(spec, untrained=False)
+    (stage, *_) = list_stages(spec, is_untrained=False)
 
     # Features of every part.
     backbone = LazyBackbone(plan.names.source, image_size=spec.network.image_size, pooling=spec.head.pooling)
@@ -118,7 +118,7 @@ def predict_features(head: Model, features: Features) -> Probabilities:
 
 
 def describe_bank(stage: Stage, fitted: FittedHeads) -> StageRecord:
-    """What run.json says of the best head of a bank."""
+    """The record of the stage in run.json, with the best head of the bank."""
     best = fitted.trials[0]
     return StageRecord(
         name=stage.name,

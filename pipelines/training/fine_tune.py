@@ -1,4 +1,4 @@
-"""The fine-tuning stage: trains the top blocks under the trained head, and keeps the better model on validation.
+"""Fine-tunes the top blocks under the trained head, and keeps the better of the two models on validation.
 
 What stays frozen below them runs once: its activations are cached, and every epoch goes through the top blocks alone.
 """
@@ -71,7 +71,7 @@ def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
     Raises:
         UserError: the backbone has no such blocks, or memory does not suffice for one image.
     """
-    stage = list_stages(plan.spec, untrained=False)[1]
+    stage = list_stages(plan.spec, is_untrained=False)[1]
     model = frozen.model
     frozen_weights = [np.array(weight) for weight in model.get_weights()]
 

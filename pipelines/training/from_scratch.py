@@ -1,4 +1,4 @@
-"""Trains every layer from random weights: by the network's published recipe, block by block first if asked."""
+"""Trains every layer from random weights, by the network's published recipe, block by block first if asked."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def train_from_scratch(plan: TrainingPlan) -> TrainingResult:
         trained = with_auxiliaries(plan, model)
         return Prepared(model=trained, stages=train_layerwise(plan, model) if plan.spec.fine_tune.layerwise else [])
 
-    return train_on_pixels(plan, list_stages(plan.spec, untrained=True)[0], backbone, prepare=prepare)
+    return train_on_pixels(plan, list_stages(plan.spec, is_untrained=True)[0], backbone, prepare=prepare)
 
 
 def with_published_recipe(spec: TrainSpec, backbone: Backbone | None) -> TrainSpec:
@@ -76,7 +76,7 @@ def train_layerwise(plan: TrainingPlan, model: keras.Model) -> list[tuple[Stage,
     tensors = _tensors_between(plan, backbone, len(names))
     data = pixels_of(plan, int(model.input_shape[1]))
     epochs = max(1, (plan.spec.fit.epochs or NETWORK_EPOCHS) // len(names))
-    rate = list_stages(plan.spec, untrained=True)[0].learning_rate
+    rate = list_stages(plan.spec, is_untrained=True)[0].learning_rate
     stages = []
     for place, name in enumerate(names):
         stage = Stage(name="layer-wise", unfreeze=name, epochs=epochs, learning_rate=rate)

@@ -19,14 +19,14 @@ _FEATURES = {"head": ("heads", "l2"), "data": ("views",), "network": ("engine",)
 _AUGMENTATION = {"data": ("augment", "rotate90")}
 
 
-def options_without_effect(spec: TrainSpec, *, untrained: bool) -> list[str]:
+def options_without_effect(spec: TrainSpec, *, is_untrained: bool) -> list[str]:
     """One line for each group of options that were given and that no stage of this training reads.
 
     Args:
         spec: what is asked for.
-        untrained: whether the network starts from random weights, so that all its layers are trained.
+        is_untrained: whether the network starts from random weights, so that all its layers are trained.
     """
-    uses_features = spec.data.cache and not untrained
+    uses_features = spec.data.cache and not is_untrained
     fine_tunes = spec.fine_tune.blocks is not None
     lines = []
     if not fine_tunes:

@@ -1,4 +1,4 @@
-"""Stages on pixels: a network is trained on the images themselves, in fresh views every epoch."""
+"""Trains a network, or a head on a frozen base, on the images themselves, in fresh views every epoch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Prepared:
 
     Attributes:
         model: what is trained; it shares its layers with the classifier.
-        stages: that it has been through already.
+        stages: that it has passed already, with their progress.
     """
 
     model: Model
@@ -45,7 +45,7 @@ def train_head_on_pixels(plan: TrainingPlan) -> TrainingResult:
     """Train one head with the frozen base in the loop: fresh views in every epoch, nothing cached."""
     backbone = plan.names.source.build(plan.spec.network.image_size)
     freeze(backbone)
-    (stage, *_) = list_stages(plan.spec, untrained=False)
+    (stage, *_) = list_stages(plan.spec, is_untrained=False)
     return train_on_pixels(plan, stage, backbone, trunk=backbone)
 
 
@@ -81,7 +81,7 @@ def train_on_pixels(
         model=model,
         predictions=predict_parts(plan, model, size),
         history=[record for _, earlier in prepared.stages for record in earlier.history] + progress.history,
-        stages=[describe_stage(*done) for done in [*prepared.stages, (stage, progress)]],
+        stages=[describe_stage(*passed) for passed in [*prepared.stages, (stage, progress)]],
         backbone=plan.names.source.record(backbone),
     )
 
@@ -109,7 +109,7 @@ def predict_parts(plan: TrainingPlan, model: Model, size: int) -> dict[Split, Pr
 
 
 def describe_stage(stage: Stage, progress: StageProgress) -> StageRecord:
-    """What run.json says of a stage."""
+    """The record of a stage in run.json."""
     return StageRecord(
         name=stage.label,
         unfreeze=stage.unfreeze,

@@ -1,4 +1,4 @@
-"""What a training does, decided before TensorFlow is imported: its records, its stages, and what is refused."""
+"""Decides what a training does before TensorFlow is imported: looks names up, lists stages, refuses contradictions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LEARNING_RATE = 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingNames:
-    """The records that the names in a spec stand for."""
+    """The records that the names in a spec stand for; looked up once, by `look_up_names`."""
 
     head: Head
     source: BackboneSource
@@ -74,7 +74,7 @@ class TrainingPlan:
 
 @dataclass(slots=True, kw_only=True)
 class TrainingResult:
-    """What training gives.
+    """A trained model, and what run.json needs of its training.
 
     Attributes:
         model: pixels -> probabilities.
@@ -83,9 +83,9 @@ class TrainingResult:
         stages: one record a stage.
         backbone: for the manifest.
         notes: what was done otherwise than asked or expected.
-        features: where the features came from; None where there were none.
-        engine: that computed them.
-        agreement: of the saved model with them.
+        features: where the features came from; None without cached features.
+        engine: that computed them; None without cached features.
+        agreement: of the model with new features; None where none were computed.
         bank: the heads that were tried, the best first.
         boost_weight: that boosting gives the model.
     """
@@ -116,14 +116,14 @@ def look_up_names(spec: TrainSpec) -> TrainingNames:
 
 
 def switches_of(data: DataSpec) -> Switches:
-    """What holds for the user's images, whatever the augmentation policy."""
+    """The switches that hold for the user's images, whatever the augmentation policy."""
     return Switches(no_flip=data.no_flip, rotate90=data.rotate90, no_color=data.no_color)
 
 
-def list_stages(spec: TrainSpec, *, untrained: bool) -> tuple[Stage, ...]:
+def list_stages(spec: TrainSpec, *, is_untrained: bool) -> tuple[Stage, ...]:
     """The stages that a spec asks for, in order."""
     epochs, rate, blocks = spec.fit.epochs, spec.fit.learning_rate or LEARNING_RATE, spec.fine_tune.blocks
-    if untrained:
+    if is_untrained:
         return (Stage(name="from scratch", unfreeze="all", epochs=epochs or NETWORK_EPOCHS, learning_rate=rate),)
     head = Stage(name="head", unfreeze="none", epochs=epochs or HEAD_EPOCHS, learning_rate=rate)
     if blocks is None:
@@ -156,12 +156,12 @@ def _find_head(spec: HeadSpec) -> Head:
 def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
     source = names.source
     _require_engine(spec, source)
-    if source.untrained and spec.fine_tune.blocks is not None:
+    if source.is_untrained and spec.fine_tune.blocks is not None:
         raise UserError(
             f"`{source.name}` starts from random weights: there is nothing to fine-tune",
             "omit --fine-tune: every layer is trained",
         )
-    if spec.fine_tune.layerwise and not source.untrained:
+    if spec.fine_tune.layerwise and not source.is_untrained:
         raise UserError(
             f"`{source.name}` is pretrained: --layerwise is for networks that are trained from scratch",
             "add --weights none, or omit --layerwise",
@@ -175,5 +175,5 @@ def _require_engine(spec: TrainSpec, source: BackboneSource) -> None:
     from models.engines.table import ENGINES, require
 
     engine = lookup({"auto": None, **ENGINES}, spec.network.engine, "engine")
-    if engine is not None and spec.data.cache and not source.untrained:
+    if engine is not None and spec.data.cache and not source.is_untrained:
         require(engine)

@@ -25,8 +25,7 @@ from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.fitting.heads import fit_heads
 from pipelines.members import member_training
 from pipelines.members.boosting import boost
-from pipelines.members.order import MembersOrder
-from pipelines.members.spec import file_names, list_members
+from pipelines.members.spec import MembersOrder, file_names, list_members
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.folder import read_split
 from pipelines.runs.manifest import MODEL_FILE, STATE_FOLDER

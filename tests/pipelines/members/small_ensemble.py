@@ -13,7 +13,7 @@ import msgspec
 from pipelines.data.check import check
 from pipelines.data.scan import scan
 from pipelines.members.member_training import MemberTraining, main
-from pipelines.members.order import MembersOrder
+from pipelines.members.spec import MembersOrder
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.manifest import STATE_FOLDER
 from pipelines.system.messages import Event, NoteLine, WarningLine, read_message

@@ -16,8 +16,7 @@ from pipelines.fitting.heads import fit_heads
 from pipelines.images.batches import pixel_batches
 from pipelines.members import member_training as module
 from pipelines.members.boosting import boost
-from pipelines.members.order import MembersOrder
-from pipelines.members.spec import list_members
+from pipelines.members.spec import MembersOrder, list_members
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import is_run, read_manifest
 from pipelines.system.relay import ProgressRelay

@@ -33,7 +33,7 @@ FINE_TUNING, FEATURES = {"layer_decay", "warm_up", "clip", "train_bn"}, {"heads"
 
 
 @pytest.mark.parametrize(
-    ("training", "untrained", "unread"),
+    ("training", "is_untrained", "unread"),
     [
         ({}, False, set(GIVEN) - FEATURES),
         ({"fine_tune": "2"}, False, set()),
@@ -43,29 +43,29 @@ FINE_TUNING, FEATURES = {"layer_decay", "warm_up", "clip", "train_bn"}, {"heads"
     ],
 )
 @pytest.mark.parametrize("name", GIVEN)
-def test_what_nothing_reads_is_named(training: dict[str, Any], untrained: bool, unread: set[str], name: str) -> None:
-    lines = options_without_effect(with_options(PLAIN, **{name: GIVEN[name]}, **training), untrained=untrained)
+def test_what_nothing_reads_is_named(training: dict[str, Any], is_untrained: bool, unread: set[str], name: str) -> None:
+    lines = options_without_effect(with_options(PLAIN, **{name: GIVEN[name]}, **training), is_untrained=is_untrained)
     flag = f"--{name.replace('_', '-')}"
     assert [line.split(":")[0] for line in lines] == ([flag] if name in unread else [])
 
 
 def test_what_is_not_given_is_not_named() -> None:
-    assert options_without_effect(PLAIN, untrained=False) == options_without_effect(PLAIN, untrained=True) == []
+    assert options_without_effect(PLAIN, is_untrained=False) == options_without_effect(PLAIN, is_untrained=True) == []
 
 
 def test_augmentation_needs_more_than_the_clean_view() -> None:
     augmented = with_options(PLAIN, augment="light", rotate90=True)
-    (line,) = options_without_effect(with_options(augmented, views=1), untrained=False)
+    (line,) = options_without_effect(with_options(augmented, views=1), is_untrained=False)
     assert line.startswith("--augment, --rotate90: without effect, --views 1 ")
     for options in ({}, {"views": 2}, {"views": 1, "fine_tune": "2"}):
-        assert options_without_effect(with_options(augmented, **options), untrained=False) == []
+        assert options_without_effect(with_options(augmented, **options), is_untrained=False) == []
     # From scratch, every epoch has views of its own: it is --views that has no effect.
-    (line,) = options_without_effect(with_options(augmented, views=1), untrained=True)
+    (line,) = options_without_effect(with_options(augmented, views=1), is_untrained=True)
     assert line.startswith("--views: without effect")
 
 
 def test_one_line_names_all_of_a_kind() -> None:
-    (line,) = options_without_effect(with_options(PLAIN, batch=8, ema=0.9), untrained=False)
+    (line,) = options_without_effect(with_options(PLAIN, batch=8, ema=0.9), is_untrained=False)
     assert line.startswith("--batch, --ema: without effect, only heads are trained")
 
 
