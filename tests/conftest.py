@@ -137,7 +137,7 @@ def headstart(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
     def command(*arguments: object) -> Result:
         capsys.readouterr()
-        code = run([str(each) for each in arguments])
+        code = run([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return Result(code=code, out=out, err=err)
 

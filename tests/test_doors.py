@@ -44,12 +44,12 @@ class Import:
 
 def modules(root: Path) -> dict[str, Path]:
     """Dotted name -> file, of every module of the three packages."""
-    found = {}
+    modules = {}
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+            modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return modules
 
 
 def statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -60,7 +60,7 @@ def statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 def imports(root: Path) -> list[Import]:
     """Every import between modules of the project, those inside functions and under `TYPE_CHECKING` too."""
     known = modules(root)
-    found = []
+    imported = []
     for module, path in known.items():
         for node in statements(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
             names: list[str] = []
@@ -71,12 +71,12 @@ def imports(root: Path) -> list[Import]:
                     names = [
                         f"{source}.{alias.name}" if f"{source}.{alias.name}" in known else source for alias in aliases
                     ]
-            found += [
+            imported += [
                 Import(module, path.relative_to(root).as_posix(), node.lineno, name)
                 for name in dict.fromkeys(names)
                 if name in known and name != module
             ]
-    return found
+    return imported
 
 
 def room_of(module: str) -> tuple[str, str]:
@@ -87,10 +87,10 @@ def room_of(module: str) -> tuple[str, str]:
     return ("room", parts[1]) if len(parts) > 2 or (ROOT / "pipelines" / parts[1]).is_dir() else ("verb", parts[1])
 
 
-def closed_doors(found: list[Import]) -> Iterator[str]:
+def closed_doors(all_imports: list[Import]) -> Iterator[str]:
     """A line for each import that goes through a door that is not in `DOORS`."""
-    for each in found:
-        (kind, name), (other_kind, other) = room_of(each.module), room_of(each.imported)
+    for one in all_imports:
+        (kind, name), (other_kind, other) = room_of(one.module), room_of(one.imported)
         allowed = True
         match kind, other_kind:
             case "room", "room":
@@ -104,14 +104,14 @@ def closed_doors(found: list[Import]) -> Iterator[str]:
             case _, "package":
                 allowed = other == "models"
         if not allowed:
-            yield f"{each.path}:{each.line}: {name} -> {other} is not an open door ({each.imported})"
+            yield f"{one.path}:{one.line}: {name} -> {other} is not an open door ({one.imported})"
 
 
-def circle(found: list[Import]) -> list[str]:
+def circle(all_imports: list[Import]) -> list[str]:
     """The modules of one circle of imports, in order; empty where there is none."""
     graph: dict[str, set[str]] = {}
-    for each in found:
-        graph.setdefault(each.module, set()).add(each.imported)
+    for one in all_imports:
+        graph.setdefault(one.module, set()).add(one.imported)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -131,13 +131,13 @@ def test_every_import_goes_through_an_open_door() -> None:
 
 
 def test_no_import_closes_a_circle() -> None:
-    found = imports(ROOT)
-    ring = circle(found)
+    all_imports = imports(ROOT)
+    ring = circle(all_imports)
     lines = [
-        f"{each.path}:{each.line} imports {each.imported}"
+        f"{edge.path}:{edge.line} imports {edge.imported}"
         for one, other in pairwise(ring)
-        for each in found
-        if {each.module, each.imported} == {one, other}
+        for edge in all_imports
+        if {edge.module, edge.imported} == {one, other}
     ]
     assert not ring, " -> ".join(ring) + "\n" + "\n".join(lines)
 

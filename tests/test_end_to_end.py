@@ -40,9 +40,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_evaluate_prints_what_the_run_kept(run: tuple[Path, Path], headstart: Command) -> None:
     data, folder = run
-    found = headstart("evaluate", folder, data, "--json")
-    assert found.code == 0, found.err
-    values, kept = json.loads(found.out), json.loads((folder / "run.json").read_text())["metrics"]["test"]
+    evaluated = headstart("evaluate", folder, data, "--json")
+    assert evaluated.code == 0, evaluated.err
+    values, kept = json.loads(evaluated.out), json.loads((folder / "run.json").read_text())["metrics"]["test"]
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"):
         assert values[name] == pytest.approx(kept[name], abs=1e-6)
     assert values["part"] == "test"
@@ -59,18 +59,18 @@ def test_predict_answers_every_input_in_order(run: tuple[Path, Path], headstart:
         tmp_path / "gone.png",
         data / "circle" / "2.png",
     ]
-    found = headstart("predict", folder, *inputs, "--format", "csv", "--top-k", 2)
-    assert found.code == 1
-    rows = list(csv.DictReader(io.StringIO(found.out)))
-    assert [row["path"] for row in rows] == [str(each) for each in inputs]
+    predicted = headstart("predict", folder, *inputs, "--format", "csv", "--top-k", 2)
+    assert predicted.code == 1
+    rows = list(csv.DictReader(io.StringIO(predicted.out)))
+    assert [row["path"] for row in rows] == [str(path) for path in inputs]
     assert [row["status"] for row in rows] == ["ok", "unreadable", "unreadable", "ok"]
     assert [len(json.loads(row["top_k"])) for row in rows] == [2, 0, 0, 2]
-    assert "2 of 4 inputs are unreadable" in found.err
+    assert "2 of 4 inputs are unreadable" in predicted.err
     lines = headstart("predict", folder, data / "circle", "--format", "jsonl").out.splitlines()
     answers = [json.loads(line) for line in lines]
-    assert [Path(each["path"]).name for each in answers[:3]] == ["0.png", "1.png", "2.png"]
-    assert sum(each["label"] == "circle" for each in answers) > 24
-    assert all(each["probability"] == each["top_k"][0]["probability"] for each in answers)
+    assert [Path(answer["path"]).name for answer in answers[:3]] == ["0.png", "1.png", "2.png"]
+    assert sum(answer["label"] == "circle" for answer in answers) > 24
+    assert all(answer["probability"] == answer["top_k"][0]["probability"] for answer in answers)
 
 
 def test_many_pictures_are_answered_as_few_are(
@@ -81,7 +81,7 @@ def test_many_pictures_are_answered_as_few_are(
     monkeypatch.setattr("pipelines.predict.MANY", 3)
     many = headstart("predict", folder, data / "circle", "--format", "jsonl")
     assert "plain Keras" not in many.err
-    rows = [[json.loads(line) for line in each.out.splitlines()] for each in (few, many)]
+    rows = [[json.loads(line) for line in predicted.out.splitlines()] for predicted in (few, many)]
     assert len(rows[0]) > 3
     for one, other in zip(*rows, strict=True):
         assert (one["path"], one["label"]) == (other["path"], other["label"])
@@ -97,8 +97,8 @@ def test_a_photo_turned_by_its_exif_is_predicted_as_the_upright_one(
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned by a quarter to the right
     upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
-    found = headstart("predict", folder, tmp_path / "upright.png", tmp_path / "turned.png", "--format", "jsonl")
-    one, other = (json.loads(line)["top_k"] for line in found.out.splitlines())
+    predicted = headstart("predict", folder, tmp_path / "upright.png", tmp_path / "turned.png", "--format", "jsonl")
+    one, other = (json.loads(line)["top_k"] for line in predicted.out.splitlines())
     assert one == other
 
 
@@ -145,9 +145,9 @@ def test_unknown_classes_are_an_error_that_shows_both_lists(
     data, folder = run
     shutil.copytree(data, tmp_path / "other")
     (tmp_path / "other" / "circle").rename(tmp_path / "other" / "ellipse")
-    found = headstart("evaluate", folder, tmp_path / "other")
-    assert (found.code, found.out) == (1, "")
-    error, hint = found.err.splitlines()[-2:]
+    evaluated = headstart("evaluate", folder, tmp_path / "other")
+    assert (evaluated.code, evaluated.out) == (1, "")
+    error, hint = evaluated.err.splitlines()[-2:]
     assert error.startswith("error: ")
     assert hint.startswith("hint: ")
     for name in ("ellipse", "circle", "square", "triangle"):
@@ -169,10 +169,10 @@ def test_the_same_command_twice_is_refused_and_force_replaces(
 
 
 def test_the_demo_shows_everything_once(headstart: Command, tmp_path: Path) -> None:
-    found = headstart("demo", "--out", tmp_path / "demo")
-    assert found.code == 0, found.err
+    demo = headstart("demo", "--out", tmp_path / "demo")
+    assert demo.code == 0, demo.err
     for words in ("head on frozen base", "all from scratch", "Prediction for an image of a seven", "savedmodel"):
-        assert words in found.out
+        assert words in demo.out
     transfer = json.loads((tmp_path / "demo" / "runs" / "five-to-nine" / "run.json").read_text())
     assert transfer["metrics"]["test"]["accuracy"] > 0.8
     assert sum(transfer["data"]["images"]["train"].values()) == 75

@@ -55,7 +55,7 @@ MODULES = sorted(path.relative_to(ROOT).as_posix() for package in ALLOWED for pa
 
 def imported(path: str, *, at_top: bool) -> dict[str, int]:
     """Top-level package -> line, of what a file imports; `at_top` leaves out functions and `if TYPE_CHECKING`."""
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
 
     def walk(node: ast.AST) -> None:
         match node:
@@ -64,15 +64,15 @@ def imported(path: str, *, at_top: bool) -> dict[str, int]:
             case ast.If(test=ast.Name(id="TYPE_CHECKING")) if at_top:
                 return
             case ast.Import(names=names):
-                found.update({each.name.partition(".")[0]: node.lineno for each in names})
+                lines.update({alias.name.partition(".")[0]: node.lineno for alias in names})
             case ast.ImportFrom(module=module, level=level):
                 assert level == 0, f"{path}:{node.lineno}: imports are absolute"
-                found[(module or "").partition(".")[0]] = node.lineno
+                lines[(module or "").partition(".")[0]] = node.lineno
         for child in ast.iter_child_nodes(node):
             walk(child)
 
     walk(ast.parse((ROOT / path).read_text(encoding="utf-8"), filename=path))
-    return found
+    return lines
 
 
 @pytest.mark.parametrize("path", MODULES)
@@ -83,7 +83,7 @@ def test_imports_go_one_way(path: str) -> None:
     assert not wrong, f"{path} imports {wrong}: imports go app -> pipelines -> models"
 
 
-@pytest.mark.parametrize("path", sorted({*LIGHT, *(each for each in MODULES if each.startswith("app/"))}))
+@pytest.mark.parametrize("path", sorted({*LIGHT, *(module for module in MODULES if module.startswith("app/"))}))
 def test_light_modules_import_nothing_heavy_at_the_top(path: str) -> None:
     heavy = {name: line for name, line in imported(path, at_top=True).items() if name in HEAVY}
     assert not heavy, f"{path} imports {heavy} before it is needed"

@@ -58,7 +58,7 @@ def test_a_new_entry_arrives_in_the_command_line(module: str, table: str, argume
 
 
 @pytest.mark.parametrize(
-    ("table", "spec", "found"),
+    ("table", "spec", "record"),
     [
         (HEADS, train_spec(backbone="small_cnn", head="toyentry"), lambda names: names.head),
         (POLICIES, train_spec(backbone="small_cnn", augment="toyentry"), lambda names: names.policy),
@@ -70,11 +70,11 @@ def test_a_training_takes_a_new_entry(
     monkeypatch: pytest.MonkeyPatch,
     table: dict[str, Any],  # of one of three types
     spec: TrainSpec,
-    found: Callable[[TrainingNames], object],
+    record: Callable[[TrainingNames], object],
 ) -> None:
     entry = replace(next(iter(table.values())), name="toyentry")
     monkeypatch.setitem(table, "toyentry", entry)
-    assert found(look_up_names(spec)) == entry
+    assert record(look_up_names(spec)) == entry
 
 
 def test_a_training_takes_a_new_engine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,8 +31,8 @@ def test_wheel_holds_the_three_packages_and_its_metadata(wheel: Path) -> None:
     assert {name.partition("/")[0] for name in names} == {"app", "models", "pipelines", info}
     modules = {
         path.relative_to(ROOT).as_posix()
-        for each in ("app", "models", "pipelines")
-        for path in (ROOT / each).rglob("*.py")
+        for package in ("app", "models", "pipelines")
+        for path in (ROOT / package).rglob("*.py")
     }
     assert {name for name in names if name.endswith(".py")} == modules
     assert f"{info}/licenses/LICENSE" in names

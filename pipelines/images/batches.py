@@ -20,9 +20,8 @@ from pipelines.images.mixing import Mixer
 from pipelines.images.stateless_layers import fold_in
 from pipelines.runs.examples import Example
 
-# TensorFlow ships no types.
-Tensor: TypeAlias = Any
-Batches: TypeAlias = Any  # a tf.data.Dataset
+Tensor: TypeAlias = Any  # TensorFlow ships no types
+Batches: TypeAlias = Any  # a tf.data.Dataset, for the same reason
 # (examples,) number of the view of each example; 0 is the clean image.
 ViewNumbers: TypeAlias = NDArray[np.int32]
 # (examples, 2) seed of each image's views.

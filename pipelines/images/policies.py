@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from models.errors import lookup
-from pipelines.images.policy import Policy, PolicyStep, Switches, apply_switches
+from pipelines.images.policy import Argument, Policy, PolicyStep, Switches, apply_switches
 from pipelines.images.policy_file import read_policy
 
 
-def _step(layer: str, probability: float = 1.0, **arguments: Any) -> PolicyStep:
+def _step(layer: str, probability: float = 1.0, **arguments: Argument) -> PolicyStep:
     return PolicyStep(layer=layer, arguments=arguments, probability=probability)
 
 

@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
+Argument: TypeAlias = Any  # whatever a layer takes: a number, a word, a pair of numbers
 # Part of the key of cached features: raise it when a policy gives other pixels than before.
 AUGMENT_VERSION = 1
 # Layer -> what it changes. All but the last four are Keras' layers of that name; RandAugment and AugMix choose among
@@ -52,7 +53,7 @@ class PolicyStep:
     """
 
     layer: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
     probability: float = 1.0
 
 

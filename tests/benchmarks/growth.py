@@ -64,7 +64,7 @@ def _write(folder: Path, size: int) -> None:
     rng, examples = np.random.default_rng(0), _examples(size)
     for view in range(NUM_VIEWS):
         for at in range(0, size, 2048):
-            keys = [key(each.sha256, view) for each in examples[at : at + 2048]]  # type: ignore[attr-defined]
+            keys = [key(example.sha256, view) for example in examples[at : at + 2048]]  # type: ignore[attr-defined]
             rows = rng.normal(size=(len(keys), NUM_FEATURES)).astype(np.float16)
             write_shard(folder / ("augmented" if view else "clean"), keys, rows)
 

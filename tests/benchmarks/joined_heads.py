@@ -31,7 +31,7 @@ def measure() -> list[dict[str, object]]:
         heads = [build_head(shape, num_features=1280, num_classes=10) for _ in range(count)]
         members = [build_classifier(backbone, head) for head in heads]
         models = {"one": members[0], "fused": combine(members), "loose": _loose(members[0], heads)}
-        calls = {key: tf.function(lambda x, each=each: each(x, training=False)) for key, each in models.items()}
+        calls = {key: tf.function(lambda x, model=model: model(x, training=False)) for key, model in models.items()}
         for batch in (1, 32):
             images = tf.constant(np.random.default_rng(0).uniform(0, 255, (batch, 224, 224, 3)), tf.float32)
             times = _times(calls, images)
@@ -52,10 +52,10 @@ def _loose(member: keras.Model, heads: Sequence[keras.Model]) -> keras.Model:
 def _times(calls: dict[str, Callable[[tf.Tensor], tf.Tensor]], images: tf.Tensor) -> dict[str, list[float]]:
     for call in calls.values():
         call(images)
-    found: dict[str, list[float]] = {key: [] for key in calls}
+    seconds: dict[str, list[float]] = {key: [] for key in calls}
     for _ in range(REPEATS):
         for key, call in calls.items():
             began = time.perf_counter()
             call(images).numpy()
-            found[key].append(time.perf_counter() - began)
-    return found
+            seconds[key].append(time.perf_counter() - began)
+    return seconds

@@ -39,7 +39,7 @@ def main() -> None:
 
     train, validation, test = load("train"), load("validation"), load("test")
     num_classes = len(train.class_names)  # type: ignore[attr-defined]
-    train, validation, test = (each.prefetch(2) for each in (train, validation, test))  # type: ignore[attr-defined]
+    train, validation, test = (part.prefetch(2) for part in (train, validation, test))  # type: ignore[attr-defined]
 
     base = getattr(keras.applications, arguments.backbone)(
         weights="imagenet", input_shape=(224, 224, 3), include_top=False

@@ -30,11 +30,11 @@ def measure() -> list[dict[str, object]]:
         home = folder / "keras"
         home.mkdir()
         (home / "models").symlink_to(SHARED / "keras_home" / "models")
-        found = [_pair(folder / str(number), home, data, epochs) for number in range(pairs)]
+        results = [_pair(folder / str(number), home, data, epochs) for number in range(pairs)]
     rows: list[dict[str, object]] = []
     for what in ("guide", "cold", "warm"):
-        seconds = [each[what]["seconds"] for each in found]
-        ratios = [each["guide"]["seconds"] / each[what]["seconds"] for each in found]
+        seconds = [result[what]["seconds"] for result in results]
+        ratios = [result["guide"]["seconds"] / result[what]["seconds"] for result in results]
         rows.append(
             {
                 "what": {
@@ -43,7 +43,7 @@ def measure() -> list[dict[str, object]]:
                     "warm": "warm cache",
                 }[what],
                 "seconds": statistics.median(seconds),
-                "test accuracy": statistics.median(each[what]["accuracy"] for each in found),
+                "test accuracy": statistics.median(result[what]["accuracy"] for result in results),
                 "times faster": statistics.median(ratios),
                 "pairs": pairs,
             }

@@ -36,10 +36,12 @@ def measure() -> list[dict[str, object]]:
                 run()
                 taken[part].append(time.perf_counter() - began)
     rows: list[dict[str, object]] = []
-    for part, found in taken.items():
-        each = 1000 * statistics.median(found) / IMAGES
-        against = statistics.median(own / base for own, base in zip(found, taken["base"], strict=True))
-        rows.append({"part": part, "ms an image": each, "images/s": 1000 / each, "times the base": against})
+    for part, seconds in taken.items():
+        milliseconds = 1000 * statistics.median(seconds) / IMAGES
+        against = statistics.median(own / base for own, base in zip(seconds, taken["base"], strict=True))
+        rows.append(
+            {"part": part, "ms an image": milliseconds, "images/s": 1000 / milliseconds, "times the base": against}
+        )
     return rows
 
 
@@ -82,10 +84,10 @@ def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     compiled = compile_base(model, sample=pixels[0], num_images=10_000)
     rows = np.concatenate([compiled(batch) for batch in pixels]).astype(np.float16)
     store = ShardStore(Path(os.environ["HEADSTART_CACHE"]) / "bench")
-    store.add([key(each.sha256, 0) for each in examples], rows)
-    classes = 1 + max(each.label for each in examples)
+    store.add([key(example.sha256, 0) for example in examples], rows)
+    classes = 1 + max(example.label for example in examples)
     train, validation = (
-        Features((store, store), [each for place, each in enumerate(examples) if (place % 8 == 0) is held], 1)
+        Features((store, store), [example for place, example in enumerate(examples) if (place % 8 == 0) is held], 1)
         for held in (False, True)
     )
     grid = HeadGrid(head=HEADS["linear"], num_features=rows.shape[1], num_classes=classes, optimizer="adam")

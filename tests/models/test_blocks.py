@@ -42,18 +42,18 @@ def build(name: str) -> Any:
 @pytest.mark.parametrize("name", every((*SPREAD, "nasnet_mobile", "alexnet", "googlenet")))
 def test_blocks_divide_every_backbone(name: str, no_random_numbers: None) -> None:
     model = build(name)
-    found = list_blocks(model)
+    blocks = list_blocks(model)
     # Every layer and function is in one block, in an order in which nothing comes from above.
-    listed = [layer for block in found for layer in block.layers]
+    listed = [layer for block in blocks for layer in block.layers]
     assert sorted(listed) == sorted(operation.name for operation in model.operations)
     place = {operation: index for index, (_, members) in enumerate(divide_into_blocks(model)) for operation in members}
     for operation, sources in list_producers(model).items():
         assert all(place[source] <= place[operation] for source in sources)
-    assert sum(block.parameters for block in found) == model.count_params()
-    assert all(block.parameters > 0 for block in found)
-    assert len({block.name for block in found}) == len(found) > 2
+    assert sum(block.parameters for block in blocks) == model.count_params()
+    assert all(block.parameters > 0 for block in blocks)
+    assert len({block.name for block in blocks}) == len(blocks) > 2
     # Between blocks a single tensor passes; two between the cells of NASNet.
-    for index in range(1, len(found)):
+    for index in range(1, len(blocks)):
         passing = {
             source
             for operation, sources in list_producers(model).items()
@@ -63,25 +63,25 @@ def test_blocks_divide_every_backbone(name: str, no_random_numbers: None) -> Non
         if BACKBONES[name].family.name == "NASNet":
             assert 1 <= len(passing) <= 2
         else:
-            assert len(passing) == 1, (found[index].name, [source.name for source in passing])
+            assert len(passing) == 1, (blocks[index].name, [source.name for source in passing])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_blocks(name: str, no_random_numbers: None) -> None:
-    found = [block.name for block in list_blocks(build(name))]
+    names = [block.name for block in list_blocks(build(name))]
     wanted = NAMES[name].split()
-    assert [each for each in found if each in wanted] == wanted
-    assert found[0] == wanted[0] and found[-1] == wanted[-1]
+    assert [name for name in names if name in wanted] == wanted
+    assert names[0] == wanted[0] and names[-1] == wanted[-1]
 
 
 def test_every_family_has_its_names_tested() -> None:
-    assert {BACKBONES[name].family.name for name in NAMES} == {each.family.name for each in BACKBONES.values()}
+    assert {BACKBONES[name].family.name for name in NAMES} == {backbone.family.name for backbone in BACKBONES.values()}
 
 
 def test_a_block_ends_where_the_next_one_starts() -> None:
-    found = {block.name: block.layers for block in list_blocks(build("vgg16"))}
-    assert found["block5"] == ("block5_conv1", "block5_conv2", "block5_conv3", "block5_pool")
-    assert found["block1"][-1] == "block1_pool" and "scaling" in found["block1"]
+    blocks = {block.name: block.layers for block in list_blocks(build("vgg16"))}
+    assert blocks["block5"] == ("block5_conv1", "block5_conv2", "block5_conv3", "block5_pool")
+    assert blocks["block1"][-1] == "block1_pool" and "scaling" in blocks["block1"]
     top = list_blocks(build("mobilenet_v2_0.35"))[-1]
     assert {"block_16_expand", "Conv_1", "Conv_1_bn", "out_relu"} <= set(top.layers)
     transitions = {block.name: block.layers for block in list_blocks(build("densenet121"))}
@@ -114,10 +114,10 @@ def test_a_foreign_network_is_divided_where_one_tensor_passes() -> None:
     left, right = layers.Conv2D(4, 1, name="left")(x), layers.Conv2D(4, 1, name="right")(x)
     x = layers.ReLU(name="joined")(left + right)
     x = layers.Flatten(name="flat")(layers.Conv2D(2, 3, name="last")(x))
-    found = list_blocks(keras.Model(inputs, x))
-    assert [block.name for block in found] in (["first", "left", "last"], ["first", "right", "last"])
-    assert {"norm"} < set(found[0].layers) and {"left", "right", "joined"} < set(found[1].layers)
-    assert found[2].layers == ("last", "flat")
+    blocks = list_blocks(keras.Model(inputs, x))
+    assert [block.name for block in blocks] in (["first", "left", "last"], ["first", "right", "last"])
+    assert {"norm"} < set(blocks[0].layers) and {"left", "right", "joined"} < set(blocks[1].layers)
+    assert blocks[2].layers == ("last", "flat")
 
 
 def test_a_network_that_cannot_be_divided_is_one_block() -> None:

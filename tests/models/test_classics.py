@@ -47,7 +47,7 @@ def test_lenet5_connects_c3_as_in_table_1() -> None:
     reached = keras.Model(subsampled, kernels)(numbered)
     seen = {tuple(np.asarray(maps)[0, 0, 0].astype(int).tolist()) for maps in reached}
     assert len(seen) == 16
-    counts = [sum(each in group for group in seen) for each in range(6)]
+    counts = [sum(number in group for group in seen) for number in range(6)]
     assert counts == [10] * 6  # each map of S2 feeds ten of C3
 
 
@@ -180,7 +180,7 @@ def test_googlenet_trains_with_its_auxiliary_classifiers() -> None:
     whole.compile(
         keras.optimizers.SGD(0.01),
         ["sparse_categorical_crossentropy"] * 3,
-        loss_weights=[float(each) for each in weights],
+        loss_weights=[float(weight) for weight in weights],
     )
     labels = np.arange(4) % 3
     whole.fit(images, [labels] * 3, verbose=0)

@@ -98,7 +98,9 @@ def test_classes_are_matched_by_name_and_the_result_is_a_run(pictures: Path, tmp
 
 @pytest.mark.parametrize("method", ["greedy", "weighted", "vote", "geometric", "stack"])
 def test_every_method_ends_in_a_run_that_does_what_it_foretold(method: str, pictures: Path, tmp_path: Path) -> None:
-    members = [make_run(tmp_path / str(each), pictures, tuple(COLOURS), sharpness=each / 100) for each in (1, 2, 3)]
+    members = [
+        make_run(tmp_path / str(number), pictures, tuple(COLOURS), sharpness=number / 100) for number in (1, 2, 3)
+    ]
     manifest, _ = join(tmp_path, *members, method=method)
     assert manifest.agreement is not None
     assert (manifest.agreement.images, manifest.agreement.top1_agreement) == (6, 1.0)
@@ -125,7 +127,7 @@ def test_an_image_that_one_member_was_trained_on_decides_nothing(pictures: Path,
     manifest, _ = join(tmp_path, one, other)
     assert manifest.metrics["validation"].images == 12  # numbers 0, 4, 8, 12 of three classes
     assert manifest.metrics["test"].images == 12  # numbers 3, 7, 11, 15
-    parts = {each.path: each.split for each in read_split(tmp_path / "joined", manifest.class_names)}
+    parts = {example.path: example.split for example in read_split(tmp_path / "joined", manifest.class_names)}
     assert parts[str(pictures / "red" / "01.png")] == "train"
     assert parts[str(pictures / "red" / "02.png")] == "train"
 
@@ -144,8 +146,8 @@ def test_answers_out_of_fold_validate_training_images(pictures: Path, tmp_path: 
         for name in ("one", "other")
     ]
     for member in members:
-        examples = [each for each in read_split(member, tuple(COLOURS)) if each.split == "train"]
-        labels = np.array([each.label for each in examples], np.int32)
+        examples = [example for example in read_split(member, tuple(COLOURS)) if example.split == "train"]
+        labels = np.array([example.label for example in examples], np.int32)
         # Half of them wrong, as no model answers: the kept answers are what counts.
         said = np.where(np.arange(len(labels)) % 2, labels, (labels + 1) % 3)
         probabilities = np.full((len(labels), 3), 0.1, np.float32)
@@ -240,12 +242,12 @@ def test_the_command_prints_a_leaderboard_and_a_verdict(
     pictures: Path, tmp_path: Path, headstart: Callable[..., Result]
 ) -> None:
     members = [make_run(tmp_path / name, pictures, tuple(COLOURS)) for name in ("one", "other")]
-    found = headstart("ensemble", *members, "--out", tmp_path / "joined", "--method", "mean")
-    assert found.code == 0
-    assert found.out == ""
-    assert "ensemble vs best member: +0.0 points" in found.err
-    assert "` alone" in found.err
-    assert max(map(len, found.err.split("the run is in")[0].splitlines()[1:])) <= 80
+    joined = headstart("ensemble", *members, "--out", tmp_path / "joined", "--method", "mean")
+    assert joined.code == 0
+    assert joined.out == ""
+    assert "ensemble vs best member: +0.0 points" in joined.err
+    assert "` alone" in joined.err
+    assert max(map(len, joined.err.split("the run is in")[0].splitlines()[1:])) <= 80
     rows = headstart("predict", tmp_path / "joined", pictures / "red" / "00.png", "--members", "--format", "jsonl")
     assert rows.code == 0
     assert '"agreement": 1.0' in rows.out

@@ -247,17 +247,17 @@ def test_evaluating_the_training_data_judges_only_what_the_run_did_not_see(
 ) -> None:
     data = image_folder("judged", per_class=30, seed=14)
     manifest = train(_spec(data, tmp_path / "run", base))
-    found = evaluate(str(tmp_path / "run"), str(data))
-    assert found.part == "test"
-    assert found.report == manifest.metrics["test"]
-    assert "left out" in found.remarks[0]
+    evaluation = evaluate(str(tmp_path / "run"), str(data))
+    assert evaluation.part == "test"
+    assert evaluation.report == manifest.metrics["test"]
+    assert "left out" in evaluation.remarks[0]
     everything = evaluate(str(tmp_path / "run"), str(data), split="all")
     assert everything.report.images == 90
     assert "too good" in everything.remarks[0]
     # The saved model on the pixels says the same as the cached features.
     exact = evaluate(str(tmp_path / "run"), str(data), cache=False)
-    assert exact.report.accuracy == pytest.approx(found.report.accuracy, abs=0.15)
-    assert exact.report.log_loss == pytest.approx(found.report.log_loss, abs=0.02)
+    assert exact.report.accuracy == pytest.approx(evaluation.report.accuracy, abs=0.15)
+    assert exact.report.log_loss == pytest.approx(evaluation.report.log_loss, abs=0.02)
 
 
 def test_classes_are_matched_by_name_whatever_their_order(base: Path, image_folder: Draw, tmp_path: Path) -> None:

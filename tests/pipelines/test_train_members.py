@@ -61,7 +61,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def spec_for(drawn: Path, out: Path, *backbones: str, **values: Any) -> MembersSpec:
-    paths = tuple(str(drawn / each) for each in backbones)
+    paths = tuple(str(drawn / name) for name in backbones)
     common = train_spec(data=str(drawn / "data"), out=str(out), epochs=6, heads=2, hidden=None)
     return MembersSpec(common=common, backbones=paths, heads=values.pop("heads", ("linear",)), **values)
 
@@ -75,9 +75,9 @@ def trained(drawn: Path) -> Path:
 
 
 def test_each_member_is_a_run_and_backbones_are_there_once(trained: Path) -> None:
-    names = {each.name for each in (trained / "members").iterdir()}
+    names = {path.name for path in (trained / "members").iterdir()}
     assert names == {"one-linear", "one-mlp", "two-linear", "two-mlp"}
-    assert {each.name for each in (trained / "backbones").iterdir()} == {"one.keras", "two.keras"}
+    assert {path.name for path in (trained / "backbones").iterdir()} == {"one.keras", "two.keras"}
     assert not list((trained / "members").rglob(MODEL_FILE))
     for name in names:
         evaluation = evaluate(str(trained / "members" / name), str(trained.parent / "data"))
@@ -90,7 +90,7 @@ def test_each_member_is_a_run_and_backbones_are_there_once(trained: Path) -> Non
 def test_the_joined_model_runs_each_backbone_once(trained: Path) -> None:
     model, manifest = load_run(trained)
     backbones = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    assert [each.name for each in backbones] == ["backbone_1", "backbone_2"]
+    assert [backbone.name for backbone in backbones] == ["backbone_1", "backbone_2"]
     assert [member.weight for member in manifest.members] == [pytest.approx(1 / 4)] * 4
     assert manifest.agreement is not None
     assert manifest.agreement.max_difference < 0.02
@@ -102,12 +102,12 @@ def test_the_joined_model_runs_each_backbone_once(trained: Path) -> None:
 
 
 def test_an_ensemble_is_evaluated_from_the_features_of_its_bases(trained: Path) -> None:
-    found = evaluate(str(trained), str(trained.parent / "data"))
-    assert found.how.startswith("cached features")
-    assert found.report.log_loss == pytest.approx(read_manifest(trained).metrics["test"].log_loss, abs=1e-3)
+    evaluation = evaluate(str(trained), str(trained.parent / "data"))
+    assert evaluation.how.startswith("cached features")
+    assert evaluation.report.log_loss == pytest.approx(read_manifest(trained).metrics["test"].log_loss, abs=1e-3)
     exact = evaluate(str(trained), str(trained.parent / "data"), cache=False)
     assert exact.how == "the saved model, float32"
-    assert exact.report.log_loss == pytest.approx(found.report.log_loss, abs=0.02)
+    assert exact.report.log_loss == pytest.approx(evaluation.report.log_loss, abs=0.02)
 
 
 def test_members_can_be_joined_again_and_stand_under_a_new_head(trained: Path, tmp_path: Path) -> None:
@@ -166,24 +166,24 @@ def test_nothing_is_joined_when_no_member_survives(drawn: Path, tmp_path: Path) 
 def test_folds_answer_for_every_image_out_of_fold(drawn: Path, tmp_path: Path) -> None:
     manifest = train_members(spec_for(drawn, tmp_path / "run", "one", folds=3))
     dataset = check(scan(str(drawn / "data")))
-    inside = {each.sha256 for each in dataset.examples if each.split != "test"}
+    inside = {example.sha256 for example in dataset.examples if example.split != "test"}
     kept = read_predictions(tmp_path / "run", "validation")
     assert kept is not None
-    assert {each.decode() for each in kept.sha256} == inside
+    assert {content.decode() for content in kept.sha256} == inside
     assert manifest.metrics["validation"].images == len(inside)
     assert manifest.leaderboard is not None
     held_out: set[str] = set()
     for number in range(3):
         path = tmp_path / "run" / "members" / f"one-f{number}"
-        mine = {each.sha256: each.split for each in read_split(path, CLASSES)}
+        mine = {example.sha256: example.split for example in read_split(path, CLASSES)}
         answered = read_predictions(path, "validation")
         assert answered is not None
-        own = {each.decode() for each in answered.sha256}
-        assert {mine[each] for each in own} == {"validation"}
+        own = {content.decode() for content in answered.sha256}
+        assert {mine[content] for content in own} == {"validation"}
         assert not own & held_out
         held_out |= own
         # What is said of the ensemble out of fold is what the model of that fold said.
-        rows = {each.decode(): row for each, row in zip(kept.sha256, kept.probabilities, strict=True)}
+        rows = {content.decode(): row for content, row in zip(kept.sha256, kept.probabilities, strict=True)}
         if manifest.leaderboard.temperature is None:
             for sha256, row in zip(answered.sha256, answered.probabilities, strict=True):
                 np.testing.assert_allclose(rows[sha256.decode()], row, atol=1e-5)
@@ -191,8 +191,8 @@ def test_folds_answer_for_every_image_out_of_fold(drawn: Path, tmp_path: Path) -
     assert sum(member.weight for member in manifest.members) == pytest.approx(1)
     accuracy = manifest.leaderboard.folds["accuracy"]
     assert accuracy.interval[0] <= accuracy.mean <= accuracy.interval[1]
-    parts = {each.sha256: each.split for each in read_split(tmp_path / "run", CLASSES)}
-    assert {parts[each] for each in inside} == {"train"}
+    parts = {example.sha256: example.split for example in read_split(tmp_path / "run", CLASSES)}
+    assert {parts[content] for content in inside} == {"train"}
 
 
 def workshop(spec: MembersSpec, drawn: Path, out: Path) -> tuple[member_training.MemberTraining, io.StringIO]:
@@ -219,7 +219,8 @@ def test_boosting_looks_at_what_the_former_got_wrong(
     shop, _ = workshop(spec, drawn, tmp_path / "run")
     # Every fifth label is wrong: what contradicts its neighbours cannot be learned.
     mixed = [
-        replace(each, label=(each.label + (place % 5 == 0)) % 3) for place, each in enumerate(shop.dataset.examples)
+        replace(example, label=(example.label + (place % 5 == 0)) % 3)
+        for place, example in enumerate(shop.dataset.examples)
     ]
     shop.dataset = replace(shop.dataset, examples=tuple(mixed))
     shop.train(list_members(spec))
@@ -251,7 +252,7 @@ def test_each_bag_is_a_bootstrap_sample_of_its_own(
     spec = spec_for(drawn, tmp_path / "run", "one", seeds=2, bag=True)
     shop, said = workshop(spec, drawn, tmp_path / "run")
     shop.train(list_members(spec))
-    assert [each.sum() for each in seen] == [len(shop.dataset.part("train"))] * 2
+    assert [weights.sum() for weights in seen] == [len(shop.dataset.part("train"))] * 2
     assert (seen[0] == 0).mean() == pytest.approx(np.exp(-1), abs=0.12)
     assert not np.array_equal(seen[0], seen[1])
     # Later members of a kind take the options that the first has found.
@@ -275,7 +276,7 @@ def test_one_bad_member_does_not_stop_the_next(drawn: Path, tmp_path: Path, monk
     shop, said = workshop(spec, drawn, tmp_path / "run")
     shop.train(list_members(spec))
     told = [json.loads(line) for line in said.getvalue().splitlines()]
-    assert [each["failed"] for each in told if "failed" in each] == ["one-s0"]
+    assert [message["failed"] for message in told if "failed" in message] == ["one-s0"]
     assert is_run(tmp_path / "run" / "members" / "one-s1")
 
 
@@ -296,7 +297,7 @@ def test_names_tell_members_apart() -> None:
     common = train_spec(data="", out="", seed=5)
     spec = MembersSpec(common=common, backbones=("a/run", "b/run", "vgg16"), heads=("linear", "mlp"), seeds=2, folds=2)
     members = list_members(spec)
-    assert len({each.name for each in members}) == len(members) == 24
+    assert len({member.name for member in members}) == len(members) == 24
     assert members[0].name == "run-linear-s5-f0"
     assert members[0].group == "run-linear-s5"
     assert file_names(("a/run", "b/run", "vgg16")) == {"a/run": "run", "b/run": "run_2", "vgg16": "vgg16"}

@@ -61,13 +61,13 @@ def test_greedy_is_reproducible() -> None:
 
 def test_convex_weights_are_the_optimum() -> None:
     true_class = drawn(4, 200, 3) * np.array([[1.0], [0.9], [0.5], [0.98]])
-    found = convex(true_class)
+    weights = convex(true_class)
     start, bounds = np.full(4, 0.25), [(0, 1)] * 4
     constraint = {"type": "eq", "fun": lambda weights: weights.sum() - 1}
     best = minimize(lambda weights: loss(weights, true_class), start, bounds=bounds, constraints=constraint, tol=1e-10)
-    assert loss(found, true_class) == pytest.approx(best.fun, abs=1e-5)
-    assert found.sum() == pytest.approx(1)
-    assert found.min() >= 0
+    assert loss(weights, true_class) == pytest.approx(best.fun, abs=1e-5)
+    assert weights.sum() == pytest.approx(1)
+    assert weights.min() >= 0
 
 
 def test_convex_weights_of_a_useless_member_are_zero() -> None:

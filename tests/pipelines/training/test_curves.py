@@ -63,7 +63,7 @@ def test_events_hold_every_number_under_its_stage(tmp_path: Path) -> None:
         assert watch is not None
         for record in history()[6:9]:
             watch(record)
-    found: dict[str, list[tuple[str, int, float]]] = {}
+    scalars: dict[str, list[tuple[str, int, float]]] = {}
     for part in ("training", "validation"):
         (file,) = (tmp_path / EVENTS / part).glob("events.*")
         for raw in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
@@ -71,11 +71,11 @@ def test_events_hold_every_number_under_its_stage(tmp_path: Path) -> None:
             for value in event.summary.value:
                 assert value.metadata.plugin_data.plugin_name == "scalars"
                 number = float(tf.make_ndarray(value.tensor))
-                found.setdefault(part, []).append((value.tag, event.step, round(number, 4)))
-    assert ("fine-tune/loss", 3, 0.1) in found["training"]
-    assert ("fine-tune/learning rate", 1, 0.0001) in found["training"]
-    assert ("fine-tune/accuracy", 2, 0.95) in found["validation"]
-    assert len(found["training"]) == 9 and len(found["validation"]) == 6
+                scalars.setdefault(part, []).append((value.tag, event.step, round(number, 4)))
+    assert ("fine-tune/loss", 3, 0.1) in scalars["training"]
+    assert ("fine-tune/learning rate", 1, 0.0001) in scalars["training"]
+    assert ("fine-tune/accuracy", 2, 0.95) in scalars["validation"]
+    assert len(scalars["training"]) == 9 and len(scalars["validation"]) == 6
 
 
 def test_nothing_is_written_unasked(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def test_the_number_of_views_is_what_is_asked_for_or_the_policy_has() -> None:
 @pytest.mark.parametrize("policy", ["light", "medium", "strong"])
 @pytest.mark.parametrize("switch", ["no_flip", "rotate90", "no_color"])
 def test_a_switch_that_changes_a_policy_changes_what_is_cached(policy: str, switch: str) -> None:
-    plain, switched = views_of(plan_of(augment=policy)), views_of(plan_of(augment=policy, **{switch: True}))
+    options: dict[str, Any] = {switch: True}
+    plain, switched = views_of(plan_of(augment=policy)), views_of(plan_of(augment=policy, **options))
     has_no_colour_step = policy == "light" and switch == "no_color"
     assert (plain.policy_digest == switched.policy_digest) == has_no_colour_step
 
