@@ -15,30 +15,17 @@ from models.classifier import build_classifier
 from models.errors import UserError
 from models.heads import HEADS, build_head
 from models.zoo import BACKBONES
-from pipelines.features.cached import weights_digest
 from pipelines.images.policies import POLICIES
-from pipelines.runs.examples import Dataset, Example
 from pipelines.system.progress import Silent
 from pipelines.training.backbone import BackboneSource
 from pipelines.training.from_scratch import train_from_scratch, train_layerwise, with_auxiliaries, with_published_recipe
 from pipelines.training.plan import TrainingNames, TrainingPlan, look_up_names
-from tests.conftest import draw
+from tests.pipelines.training.prepared import draw_dataset
 from tests.specs import train_spec, with_options
-
-CLASSES = ("circle", "square", "triangle")
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> TrainingPlan:
-    rng = np.random.default_rng(0)
-    examples = []
-    for part, count in (("train", 16), ("validation", 4)):
-        for label, name in enumerate(CLASSES):
-            for number in range(count):
-                path = tmp_path / f"{part}-{name}-{number}.png"
-                draw(label, 32, rng).save(path)
-                digest = weights_digest(path)
-                examples.append(Example(path=str(path), label=label, split=part, sha256=digest, source=str(path)))  # type: ignore[arg-type]
     (tmp_path / "run" / "state").mkdir(parents=True)
     keras.utils.set_random_seed(0)
     return TrainingPlan(
@@ -48,7 +35,7 @@ def plan(tmp_path: Path) -> TrainingPlan:
             source=BackboneSource(name="small_cnn", backbone=BACKBONES["small_cnn"], weights="none"),
             policy=POLICIES["none"],
         ),
-        dataset=Dataset(root="drawn", origin="folders", class_names=CLASSES, examples=tuple(examples)),
+        dataset=draw_dataset(tmp_path, {"train": 16, "validation": 4}),
         folder=tmp_path / "run",
         reporter=Silent(),
     )
@@ -65,19 +52,19 @@ def test_a_classic_is_trained_by_its_published_recipe_unless_told_otherwise() ->
     assert with_published_recipe(spec, None) == spec
 
 
-def test_googlenet_learns_with_auxiliary_classifiers_and_is_left_without(plan: TrainingPlan) -> None:
+def test_googlenet_is_trained_with_auxiliary_classifiers_that_are_dropped_afterwards(plan: TrainingPlan) -> None:
     backbone = build_backbone(BACKBONES["googlenet"], weights="none", image_size=64)
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
     model = build_classifier(backbone, head)
     source = BackboneSource(name="googlenet", backbone=BACKBONES["googlenet"], weights="none")
     trained = with_auxiliaries(replace(plan, names=replace(plan.names, source=source)), model)
     assert len(trained.outputs) == 3 and len(model.outputs) == 1
-    own = {id(weight) for weight in model.weights}
-    assert own < {id(weight) for weight in trained.weights}
+    of_model = {id(weight) for weight in model.weights}
+    assert of_model < {id(weight) for weight in trained.weights}
     assert with_auxiliaries(plan, model) is model
 
 
-def test_layer_by_layer_each_block_learns_alone_under_a_head_of_its_own(plan: TrainingPlan) -> None:
+def test_layerwise_each_block_is_trained_alone_under_its_own_head(plan: TrainingPlan) -> None:
     backbone = build_backbone(BACKBONES["small_cnn"], weights="none", image_size=32)
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
     model = build_classifier(backbone, head)
@@ -100,7 +87,7 @@ def test_layer_by_layer_each_block_learns_alone_under_a_head_of_its_own(plan: Tr
     assert sorted(path.name for path in plan.state.glob("*.npz")) == [f"layer-wise-block{n}.npz" for n in (1, 2, 3)]
 
 
-def test_the_whole_network_follows_its_blocks_and_the_history_holds_all_stages(plan: TrainingPlan) -> None:
+def test_the_whole_network_is_trained_after_its_blocks_and_the_history_has_all_stages(plan: TrainingPlan) -> None:
     result = train_from_scratch(replace(plan, spec=with_options(plan.spec, layerwise=True, epochs=3)))
     names = [stage.name for stage in result.stages]
     assert names == ["layer-wise block1", "layer-wise block2", "layer-wise block3", "from scratch"]
@@ -108,14 +95,14 @@ def test_the_whole_network_follows_its_blocks_and_the_history_holds_all_stages(p
     assert result.predictions["validation"][0].shape == (12, 3)
 
 
-def test_a_network_whose_blocks_form_no_line_cannot_learn_block_by_block(plan: TrainingPlan) -> None:
+def test_a_network_whose_blocks_do_not_form_a_line_is_refused(plan: TrainingPlan) -> None:
     backbone = build_backbone(BACKBONES["nasnet_mobile"], weights="none", image_size=32)
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
     with pytest.raises(UserError, match="single line"):
         train_layerwise(plan, build_classifier(backbone, head))
 
 
-def test_a_pretrained_network_needs_no_layer_by_layer(tmp_path: Path) -> None:
+def test_layerwise_is_refused_for_a_pretrained_network(tmp_path: Path) -> None:
     (tmp_path / "mine.keras").touch()
     with pytest.raises(UserError, match="pretrained"):
         look_up_names(train_spec(data="", out="", layerwise=True, backbone=str(tmp_path / "mine.keras")))
