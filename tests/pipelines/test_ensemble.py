@@ -24,7 +24,7 @@ from pipelines.runs.read_manifest import is_run
 from pipelines.system.files import write_csv
 from tests.conftest import Result
 from tests.pipelines.manifests import manifest_with
-from tests.pipelines.test_train import Words
+from tests.pipelines.reporters import Notes
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 SIDE = 8
@@ -73,10 +73,10 @@ def make_run(
     return folder
 
 
-def join(tmp_path: Path, *members: Path, **values: object) -> tuple[Manifest, Words]:
-    words = Words()
+def join(tmp_path: Path, *members: Path, **values: object) -> tuple[Manifest, Notes]:
+    notes = Notes()
     spec = EnsembleSpec(runs=tuple(map(str, members)), out=str(tmp_path / "joined"), **values)  # type: ignore[arg-type]
-    return ensemble(spec, reporter=words), words  # type: ignore[arg-type]
+    return ensemble(spec, reporter=notes), notes
 
 
 def test_classes_are_matched_by_name_and_the_result_is_a_run(pictures: Path, tmp_path: Path) -> None:
@@ -110,10 +110,10 @@ def test_every_method_ends_in_a_run_that_does_what_it_foretold(method: str, pict
 
 def test_weights_are_fitted_on_validation_images_alone(pictures: Path, tmp_path: Path) -> None:
     members = [make_run(tmp_path / name, pictures, tuple(COLOURS)) for name in ("one", "other")]
-    manifest, words = join(tmp_path, *members)
+    manifest, notes = join(tmp_path, *members)
     assert manifest.metrics["validation"].images == 6
     assert manifest.metrics["test"].images == 6
-    assert any("only 6 validation images" in line for line in words.lines)
+    assert any("only 6 validation images" in line for line in notes.lines)
 
 
 def test_an_image_that_one_member_was_trained_on_decides_nothing(pictures: Path, tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_a_member_that_lacks_a_class_is_named_and_takes_part(pictures: Path, tmp
     other = make_run(tmp_path / "other", pictures, ("blue", "red"))
     third = make_run(tmp_path / "third", pictures, tuple(COLOURS))
     # Only images of classes that every member saw can be common to all.
-    manifest, words = join(tmp_path, one, other, third, method="mean")
+    manifest, notes = join(tmp_path, one, other, third, method="mean")
     assert manifest.class_names == tuple(COLOURS)
-    assert any(f"`{other}` does not know `green`" in line for line in words.lines)
+    assert any(f"`{other}` does not know `green`" in line for line in notes.lines)
     _, rows = predict(str(tmp_path / "joined"), [str(pictures)])
     assert [row.label for row in rows] == [name for name in sorted(COLOURS) for _ in range(16)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from models.errors import UserError
 from pipelines.evaluate import Part, evaluate, select_examples
 from pipelines.runs.examples import Dataset, Example, Split
 from pipelines.system.files import write_csv
+from pipelines.train import train
 from tests.conftest import Result
+from tests.pipelines.new_heads import spec_on
 from tests.pipelines.test_ensemble import COLOURS, make_run, pictures
 
+Draw = Callable[..., Path]
 __all__ = ["pictures"]  # the fixture
 
 
@@ -123,3 +127,36 @@ def test_the_command_prints_scores_part_and_the_gain_of_views(
     for difference in (values["tta"]["difference"], values["tta"]["log_loss_difference"]):
         low, high = difference["interval"]
         assert low <= difference["value"] <= high
+
+
+def test_evaluating_the_data_of_the_training_leaves_out_what_the_run_was_trained_on(
+    drawn: Path, image_folder: Draw, tmp_path: Path
+) -> None:
+    data = image_folder("judged", per_class=30, seed=14)
+    manifest = train(spec_on(drawn, data, tmp_path / "run"))
+    evaluation = evaluate(str(tmp_path / "run"), str(data))
+    assert evaluation.part == "test"
+    assert evaluation.report == manifest.metrics["test"]
+    assert "left out" in evaluation.remarks[0]
+    everything = evaluate(str(tmp_path / "run"), str(data), split="all")
+    assert everything.report.images == 90
+    assert "too good" in everything.remarks[0]
+    # The saved model predicts on pixels what it predicts on cached features.
+    exact = evaluate(str(tmp_path / "run"), str(data), cache=False)
+    assert exact.report.accuracy == pytest.approx(evaluation.report.accuracy, abs=0.15)
+    assert exact.report.log_loss == pytest.approx(evaluation.report.log_loss, abs=0.02)
+
+
+def test_classes_are_matched_by_name_whatever_their_order(drawn: Path, image_folder: Draw, tmp_path: Path) -> None:
+    data = image_folder("named", per_class=30, seed=15)
+    train(spec_on(drawn, data, tmp_path / "run"))
+    part = image_folder("part", classes=("circle", "square", "triangle"), per_class=10, seed=16)
+    whole = evaluate(str(tmp_path / "run"), str(part)).report
+    shutil.rmtree(part / "circle")  # now `square` would be number 0 if the folder were listed again
+    some = evaluate(str(tmp_path / "run"), str(part)).report
+    assert some.images == 20
+    assert some.confusion_matrix[1:] == whole.confusion_matrix[1:]
+    (part / "square").rename(part / "rhombus")
+    with pytest.raises(UserError, match="rhombus") as caught:
+        evaluate(str(tmp_path / "run"), str(part))
+    assert "circle" in caught.value.message + caught.value.hint

@@ -1,0 +1,100 @@
+"""Training on cached features: what is computed again, and what is not."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.runs.feature_records import FeatureRecord
+from pipelines.train import train
+from tests.pipelines.new_heads import features_of, spec_on
+from tests.specs import train_spec
+
+Draw = Callable[..., Path]
+
+
+def test_the_second_training_computes_no_features_whatever_the_file_names(
+    drawn: Path, image_folder: Draw, tmp_path: Path
+) -> None:
+    data = image_folder("moved", per_class=15, seed=6)
+    train(spec_on(drawn, data, tmp_path / "one"))
+    for number, path in enumerate(sorted(data.rglob("*.png"))):
+        path.rename(path.with_name(f"renamed-{number}.jpeg"))
+    again = train(spec_on(drawn, data, tmp_path / "two", seed=3))
+    expected = FeatureRecord(images=45, views=1, cached=45, new=0, seconds=0, damaged_shards=0)
+    assert replace(features_of(again), seconds=0) == expected
+    more = image_folder("moved", per_class=1, seed=77, suffix=".bmp")
+    third = train(spec_on(drawn, more, tmp_path / "three", batch=8))
+    assert [note.split(":")[0] for note in third.notes] == ["--batch"]  # without effect, and the run says so
+    assert (features_of(third).cached, features_of(third).new) == (45, 3)
+
+
+def test_augmented_views_are_cached_by_seed_and_the_clean_view_is_shared(
+    drawn: Path, image_folder: Draw, tmp_path: Path
+) -> None:
+    data = image_folder("views", parts={"train": 10, "validation": 5}, seed=8)
+    clean = train(spec_on(drawn, data, tmp_path / "one"))
+    assert features_of(clean).new == 45
+    views = train(spec_on(drawn, data, tmp_path / "two", augment="light", views=3))
+    assert (features_of(views).cached, features_of(views).new) == (45, 60)
+    again = train(spec_on(drawn, data, tmp_path / "three", augment="light", views=3, head="mlp"))
+    assert features_of(again).new == 0
+    other = train(spec_on(drawn, data, tmp_path / "four", augment="light", views=3, seed=1))
+    assert features_of(other).new == 60
+    assert "test" not in views.metrics
+
+
+def test_a_damaged_shard_is_computed_again_with_a_note(
+    drawn: Path, image_folder: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    data = image_folder("damaged", per_class=12, seed=9)
+    first = train(spec_on(drawn, data, tmp_path / "one"))
+    shard = next((tmp_path / "cache").rglob("*.npy"))
+    content = bytearray(shard.read_bytes())
+    content[-5] ^= 255
+    shard.write_bytes(content)
+    second = train(spec_on(drawn, data, tmp_path / "two"))
+    # Each part has a shard of its own: the rows of the damaged one are computed again, and no others.
+    assert 0 < features_of(second).new < 36
+    assert second.notes == ("1 damaged shards of the feature cache were computed again",)
+    assert second.metrics == first.metrics
+
+
+def test_switches_change_the_views_and_their_place_in_the_cache(
+    drawn: Path, image_folder: Draw, tmp_path: Path
+) -> None:
+    data = image_folder("switches", parts={"train": 6, "validation": 3}, seed=21)
+    first = train(spec_on(drawn, data, tmp_path / "one", augment="light", views=2))
+    assert features_of(first).new == 27 + 18
+    for number, switch in enumerate(("no_flip", "rotate90")):
+        other = train(spec_on(drawn, data, tmp_path / str(number), augment="light", views=2, **{switch: True}))
+        assert (features_of(other).cached, features_of(other).new) == (27, 18)
+
+
+@pytest.mark.parametrize("engine", ["auto", "keras", "tensorflow"])
+def test_real_weights_on_a_slice_of_real_pictures(
+    engine: str, shared: Path, keras_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    data = tmp_path / "clothing"
+    for part, count in (("train", 25), ("validation", 8), ("test", 8)):
+        for name in ("shoes", "dress", "pants"):
+            (data / part / name).mkdir(parents=True)
+            for path in sorted((shared / "data" / "clothing" / part / name).iterdir())[:count]:
+                os.symlink(path, data / part / name / path.name)
+    manifest = train(
+        train_spec(data=str(data), out=str(tmp_path / "run"), backbone="mobilenet_0.25", engine=engine, heads=4)
+    )
+    assert manifest.metrics["test"].accuracy >= 0.8  # chance is a third
+    assert manifest.agreement is not None and manifest.engine is not None
+    assert manifest.agreement.top1_agreement >= 0.9
+    if engine != "auto":
+        assert manifest.engine.engine == engine
+    written = json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]
+    assert written == json.loads(json.dumps({part: asdict(scores) for part, scores in manifest.metrics.items()}))
