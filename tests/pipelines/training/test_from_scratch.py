@@ -19,7 +19,7 @@ from pipelines.images.policies import POLICIES
 from pipelines.system.progress import Silent
 from pipelines.training.backbone import BackboneSource
 from pipelines.training.from_scratch import train_from_scratch, train_layerwise, with_auxiliaries, with_published_recipe
-from pipelines.training.plan import TrainingNames, TrainingPlan, look_up_names
+from pipelines.training.plan import TrainingNames, TrainingPlan
 from tests.pipelines.training.prepared import draw_dataset
 from tests.specs import train_spec, with_options
 
@@ -100,9 +100,3 @@ def test_a_network_whose_blocks_do_not_form_a_line_is_refused(plan: TrainingPlan
     head = build_head(HEADS["linear"], num_features=int(backbone.output_shape[-1]), num_classes=3)
     with pytest.raises(UserError, match="single line"):
         train_layerwise(plan, build_classifier(backbone, head))
-
-
-def test_layerwise_is_refused_for_a_pretrained_network(tmp_path: Path) -> None:
-    (tmp_path / "mine.keras").touch()
-    with pytest.raises(UserError, match="pretrained"):
-        look_up_names(train_spec(data="", out="", layerwise=True, backbone=str(tmp_path / "mine.keras")))

@@ -1,0 +1,102 @@
+"""What one member leaves for the next: hyperparameters, and the weights of boosting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from models.heads import HEADS, Candidate
+from models.zoo import BACKBONES
+from pipelines.fitting.heads import FittedHeads
+from pipelines.images.policies import POLICIES
+from pipelines.members.hyperparameters import SEARCHED_HIDDEN, SharedHyperparameters
+from pipelines.members.spec import list_members
+from pipelines.runs.ensemble_spec import MembersSpec
+from pipelines.runs.examples import Dataset
+from pipelines.runs.training_records import HeadTrial
+from pipelines.system.progress import Silent
+from pipelines.training.backbone import BackboneSource
+from pipelines.training.plan import TrainingNames, TrainingPlan
+from tests.specs import train_spec
+
+TRIAL = HeadTrial(
+    number=2,
+    l2=0.03,
+    learning_rate=0.001,
+    dropout=0.5,
+    seed=0,
+    best_epoch=3,
+    validation_loss=0.4,
+    validation_accuracy=0.9,
+)
+FITTED = cast(FittedHeads, SimpleNamespace(trials=(TRIAL,)))
+
+
+def spec_of(**options: Any) -> MembersSpec:  # of MembersSpec, of as many types
+    values = {"backbones": ("vgg16",), "heads": ("linear", "mlp"), "seeds": 3, **options}
+    return MembersSpec(common=train_spec(heads=8), **values)
+
+
+def plan_of(spec: MembersSpec, head: str) -> TrainingPlan:
+    source = BackboneSource(name="vgg16", backbone=BACKBONES["vgg16"], weights="none")
+    return TrainingPlan(
+        spec=spec.common,
+        names=TrainingNames(head=HEADS[head], source=source, policy=POLICIES["none"]),
+        dataset=Dataset(root="", origin="folders", class_names=("a", "b", "c"), examples=()),
+        folder=Path(),
+        reporter=Silent(),
+    )
+
+
+def test_the_first_of_its_kind_searches_and_the_others_take_its_choice(tmp_path: Path) -> None:
+    spec = spec_of()
+    shared = SharedHyperparameters(spec=spec, state=tmp_path)
+    linear, second, *_, hidden = list_members(spec)
+    assert (linear.head, second.head, second.seed, hidden.head) == ("linear", "linear", 1, "mlp")
+    assert len(shared.candidates(linear, plan_of(spec, "linear"), 512)) == 8
+    shared.keep_choice(linear, FITTED)
+    expected = Candidate(l2=0.03, learning_rate=0.001, dropout=0.5, seed=1)
+    assert shared.candidates(second, plan_of(spec, "linear"), 512) == (expected,)
+    # A choice is kept once, and for its kind alone.
+    other = replace(TRIAL, l2=1.0)
+    shared.keep_choice(second, cast(FittedHeads, SimpleNamespace(trials=(other,))))
+    assert shared.candidates(second, plan_of(spec, "linear"), 512) == (expected,)
+    assert len(shared.candidates(hidden, plan_of(spec, "mlp"), 512)) == SEARCHED_HIDDEN
+
+
+def test_a_bag_is_drawn_with_replacement_by_seed_and_fold(tmp_path: Path) -> None:
+    spec = spec_of(bag=True, heads=("linear",), folds=2)
+    shared = SharedHyperparameters(spec=spec, state=tmp_path)
+    bags = [shared.image_weights(member, 500) for member in list_members(spec)]
+    for bag in bags:
+        assert bag is not None
+        assert bag.sum() == 500
+        assert (bag == 0).mean() == pytest.approx((1 - 1 / 500) ** 500, abs=0.06)
+    assert len({bag.tobytes() for bag in bags if bag is not None}) == 6
+    again = shared.image_weights(list_members(spec)[0], 500)
+    assert bags[0] is not None and again is not None
+    np.testing.assert_array_equal(bags[0], again)
+
+
+def test_boosting_hands_weights_from_one_round_to_the_next(tmp_path: Path) -> None:
+    spec = spec_of(boost=True, heads=("linear",))
+    shared = SharedHyperparameters(spec=spec, state=tmp_path)
+    first, second, third = list_members(spec)
+    weights = shared.image_weights(first, 4)
+    assert weights is not None and weights.tolist() == [1, 1, 1, 1]
+    shared.keep_weights(first, np.array([0.5, 0.5, 2.0, 1.0]))
+    weights = shared.image_weights(second, 4)
+    assert weights is not None and weights.tolist() == [0.5, 0.5, 2.0, 1.0]
+    with pytest.raises(UserError, match="skipped: the previous member failed"):
+        shared.image_weights(third, 4)
+
+
+def test_members_without_bag_and_boosting_weight_all_images_alike(tmp_path: Path) -> None:
+    spec = spec_of()
+    assert SharedHyperparameters(spec=spec, state=tmp_path).image_weights(list_members(spec)[0], 4) is None

@@ -1,0 +1,118 @@
+"""Where a backbone comes from, and when it is built."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import NoReturn
+
+import keras
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from models.zoo import BACKBONES
+from pipelines.runs.manifest import HEAD_FILE, MODEL_FILE, BackboneRecord
+from pipelines.runs.read_manifest import write_manifest
+from pipelines.training.backbone import BackboneSource, LazyBackbone, find_backbone
+from tests.pipelines.manifests import manifest_with
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A file in the place of weights."""
+    path = tmp_path / "weights.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n weights")
+    return path
+
+
+@pytest.fixture
+def never_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No backbone may be built."""
+
+    def build(*_: object) -> NoReturn:
+        raise AssertionError("a backbone is built")
+
+    monkeypatch.setattr(BackboneSource, "build", build)
+
+
+def test_a_name_of_the_table_is_found_with_its_weights(weights: Path) -> None:
+    random = find_backbone("vgg16", "none")
+    assert (random.backbone, random.weights, random.is_untrained) == (BACKBONES["vgg16"], "none", True)
+    given = find_backbone("vgg16", str(weights))
+    assert (given.backbone, given.weights, given.is_untrained) == (BACKBONES["vgg16"], str(weights), False)
+    assert given.weights_path() == weights
+
+
+def test_a_network_without_published_weights_is_untrained() -> None:
+    assert not BACKBONES["small_cnn"].has_published_weights
+    assert find_backbone("small_cnn", "imagenet").is_untrained
+
+
+def test_a_run_and_a_file_are_backbones(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / MODEL_FILE).touch()
+    write_manifest(run, manifest_with())
+    assert find_backbone(str(run), "imagenet") == BackboneSource(
+        name=str(run), backbone=None, weights=str(run / MODEL_FILE)
+    )
+    (tmp_path / "net.keras").touch()
+    source = find_backbone(str(tmp_path / "net.keras"), "imagenet")
+    assert (source.backbone, source.weights, source.is_untrained) == (None, str(tmp_path / "net.keras"), False)
+
+
+def test_a_member_is_a_backbone_by_the_file_that_it_shares(tmp_path: Path) -> None:
+    member = tmp_path / "members" / "a"
+    member.mkdir(parents=True)
+    (member / HEAD_FILE).touch()
+    (tmp_path / "base.keras").touch()
+    record = BackboneRecord(name="net", weights="none", parameters=0, file="../../base.keras")
+    write_manifest(member, manifest_with(backbone=record))
+    assert Path(find_backbone(str(member), "imagenet").weights).resolve() == (tmp_path / "base.keras").resolve()
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "words"),
+    [
+        ("vgg61", "none", "unknown backbone: `vgg61`"),
+        ("vgg16", "nowhere.h5", "no weights file `nowhere.h5`"),
+        ("runs/nothing", "imagenet", "no backbone at `runs/nothing`"),
+        ("nothing.keras", "imagenet", "no backbone at `nothing.keras`"),
+        ("{folder}", "imagenet", "is not a run"),
+        ("{folder}/net.h5", "imagenet", "is not a `.keras` file"),
+        ("{folder}/net.keras", "none", "does not go with a backbone of your own"),
+    ],
+)
+def test_a_backbone_that_cannot_be_found_is_named(name: str, weights: str, words: str, tmp_path: Path) -> None:
+    for file in ("net.h5", "net.keras"):
+        (tmp_path / file).touch()
+    with pytest.raises(UserError) as caught:
+        find_backbone(name.format(folder=tmp_path), weights)
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.usefixtures("never_built")
+def test_the_key_of_features_needs_no_model_where_the_weights_are_there(weights: Path) -> None:
+    source = find_backbone("vgg16", str(weights))
+    backbone = LazyBackbone(source, image_size=None, pooling="max")
+    assert backbone.image_size == BACKBONES["vgg16"].image_size
+    key = backbone.base()
+    assert (key.backbone, key.image_size, key.pooling) == ("vgg16", 224, "max")
+    assert key.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert LazyBackbone(source, image_size=96, pooling="avg").base().image_size == 96
+
+
+def test_a_file_tells_its_own_image_size(tmp_path: Path) -> None:
+    pixels = keras.Input((24, 24, 3))
+    features = keras.layers.Conv2D(4, 3, name="conv")(pixels)
+    outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(features))
+    keras.Model(pixels, outputs).save(tmp_path / "net.keras")
+    backbone = LazyBackbone(find_backbone(str(tmp_path / "net.keras"), "imagenet"), image_size=None, pooling="avg")
+    assert backbone.image_size == 24
+    assert not backbone.model.trainable_weights
+    record = backbone.record()
+    assert record.parameters == 4 * 3 * 3 * 3 + 4
+    assert record.weights_sha256 == hashlib.sha256((tmp_path / "net.keras").read_bytes()).hexdigest()
+    assert np.asarray(backbone.model(np.zeros((1, 24, 24, 3), np.float32))).shape[-1] == 4

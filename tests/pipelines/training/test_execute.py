@@ -1,0 +1,61 @@
+"""What a training writes: the history as a table, the images as a record."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from pipelines.runs.examples import Dataset, Example, Skipped, Split
+from pipelines.runs.manifest import DataRecord
+from pipelines.runs.training_records import EpochRecord
+from pipelines.system.files import write_csv
+from pipelines.training.execute import describe_data, history_table
+
+
+def example(label: int, split: Split) -> Example:
+    return Example(path="/a", label=label, split=split, sha256="", source="/a")
+
+
+def test_the_history_has_a_column_for_each_value_that_any_stage_measures(tmp_path: Path) -> None:
+    head = EpochRecord(stage="head", epoch=1, loss=1.5, validation_loss=1.25, validation_accuracy=0.5)
+    tuned = EpochRecord(
+        stage="fine-tune", epoch=1, loss=1.0, accuracy=0.75, validation_loss=1.0, validation_accuracy=0.5, seconds=2.0
+    )
+    write_csv(tmp_path / "history.csv", *history_table([head, tuned]))
+    with open(tmp_path / "history.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == [
+        "stage", "epoch", "loss", "validation_loss", "validation_accuracy", "accuracy", "seconds"
+    ]  # fmt: skip
+    assert [row["stage"] for row in rows] == ["head", "fine-tune"]
+    assert [(row["accuracy"], row["seconds"]) for row in rows] == [("", ""), ("0.75", "2.0")]
+
+
+def test_an_empty_history_is_an_empty_table() -> None:
+    assert history_table([]) == ((), [])
+
+
+def test_images_are_counted_by_part_and_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    dataset = Dataset(
+        root="photos",
+        origin="folders",
+        class_names=("cat", "dog"),
+        examples=(example(0, "train"), example(1, "train"), example(0, "train"), example(1, "test")),
+        skipped=(Skipped(path="/b", reason="cut short"),),
+        remarks=("a remark",),
+    )
+    assert describe_data(dataset) == DataRecord(
+        root=str(tmp_path / "photos"),
+        origin="folders",
+        images={"train": {"cat": 2, "dog": 1}, "test": {"cat": 0, "dog": 1}},
+        skipped=1,
+        remarks=("a remark",),
+    )
+
+
+def test_a_tensorflow_data_set_keeps_its_name() -> None:
+    dataset = Dataset(root="tfds:mnist", origin="tfds", class_names=("0",), examples=())
+    assert describe_data(dataset).root == "tfds:mnist"
