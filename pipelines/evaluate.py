@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from models.errors import UserError
 from pipelines.data.class_names import align
 from pipelines.data.scan import scan
 from pipelines.inference.test_time import ViewsGain, predict_with_gain, require_views
-from pipelines.runs.examples import Dataset, Example, Split
+from pipelines.runs.examples import Dataset, Example, Part, Split
 from pipelines.runs.folder import read_split
 from pipelines.runs.manifest import Manifest
 from pipelines.runs.models import load_run
@@ -21,7 +20,6 @@ from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.report import Json, Report
 from pipelines.system.progress import Reporter, Silent
 
-Part = Literal["auto", "all", "train", "validation", "test"]
 HELD_OUT: tuple[Split, ...] = ("test", "validation")
 
 

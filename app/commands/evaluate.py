@@ -8,7 +8,7 @@ import typer
 
 from app.options.ensemble import Tta
 from app.options.everywhere import terminal_of
-from pipelines.evaluate import Part
+from pipelines.runs.examples import Part
 
 
 def evaluate(

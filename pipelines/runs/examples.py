@@ -7,6 +7,8 @@ from typing import Literal
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+# What `evaluate` may be asked for.
+Part = Literal["auto", "all", "train", "validation", "test"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

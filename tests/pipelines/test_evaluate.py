@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import UserError
-from pipelines.evaluate import Part, evaluate, select_examples
-from pipelines.runs.examples import Dataset, Example, Split
+from pipelines.evaluate import evaluate, select_examples
+from pipelines.runs.examples import Dataset, Example, Part, Split
 from pipelines.system.files import write_csv
 from pipelines.train import train
 from tests.conftest import Result
