@@ -28,15 +28,15 @@ from pipelines.ensembles.picture import PICTURE, draw_ensemble
 from pipelines.ensembles.ranking import FittedEnsemble, rank_members
 from pipelines.ensembles.selection import Budget, affordable, of_true_class
 from pipelines.ensembles.weights import EnsembleWeights, fit_weights, pool_probabilities
+from pipelines.evaluation.agreement import measure_agreement, spread_places
 from pipelines.evaluation.metrics import report
 from pipelines.evaluation.predictions import Predictions, predict_batches
 from pipelines.evaluation.saved_predictions import save_predictions
 from pipelines.images.batches import pixel_batches
 from pipelines.runs.examples import Example, Split
-from pipelines.runs.folder import finish_run
+from pipelines.runs.folder import finish_run, write_examples
 from pipelines.runs.manifest import Agreement, BackboneRecord, DataRecord, HeadRecord, Manifest, RunRequest
 from pipelines.runs.models import save_model
-from pipelines.system.files import write_csv
 from pipelines.system.versions import versions
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from models.arrays import Doubles, Labels
     from pipelines.ensembles.selection import Cost
     from pipelines.system.progress import Reporter
-
-AGREEMENT_IMAGES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +131,7 @@ def _manifest_of(ensemble: FittedEnsemble, models: Sequence[LoadedMember], image
     leaderboard = rank_members(ensemble)
     draw_ensemble(leaderboard, run.folder / PICTURE)
     save_predictions(run.folder, ensemble.predictions, {"validation": images.fitted, "test": images.test})
-    _write_split(run.folder, images)
+    write_examples(run.folder, images.all, images.class_names)
     return Manifest(
         class_names=images.class_names,
         image_size=int(ensemble.model.input_shape[1]),
@@ -222,17 +220,7 @@ def _compare_with_pooled(
     if part == "validation" and out_of_fold:
         return None
     examples: tuple[Example, ...] = images.test if part == "test" else images.fitted
-    places = list(range(0, len(examples), max(1, len(examples) // AGREEMENT_IMAGES)))[:AGREEMENT_IMAGES]
-    pooled = predictions[part][0][places]
+    places = spread_places(len(examples))
     batches = pixel_batches([examples[place] for place in places], size=int(model.input_shape[1]), batch=len(places))
     exact, _ = predict_batches(model, batches)
-    return Agreement(
-        images=len(places),
-        top1_agreement=float((exact.argmax(1) == pooled.argmax(1)).mean()),
-        max_difference=round(float(np.abs(exact - pooled).max()), 5),
-    )
-
-
-def _write_split(folder: Path, images: Images) -> None:
-    rows = ((example.path, images.class_names[example.label], example.split, example.sha256) for example in images.all)
-    write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
+    return measure_agreement(exact, predictions[part][0][places])

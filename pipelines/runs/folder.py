@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -72,13 +73,15 @@ def finish_run(folder: Path, manifest: Manifest) -> None:
 
 def write_split(folder: Path, dataset: Dataset) -> None:
     """Write `split.csv` (path, label, split, sha256) and, where images were left out, `skipped.csv`."""
-    rows = (
-        (example.path, dataset.class_names[example.label], example.split, example.sha256)
-        for example in dataset.examples
-    )
-    write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
+    write_examples(folder, dataset.examples, dataset.class_names)
     if dataset.skipped:
         write_csv(folder / "skipped.csv", ("path", "reason"), ((image.path, image.reason) for image in dataset.skipped))
+
+
+def write_examples(folder: Path, examples: Iterable[Example], class_names: Sequence[str]) -> None:
+    """Write `split.csv` (path, label, split, sha256)."""
+    rows = ((example.path, class_names[example.label], example.split, example.sha256) for example in examples)
+    write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
 
 
 def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Example, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.classifier import build_classifier, build_feature_extractor
+from pipelines.evaluation.agreement import measure_agreement, spread_places
 from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.cached import CLEAN
 from pipelines.features.extract import Extracted, extract
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pipelines.features.cached import Features
     from pipelines.runs.stages import Stage
 
-AGREEMENT_IMAGES = 16
 PREDICTION_BATCH = 1024
 
 
@@ -141,11 +141,7 @@ def notes_of(extracted: Extracted) -> list[str]:
 def _compare_with_model(plan: TrainingPlan, model: Model, by_features: Probabilities) -> Agreement:
     """Compare probabilities from cached features with those of the saved model in float32, on a few images."""
     examples = plan.dataset.part("validation")
-    places = list(range(0, len(examples), max(1, len(examples) // AGREEMENT_IMAGES)))[:AGREEMENT_IMAGES]
+    places = spread_places(len(examples))
     batches = pixel_batches([examples[place] for place in places], size=int(model.input_shape[1]), batch=len(places))
     exact, _ = predict_batches(model, batches)
-    return Agreement(
-        images=len(places),
-        top1_agreement=float((exact.argmax(1) == by_features[places].argmax(1)).mean()),
-        max_difference=round(float(np.abs(exact - by_features[places]).max()), 5),
-    )
+    return measure_agreement(exact, by_features[places])
