@@ -156,10 +156,3 @@ class LazyBackbone:
     def record(self) -> BackboneRecord:
         """Its record in run.json."""
         return replace(self.source.record(self.model), weights_sha256=self.base().weights_sha256)
-
-
-def _is_ready(source: BackboneSource) -> bool:
-    """Whether the weights are on this machine, and the table tells the size of the network."""
-    if source.weights == "imagenet":
-        return source.weights_path().is_file()
-    return source.weights == str(source.weights_path())

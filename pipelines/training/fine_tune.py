@@ -27,16 +27,15 @@ from pipelines.features.frozen_base import FrozenBase
 from pipelines.fitting.network import Batches, FitData, NetworkFit, fit_network
 from pipelines.images.readable import DECODE_VERSION
 from pipelines.runs.examples import Split
-from pipelines.runs.stages import Recipe
 from pipelines.training.curves import watcher
 from pipelines.training.inputs import augmenter_of, pixels_of, views_of
-from pipelines.training.pixel_stage import describe_stage, predict_parts
+from pipelines.training.pixel_stage import describe_stage, predict_parts, recipe_of
 from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights, list_stages
 
 if TYPE_CHECKING:
     from pipelines.fitting.checkpoint import StageProgress
     from pipelines.runs.spec import TrainSpec
-    from pipelines.runs.stages import Stage
+    from pipelines.runs.stages import Recipe, Stage
 
 FITTED_PARTS: tuple[Split, ...] = ("train", "validation")
 
@@ -122,19 +121,14 @@ def cool(head: keras.Model, temperature: float) -> None:
     last.set_weights([weight / temperature for weight in last.get_weights()])
 
 
-def recipe_of(spec: TrainSpec) -> Recipe:
+def _fine_tuning_recipe(spec: TrainSpec) -> Recipe:
     """How a fine-tuning stage steps: a slow start, half a cosine down, and less from block to block."""
-    return Recipe(
-        optimizer=spec.fit.rule,
+    return replace(
+        recipe_of(spec),
         schedule="cosine",
         warm_up=spec.fine_tune.warm_up,
-        patience=spec.fit.patience,
         layer_decay=spec.fine_tune.layer_decay,
-        weight_decay=spec.fit.weight_decay,
         clip=spec.fine_tune.clip or None,
-        label_smoothing=spec.fine_tune.label_smoothing,
-        ema=spec.fine_tune.ema,
-        precision=spec.fit.precision,
         calibrate=True,
     )
 
@@ -234,7 +228,7 @@ def _data_of(plan: TrainingPlan, extracted: Extracted, boundary: Boundary) -> Fi
 
 def _fit(plan: TrainingPlan, cut: _Cut, stage: Stage, data: FitData, *, trunk: keras.Model | None) -> StageProgress:
     fit = NetworkFit(
-        model=cut.top, stage=stage, recipe=recipe_of(plan.spec), data=data, trunk=trunk, factors=cut.factors
+        model=cut.top, stage=stage, recipe=_fine_tuning_recipe(plan.spec), data=data, trunk=trunk, factors=cut.factors
     )
     with watcher(plan.folder, tensorboard=plan.spec.fine_tune.tensorboard) as watch:
         return fit_network(fit, state=plan.state, reporter=plan.reporter, watch=watch)
