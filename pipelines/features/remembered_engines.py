@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +14,7 @@ from models.engines.records import EngineChoice
 from models.engines.table import ENGINES
 from models.machine import gpu_names, has_bfloat16_units, processor_name
 from pipelines.system.files import write_json
+from pipelines.system.versions import installed_version
 
 # Machine -> engine asked for -> choice.
 Choices: TypeAlias = dict[str, dict[str, EngineChoice]]
@@ -25,7 +25,7 @@ _PACKAGES = ("tensorflow", "keras", "openvino", "headstart")
 
 def machine_key() -> str:
     """A short name of this machine and of the versions on it: the fastest engine of another may be missing here."""
-    parts = (processor_name(), has_bfloat16_units(), gpu_names(), [_version(name) for name in _PACKAGES])
+    parts = (processor_name(), has_bfloat16_units(), gpu_names(), [installed_version(name) for name in _PACKAGES])
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -89,10 +89,3 @@ class RememberedEngines:
             return {}
         except (OSError, ValueError):  # msgspec.ValidationError is a ValueError
             return None
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

@@ -10,10 +10,11 @@ PACKAGES = ("headstart", "keras", "tensorflow", "numpy", "pillow")
 
 def versions() -> dict[str, str]:
     """`python` and each of `PACKAGES` -> its version, or `not installed`."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | {name: installed_version(name) for name in PACKAGES}
 
 
-def _version(name: str) -> str:
+def installed_version(name: str) -> str:
+    """The version of a distribution, or `not installed`."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -141,7 +141,7 @@ def test_a_choice_that_does_not_fit_here_is_made_again(
         if reason == "another machine":
             then.setattr(remembered_engines, "processor_name", lambda: "another processor x 64")
         elif reason == "another version":
-            then.setattr(remembered_engines, "_version", lambda package: "0.0.1")
+            then.setattr(remembered_engines, "installed_version", lambda package: "0.0.1")
         else:
             choice = replace(choice, engine="warp drive")
         assert memory.write("auto", choice) == ""

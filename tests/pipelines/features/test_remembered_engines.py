@@ -49,7 +49,7 @@ def test_choices_for_several_engines_stand_side_by_side(memory: RememberedEngine
         ("processor_name", lambda: "another processor x 64"),
         ("has_bfloat16_units", lambda: "otherwise"),
         ("gpu_names", lambda: ("NVIDIA Something",)),
-        ("_version", lambda package: "0.0.1"),
+        ("installed_version", lambda package: "0.0.1"),
     ],
 )
 def test_a_choice_of_another_machine_or_version_is_not_taken_and_comes_back_there(
