@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import UserError
+from models.errors import UserError, first_line
 from models.keras_private import keras_home_at_import
 from models.weights import is_cached, keras_home, missing_weights_error, weights_file
 from models.zoo import Backbone
@@ -137,8 +137,8 @@ def _imagenet(backbone: Backbone, size: int) -> keras.Model:
         raise
     except Exception as error:  # Keras raises a bare Exception when a download fails.
         if is_cached(backbone, size):
-            raise missing_weights_error(backbone, f"`{file}` does not fit: {_first_line(error)}") from error
-        raise missing_weights_error(backbone, f"the download failed: {_first_line(error)}") from error
+            raise missing_weights_error(backbone, f"`{file}` does not fit: {first_line(error)}") from error
+        raise missing_weights_error(backbone, f"the download failed: {first_line(error)}") from error
 
 
 def _construct(backbone: Backbone, size: int, weights: str | None, *, include_top: bool = False) -> keras.Model:
@@ -198,7 +198,7 @@ def _load_weights(model: keras.Model, file: Path, backbone: Backbone) -> None:
                 model.load_weights(file)
     except (ValueError, OSError, KeyError) as error:
         raise UserError(
-            f"`{file}` does not fit `{backbone.name}`: {_first_line(error)}",
+            f"`{file}` does not fit `{backbone.name}`: {first_line(error)}",
             "give weights of the same architecture, saved without its top",
         ) from error
 
@@ -210,7 +210,7 @@ def _read_model(file: Path) -> keras.Model:
         with _quiet():
             model = keras.models.load_model(file, compile=False)
     except Exception as error:  # A foreign file raises anything; the user needs its name and the reason.
-        raise UserError(f"`{file}` cannot be loaded: {_first_line(error)}", "save it anew as `.keras`") from error
+        raise UserError(f"`{file}` cannot be loaded: {first_line(error)}", "save it anew as `.keras`") from error
     if not isinstance(model, keras.Model):
         raise UserError(
             f"`{file}` does not hold a Keras model", "give the folder of a finished run, or a `.keras` file"
@@ -225,7 +225,3 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings(), contextlib.redirect_stdout(bar):
         warnings.simplefilter("ignore")
         yield
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")

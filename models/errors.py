@@ -1,4 +1,4 @@
-"""Defines the error that a user can fix, and looks names up in tables with a suggestion for a mistyped one."""
+"""Defines the error that a user can fix, quotes those of libraries, and looks names up in tables."""
 
 from __future__ import annotations
 
@@ -44,3 +44,8 @@ def lookup(table: Mapping[str, Record], name: str, noun: str) -> Record:
     else:
         hint = f"choose one of: {', '.join(table)}"
     raise UserError(f"unknown {noun}: `{name}`", hint)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, without its full stop or colon; the name of its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from models.errors import first_line
+
 if TYPE_CHECKING:
     from models.arrays import FeatureRows, Pixels
     from models.engines.source import Run, TracedBase
@@ -96,7 +98,7 @@ def try_engine(candidate: Candidate, reference: Reference) -> tuple[EngineTrial 
         run, batch = engine.build(reference.source, precision)
         features = run(filled(reference.pixels, batch))[: len(reference.features)]
     except Exception as error:  # A converter may raise anything for a network that it does not support.
-        return None, f"dropped: {name} {precision} fails: {_first_line(error)}"
+        return None, f"dropped: {name} {precision} fails: {first_line(error)}"
     difference = _relative_difference(features, reference.features[: len(features)])
     trial = EngineTrial(
         engine=name,
@@ -155,7 +157,3 @@ def _relative_difference(features: FeatureRows, reference: FeatureRows) -> float
     """||features - reference|| / ||reference||."""
     norm = float(np.linalg.norm(reference))
     return float(np.linalg.norm(features.astype(np.float64) - reference)) / (norm or 1.0)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")

@@ -8,6 +8,8 @@ import stat
 import warnings
 from typing import TYPE_CHECKING
 
+from models.errors import first_line
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -103,7 +105,7 @@ def _open(data: bytes) -> Image:
     except UnidentifiedImageError as error:
         raise UnreadableImage(_describe(data)) from error
     except Exception as error:  # Pillow's readers raise errors of many types on a damaged header
-        raise UnreadableImage(f"the header is damaged: {_first_line(error)}") from error
+        raise UnreadableImage(f"the header is damaged: {first_line(error)}") from error
 
 
 def _is_plain_bmp(data: bytes) -> bool:
@@ -139,7 +141,7 @@ def _as_png(image: Image) -> bytes:
     except UnreadableImage:
         raise
     except Exception as error:  # as above, on damaged pixels
-        raise UnreadableImage(f"the image is damaged: {_first_line(error)}") from error
+        raise UnreadableImage(f"the image is damaged: {first_line(error)}") from error
     buffer = io.BytesIO()
     upright.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
@@ -174,9 +176,3 @@ def _describe(data: bytes) -> str:
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in data[:256]):
         return "not an image but text"
     return "not an image in a format that headstart reads, or its header is damaged"
-
-
-def _first_line(error: BaseException) -> str:
-    """The first line of an error's message without its full stop; its type where it has none."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".")

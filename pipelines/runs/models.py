@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import UserError
+from models.errors import UserError, first_line
 from pipelines.runs.manifest import HEAD_FILE, MODEL_FILE, Manifest
 from pipelines.runs.read_manifest import model_files, read_manifest
 from pipelines.system.files import atomic
@@ -33,7 +33,7 @@ def load_run(folder: str | Path, bases: dict[Path, keras.Model] | None = None) -
         try:
             model = keras.models.load_model(path, compile=False)
         except (ValueError, OSError, KeyError) as error:
-            message = f"`{path}` cannot be loaded: {_first_line(error)}"
+            message = f"`{path}` cannot be loaded: {first_line(error)}"
             raise UserError(message, "train the run again with --force") from error
         if bases is not None and path.name != HEAD_FILE:
             bases[path.resolve()] = model
@@ -49,7 +49,3 @@ def save_model(model: keras.Model, folder: Path) -> None:
     """Write `model.keras` atomically."""
     with atomic(folder / MODEL_FILE, suffix=".keras") as temporary:
         model.save(temporary)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

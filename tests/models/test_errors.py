@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.errors import UserError, lookup
+from models.errors import UserError, first_line, lookup
 
 TABLE = {"resnet50": 1, "resnet101": 2, "vgg16": 3}
 
@@ -35,3 +35,16 @@ def test_an_error_is_the_users_unless_a_gate_failed() -> None:
     assert (UserError("a").exit_code, UserError("a").hint) == (1, "")
     assert UserError("a", exit_code=3).exit_code == 3
     assert str(UserError("what is wrong", "how to fix it")) == "what is wrong"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("\n the shape differs.\nby much"), "the shape differs"),
+        (OSError("cannot open:"), "cannot open"),
+        (ValueError(" "), "ValueError"),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_the_first_line_of_an_error_names_it(error: BaseException, line: str) -> None:
+    assert first_line(error) == line
