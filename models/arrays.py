@@ -1,8 +1,8 @@
-"""Names the arrays that the rooms hand to each other: what they hold, their shape, unit and type."""
+"""Names the arrays and tensors that the rooms hand to each other: what they hold, their shape, unit and type."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,3 +25,5 @@ Singles: TypeAlias = NDArray[np.float32]
 Doubles: TypeAlias = NDArray[np.float64]
 # (n,) integers: positions in an array, class indices.
 Indices: TypeAlias = NDArray[np.intp]
+# A tensor of TensorFlow, symbolic ones too: TensorFlow ships no types.
+Tensor: TypeAlias = Any

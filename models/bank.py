@@ -6,7 +6,7 @@ are stacked along an axis that counts the heads, so that one matrix product comp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 import keras
 import numpy as np
@@ -15,11 +15,10 @@ import tensorflow as tf
 from models.bank_network import build_network, heads_axis, standalone_head
 
 if TYPE_CHECKING:
-    from models.arrays import FeatureRows, Labels, Singles, Weights
+    from models.arrays import FeatureRows, Labels, Singles, Tensor, Weights
     from models.heads import Candidate, Head
 
 Optimizer = Literal["adam", "adamw", "sgd"]
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 class Bank:

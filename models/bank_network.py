@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -12,9 +12,7 @@ from keras import layers
 from models.heads import Candidate, Head, build_head
 
 if TYPE_CHECKING:
-    from models.arrays import Singles, Weights
-
-Tensor: TypeAlias = Any  # TensorFlow ships no types
+    from models.arrays import Singles, Tensor, Weights
 
 
 class HeadDropout(layers.Layer):

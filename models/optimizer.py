@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from models.blocks import divide_into_blocks
 
 if TYPE_CHECKING:
     import keras
 
-Tensor: TypeAlias = Any  # TensorFlow ships no types
+    from models.arrays import Tensor
 
 
 class LayerwiseOptimizer:

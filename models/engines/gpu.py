@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     import keras
 
-    from models.arrays import FeatureRows, Pixels
+    from models.arrays import FeatureRows, Pixels, Tensor
     from models.engines.source import Run, TracedBase
 
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 Operation: TypeAlias = Any  # A layer or a `keras.Operation`, which Keras gives no common type.
 # Oldest CUDA compute capability with tensor cores for the type.
 _TENSOR_CORES = {"bfloat16": (8, 0), "float16": (7, 0)}

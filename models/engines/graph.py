@@ -13,9 +13,8 @@ from models.keras_private import frozen_function, optimized_graph
 if TYPE_CHECKING:
     import keras
 
-    from models.arrays import FeatureRows, Pixels
+    from models.arrays import FeatureRows, Pixels, Tensor
 
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 # TensorFlow's `ConcreteFunction`: pixels float32 at a fixed shape -> features float32.
 Traced: TypeAlias = Any
 # The operations between the last convolution's features and the output; they are computed in float32.

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import keras
 import numpy as np
 
-from models.arrays import Labels, Probabilities
+from models.arrays import Labels, Probabilities, Tensor
 
 # Probabilities (images, classes) of a model on labelled images, and their labels (images,).
 Predictions: TypeAlias = tuple[Probabilities, Labels]
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 def predict_batches(model: keras.Model, batches: Iterable[tuple[Tensor, ...]]) -> Predictions:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,10 @@ from pipelines.runs.examples import Example
 from pipelines.system.progress import Task
 
 if TYPE_CHECKING:
-    from models.arrays import HalfRows
+    from models.arrays import HalfRows, Tensor
     from models.engines.compiled import CompiledBase
     from pipelines.images.augment import Augmenter
 
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 # A shard is written when it holds so much, or after so long.
 SHARD_ROWS = 2048
 SHARD_BYTES = 1 << 26

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
+from models.arrays import Tensor
 from models.errors import UserError
 from models.googlenet import AUXILIARY_WEIGHT
 from models.optimizer import LayerwiseOptimizer
 from models.precision import Precision
 
 # TensorFlow ships no types. A tensor, or with several devices one tensor for each of them.
-Tensor: TypeAlias = Any
 FIRST_SCALE = 2.0**15  # of float16 losses
 DOUBLING_STEPS = 2000  # with finite gradients, before the scale is doubled
 

@@ -7,11 +7,12 @@ drawn before, so that a view can be computed again, or taken from the feature ca
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeVar
 
 import keras
 import tensorflow as tf
 
+from models.arrays import Tensor
 from models.errors import UserError
 from pipelines.images.policy import Policy, PolicyStep
 from pipelines.images.stateless_layers import (
@@ -24,7 +25,6 @@ from pipelines.images.stateless_layers import (
 )
 from pipelines.images.warp import MATRICES, matrix_of, warp
 
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 # (image float32 (size, size, 3) in [0, 255], seed int32 (2,) of the image's content, view int32) -> image
 Augmenter = Callable[[Tensor, Tensor, Tensor], Tensor]
 Built = TypeVar("Built")

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from models.arrays import Weights
+from models.arrays import Tensor, Weights
 from models.machine import count_cores
 from pipelines.images.augment import Augmenter
 from pipelines.images.decode import decode_resized
@@ -20,7 +20,6 @@ from pipelines.images.mixing import Mixer
 from pipelines.images.stateless_layers import fold_in
 from pipelines.runs.examples import Example
 
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 Batches: TypeAlias = Any  # a tf.data.Dataset, for the same reason
 # (examples,) number of the view of each example; 0 is the clean image.
 ViewNumbers: TypeAlias = NDArray[np.int32]

@@ -5,17 +5,15 @@ The steps are TensorFlow operations alone, so that they run in parallel without 
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import tensorflow as tf
 
+from models.arrays import Tensor
 from pipelines.images.exif import matches, orientation, peek, turn_upright
 from pipelines.images.resize import resize
 
 # A JPEG is decoded at a half, a quarter or an eighth where that leaves this many times the pixels needed on each side.
 ENOUGH = 3
 RATIOS = (1, 2, 4, 8)
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 def decode(image_bytes: Tensor) -> Tensor:

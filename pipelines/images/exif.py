@@ -9,16 +9,16 @@ Sources: JEITA CP-3451 (EXIF 2.32), ITU-T T.81 annex B (JPEG), PNG third edition
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import tensorflow as tf
+
+from models.arrays import Tensor
 
 ORIENTATION_TAG = 0x0112
 SHORT, LONG = 3, 4
 # More than any camera writes. An image whose EXIF comes later counts as upright.
 MAX_ENTRIES = 192
 MAX_SEGMENTS = 256
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 # (16 bytes of a segment, its offset) -> (offset of the next segment or -1, start and length of EXIF or 0, 0)
 SegmentReader = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
+from models.arrays import Tensor
 from pipelines.images.policy import Policy
 from pipelines.images.stateless_layers import PerImageSeeds, fold_in
 
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 # (images, one-hot labels, seed int32 (2,)) -> (images, soft labels)
 Mixer = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import tensorflow as tf
+
+from models.arrays import Tensor
 
 # Output lines computed together: more makes the small matrices emptier, fewer makes more of them.
 BLOCK = 16
 # Pixels. The matrices need the image in float32; beyond this, TensorFlow's operation, which does not, resizes it.
 LARGE = 4_000_000
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 def resize(image: Tensor, size: int) -> Tensor:

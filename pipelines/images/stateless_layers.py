@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
-Tensor: TypeAlias = Any  # TensorFlow ships no types
+from models.arrays import Tensor
+
 # (image float32 (size, size, 3) in [0, 255], key int32 (2,)) -> image
 Transform = Callable[[Tensor, Tensor], Tensor]
 # Layers inside Keras' RandAugment, by the names of its attributes.

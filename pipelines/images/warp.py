@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
-Tensor: TypeAlias = Any  # TensorFlow ships no types
+from models.arrays import Tensor
+
 # A layer, what it drew for a batch of one, the last place on each axis (size - 1) -> float32 (3, 3)
 Matrix = Callable[[keras.layers.Layer, Mapping[str, Tensor], float], Tensor]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from models.arrays import Pixels, Probabilities
+from models.arrays import Pixels, Probabilities, Tensor
 from pipelines.inference.test_time import average_over, build_views
 from pipelines.system.progress import Reporter
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Outputs: TypeAlias = Probabilities | tuple[Probabilities, Probabilities]
 # From pixels (images, size, size, 3) float32 in [0, 255], for any number of images up to a batch.
 Predict: TypeAlias = Callable[[Pixels], Outputs]
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 # Greatest difference from the saved model's probabilities: another order of summation stays below 1e-5.
 TOLERANCE = 1e-4
 

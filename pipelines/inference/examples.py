@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.arrays import Probabilities
+from models.arrays import Probabilities, Tensor
 from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.cached import CLEAN, BaseKey, Features
 from pipelines.features.extract import extract
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 BATCH = 32
 FEATURE_ROWS = 1024  # rows of cached features that pass the head at once
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 def predict_examples(

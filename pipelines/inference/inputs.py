@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO
 
 from pipelines.data.walk import walk
 from pipelines.images.readable import MAX_PIXELS, UnreadableImage, read_file, readable_content
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from models.arrays import Tensor
+
 STDIN = "-"
 LIST_ENDINGS = (".txt", ".lst")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLOCK = 1 << 16  # bytes of a list that are read at once
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 
 
 @dataclass(frozen=True, slots=True)

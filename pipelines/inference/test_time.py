@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from models.arrays import Tensor
 from models.errors import UserError
 from pipelines.runs.report import Json, ModelComparison
 
@@ -22,7 +23,6 @@ MAX_VIEWS = 64
 CROP = 0.875  # side of a crop, as a share of the image's side
 POLICY = "light"  # augments the views when --tta is a number
 BATCH = 32
-Tensor: TypeAlias = Any  # TensorFlow ships no types
 # Pixels (batch, size, size, 3) in [0, 255] -> as many views of them, each of the same shape.
 MakeViews: TypeAlias = Callable[[Tensor], list[Tensor]]
 

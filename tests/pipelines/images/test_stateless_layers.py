@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.arrays import Tensor
 from pipelines.images.policy import LAYERS
 from pipelines.images.stateless_layers import (
     TRANSFORMS,
     PerImageSeeds,
-    Tensor,
     Transform,
     _random_operation,
     fold_in,
