@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.pages.tables import file_size, millions, new_table, remark, scored, shortened, shortened_inside
+from app.pages.tables import file_size, millions, new_table, remark, scored, shortened_inside
 from pipelines.compare import ComparedRun
 from pipelines.runs.report import Comparison
 
@@ -85,7 +85,7 @@ def _difference(comparison: Comparison, scale: float, digits: int) -> str:
 def _names(rows: Sequence[ComparedRun]) -> list[str]:
     """The last parts of the folders where they are distinct; else with numbers before them."""
     folders = [row.run.rstrip("/").rpartition("/")[2] or row.run for row in rows]
-    names = [shortened(folder, NAME_WIDTH) for folder in folders]
+    names = [shortened_inside(folder, NAME_WIDTH) for folder in folders]
     return names if len(set(names)) == len(names) else [f"{place} {name}" for place, name in enumerate(names, 1)]
 
 

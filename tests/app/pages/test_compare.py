@@ -80,3 +80,9 @@ def test_differences_are_from_the_first_run_which_has_no_row() -> None:
 def test_runs_of_the_same_name_are_told_apart() -> None:
     lines = page_lines([row("x/run"), row("y/run")])
     assert any(line.startswith("1 run") for line in lines) and any(line.startswith("2 run") for line in lines)
+
+
+def test_members_of_an_ensemble_are_told_apart_by_the_ends_of_their_names() -> None:
+    lines = page_lines([row("runs/all/members/mobilenet_v2-s0"), row("runs/all/members/mobilenet_v2-s1")])
+    names = {line.split()[0] for line in lines if "_v2-s" in line and not line.startswith("difference")}
+    assert {name[-3:] for name in names} == {"-s0", "-s1"}
