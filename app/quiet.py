@@ -9,16 +9,17 @@ lines are shown.
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import importlib.abc  # imports importlib.resources: 4 ms of every start
 
 NOISY_PACKAGES = ("tensorflow", "keras")
 
@@ -53,8 +54,8 @@ def quiet_tensorflow(*, verbose: bool = False) -> None:
         sys.meta_path.insert(0, _QuietFinder(verbose))
 
 
-class _QuietFinder(importlib.abc.MetaPathFinder):
-    """Finds the noisy packages before all other finders, and gives them a quiet loader."""
+class _QuietFinder:
+    """A finder of `sys.meta_path`: finds the noisy packages before all others, and gives them a quiet loader."""
 
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
@@ -71,11 +72,11 @@ class _QuietFinder(importlib.abc.MetaPathFinder):
         finally:
             self._searching = False
         if spec is not None and spec.loader is not None:
-            spec.loader = _QuietLoader(spec.loader, self._verbose)
+            spec.loader = cast("importlib.abc.Loader", _QuietLoader(spec.loader, self._verbose))
         return spec
 
 
-class _QuietLoader(importlib.abc.Loader):
+class _QuietLoader:
     """The module's own loader, with descriptor 2 redirected while it runs."""
 
     def __init__(self, loader: importlib.abc.Loader, verbose: bool) -> None:
@@ -106,6 +107,8 @@ def _redirected_descriptor_2(*, show: bool) -> Iterator[None]:
     Args:
         show: whether to show it; it is shown too where the block raises.
     """
+    import tempfile
+
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as collected:

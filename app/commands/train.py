@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,9 +74,9 @@ def train(
 
 def _show(terminal: Terminal, manifest: Manifest, out: str) -> None:
     """Show the scores of a run, what was left out, and what comes next."""
-    from app.pages.report import skipped_line, training_page
+    from app.pages.report import next_line, skipped_line, training_page
 
     terminal.page(training_page(manifest.metrics), stream="stderr")
     if manifest.data.skipped:
         terminal.warn(f"{skipped_line(manifest.data.skipped)}: see `{out}/skipped.csv`")
-    terminal.note(f"the run is in `{out}`; next: headstart predict {shlex.quote(out)} IMAGE")
+    terminal.note(next_line(out))

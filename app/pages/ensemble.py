@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.console import Terminal
-from app.pages.report import skipped_line, training_page
+from app.pages.report import next_line, skipped_line, training_page
 from app.pages.tables import WIDTH, new_table, scored, shortened, shortened_inside
 from pipelines.runs.leaderboard import Leaderboard
 from pipelines.runs.report import Report
@@ -40,7 +39,7 @@ def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
         terminal.warn(skipped_line(manifest.data.skipped))
     for note in manifest.notes:
         terminal.warn(note)
-    terminal.note(f"the run is in `{out}`; next: headstart predict {shlex.quote(out)} IMAGE")
+    terminal.note(next_line(out))
 
 
 def ensemble_page(board: Leaderboard, reports: Mapping[Split, Report]) -> Group:

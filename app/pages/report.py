@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -101,6 +102,15 @@ def class_table(classes: Sequence[ClassScore]) -> Table:
         cells = ["-" if value is None else f"{value:.3f}" for value in (score.precision, score.recall, score.f1)]
         table.add_row(Text(shortened(score.name, NAME_WIDTH)), *cells, f"{score.support:,}")
     return table
+
+
+def next_line(out: str) -> str:
+    """Where the run is, and the command that comes next.
+
+    Args:
+        out: the folder of the run, as the user named it.
+    """
+    return f"the run is in `{out}`; next: headstart predict {shlex.quote(out)} IMAGE"
 
 
 def skipped_line(count: int) -> str:

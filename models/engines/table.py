@@ -6,7 +6,6 @@ How fast each is: `tests/benchmarks/engines.py`.
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +60,8 @@ def _build_tensorflow(source: TracedBase, precision: str) -> tuple[Run, int]:
 def _build_openvino(source: TracedBase, precision: str) -> tuple[Run, int]:
     # From the folded graph, not from `model.export`: exported, EfficientNetB0 runs at a quarter of the speed, with
     # transposes and reorders around its convolutions, and building takes three times as long.
+    import tempfile
+
     import openvino
 
     hints = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -78,6 +77,8 @@ class Policy:
     @property
     def digest(self) -> str:
         """Hash of what the policy does to pixels, for the key of cached features; hexadecimal."""
+        import hashlib  # with OpenSSL behind it; not for a help page
+
         text = json.dumps([AUGMENT_VERSION, [asdict(step) for step in self.steps]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

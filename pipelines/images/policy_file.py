@@ -10,7 +10,6 @@ probability = 0.5               # optional: how often the step is taken
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -46,6 +45,8 @@ def read_policy(path: Path) -> Policy:
 
 
 def _parse(path: Path) -> dict[str, Value]:
+    import tomllib  # here, because every help page imports this module
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

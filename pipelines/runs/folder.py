@@ -10,7 +10,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from models.errors import UserError
-from pipelines.runs import schema_1
 from pipelines.runs.examples import Dataset, Example
 from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER, Manifest, RunRequest
 from pipelines.runs.read_manifest import is_run, write_manifest
@@ -108,7 +107,10 @@ def _read_request(file: Path) -> RunRequest | None:
     """What an interrupted training was asked for, by this version or an older one; None where it cannot be read."""
     try:
         values = as_record(json.loads(file.read_text(encoding="utf-8")), dict)
-        is_schema_1 = not values.keys() & {field.name for field in fields(RunRequest)}
-        return as_record(schema_1.request(values) if is_schema_1 else values, RunRequest)
+        if not values.keys() & {field.name for field in fields(RunRequest)}:
+            from pipelines.runs import schema_1
+
+            values = schema_1.request(values)
+        return as_record(values, RunRequest)
     except ValueError:  # not UTF-8, not JSON or not a request
         return None

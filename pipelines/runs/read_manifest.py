@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models.errors import UserError
-from pipelines.runs import schema_1
 from pipelines.runs.manifest import HEAD_FILE, MANIFEST_FILE, MODEL_FILE, SCHEMA, STATE_FOLDER, Manifest
 from pipelines.runs.ranges import PositiveInt
 from pipelines.system.files import write_json
@@ -86,7 +85,11 @@ def _parse(file: Path) -> Manifest:
         schema = as_record(values, _Schema).schema
         if schema > SCHEMA:
             raise UserError(f"`{file}` was written by a later headstart", "upgrade headstart")
-        return as_record(schema_1.upgraded(values) if schema < SCHEMA else values, Manifest)
+        if schema < SCHEMA:
+            from pipelines.runs import schema_1
+
+            values = schema_1.upgraded(values)
+        return as_record(values, Manifest)
     except DamagedRecord as error:
         raise UserError(f"`{file}` is damaged: {error}", hint) from error
     except ValueError as error:  # not UTF-8, or not JSON
