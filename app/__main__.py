@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import gc
 import importlib.util
 import io
 import os
@@ -30,6 +31,8 @@ def main() -> int:
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by the caller: `headstart ... 2>&-`
             setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as the process
+    # Importing makes many objects and no garbage: a collection every 100,000 instead of 700 saves some of each start.
+    gc.set_threshold(100_000)
     if message := _hidden_package():
         print(message, file=sys.stderr)
         return 1

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipelines.data.scan import scan
-from pipelines.runs.folder import open_run, write_split
-from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
-from pipelines.training.execute import execute_plan
 from pipelines.training.options_without_effect import options_without_effect
 from pipelines.training.plan import TrainingPlan, look_up_names
 
 if TYPE_CHECKING:
+    from pipelines.runs.manifest import Manifest
     from pipelines.runs.spec import TrainSpec
 
 
@@ -36,10 +33,14 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     reporter = reporter or Silent()
     timer = PhaseTimer()
 
-    # Everything that can be wrong and needs no TensorFlow is found before it is imported.
+    # Everything that can be wrong is found before what it does not need is imported.
     names = look_up_names(spec)
     for line in options_without_effect(spec, is_untrained=names.source.is_untrained):
         reporter.warn(line)
+    from pipelines.data.scan import scan
+    from pipelines.runs.folder import open_run, write_split
+    from pipelines.runs.manifest import RunRequest
+
     listing = scan(spec.data.path, reporter=reporter)
     folder, is_resumed = open_run(spec.out, RunRequest(train=spec), force=force)
     if is_resumed:
@@ -53,6 +54,8 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
         reporter.note(remark)
     write_split(folder, dataset)
     timer.end_phase("check")
+
+    from pipelines.training.execute import execute_plan
 
     plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=folder, reporter=reporter)
     return execute_plan(plan, timer)

@@ -16,8 +16,8 @@ from pipelines.data.scan import scan
 from pipelines.ensembles.methods import METHODS
 from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder, list_members, spec_of
 from pipelines.runs.folder import open_run, write_split
-from pipelines.runs.manifest import STATE_FOLDER, Manifest, RunRequest
-from pipelines.runs.read_manifest import is_run
+from pipelines.runs.layout import STATE_FOLDER, is_run
+from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
 from pipelines.system.worker import run_in_worker
 from pipelines.training.execute import describe_data

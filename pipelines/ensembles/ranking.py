@@ -15,8 +15,9 @@ from pipelines.ensembles.weights import disagreement
 from pipelines.evaluation.comparison import compare_models
 from pipelines.evaluation.intervals import over_folds, wilson
 from pipelines.evaluation.metrics import losses
+from pipelines.runs.layout import MODEL_FILE
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
-from pipelines.runs.manifest import MODEL_FILE, RunRequest
+from pipelines.runs.manifest import RunRequest
 from pipelines.runs.report import FoldScore, Score
 
 if TYPE_CHECKING:

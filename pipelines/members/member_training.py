@@ -24,7 +24,8 @@ from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder, spec_of
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.examples import Dataset, Split
 from pipelines.runs.folder import open_run, write_split
-from pipelines.runs.manifest import HEAD_FILE, STATE_FOLDER, Manifest, RunRequest
+from pipelines.runs.layout import HEAD_FILE, STATE_FOLDER
+from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.files import atomic
 from pipelines.system.progress import PhaseTimer
 from pipelines.system.relay import ProgressRelay, serve

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER, Manifest, RunRequest
-from pipelines.runs.read_manifest import is_run, write_manifest
+from pipelines.runs.layout import MANIFEST_FILE, STATE_FOLDER, is_run
+from pipelines.runs.manifest import Manifest, RunRequest
+from pipelines.runs.read_manifest import write_manifest
 from pipelines.system.cache import transcoded_file
 from pipelines.system.files import write_csv, write_json
 from pipelines.system.records import as_record

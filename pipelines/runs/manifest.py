@@ -1,15 +1,4 @@
-"""Records of `run.json`, the manifest of a run: everything known of it without loading its model.
-
-RUN/model.keras   pixels in [0, 255] -> probabilities
-RUN/head.keras    instead of it in a member that shares its backbone: features -> probabilities
-RUN/run.json      the manifest, written last: a run is complete when it is there
-RUN/split.csv     every image with its class, its part and its hash
-RUN/history.csv   one line an epoch
-RUN/curves.png    the same as a picture
-RUN/answers.npz   the probabilities of the validation and test images
-RUN/skipped.csv   images left out, and why
-RUN/state/        what an unfinished training needs to resume; gone when the run is complete
-"""
+"""Records of `run.json`, the manifest of a run: everything known of it without loading its model."""
 
 from __future__ import annotations
 
@@ -27,7 +16,6 @@ from pipelines.runs.spec import TrainSpec
 from pipelines.runs.training_records import HeadTrial
 
 SCHEMA: Literal[2] = 2
-MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER = "run.json", "model.keras", "head.keras", "state"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

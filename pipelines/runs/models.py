@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError, first_line
-from pipelines.runs.manifest import HEAD_FILE, MODEL_FILE, Manifest
+from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
+from pipelines.runs.manifest import Manifest
 from pipelines.runs.read_manifest import model_files, read_manifest
 from pipelines.system.files import atomic
 

@@ -6,22 +6,21 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.errors import UserError
-from pipelines.runs.manifest import HEAD_FILE, MANIFEST_FILE, MODEL_FILE, SCHEMA, STATE_FOLDER, Manifest
+from pipelines.runs.layout import HEAD_FILE, MANIFEST_FILE, MODEL_FILE, require_run
 from pipelines.runs.ranges import PositiveInt
 from pipelines.system.files import write_json
 from pipelines.system.records import DamagedRecord, as_record, require_finite
+
+if TYPE_CHECKING:
+    from pipelines.runs.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Schema:
     schema: PositiveInt
-
-
-def is_run(folder: str | Path) -> bool:
-    """Whether `folder` holds a complete run."""
-    return (Path(folder) / MANIFEST_FILE).is_file()
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -30,10 +29,9 @@ def read_manifest(folder: str | Path) -> Manifest:
     Raises:
         UserError: `folder` holds no complete run, or its manifest is damaged or of a later version.
     """
+    require_run(folder)
     path = Path(folder)
-    file = path / MANIFEST_FILE
-    _require_run(folder, path, file)
-    manifest = _parse(file)
+    manifest = _parse(path / MANIFEST_FILE)
     for needed in model_files(path, manifest):
         if not needed.is_file():
             raise UserError(f"the run `{folder}` has no `{os.path.relpath(needed, path)}`", _absence(manifest))
@@ -60,24 +58,9 @@ def model_files(folder: Path, manifest: Manifest) -> list[Path]:
     return [folder / MODEL_FILE] if shared is None else [folder / shared, folder / HEAD_FILE]
 
 
-def _require_run(folder: str | Path, path: Path, file: Path) -> None:
-    if not path.is_dir():
-        raise UserError(
-            f"no run at `{folder}`: the folder does not exist", "train one with `headstart train DATA --out RUN`"
-        )
-    if file.is_file():
-        return
-    if (path / STATE_FOLDER).is_dir():
-        raise UserError(
-            f"the run `{folder}` is not complete: its training was interrupted",
-            "type the same `headstart train` command again to resume",
-        )
-    raise UserError(
-        f"`{folder}` is not a run: it has no `{MANIFEST_FILE}`", "a run is what `headstart train` writes to --out"
-    )
-
-
 def _parse(file: Path) -> Manifest:
+    from pipelines.runs.manifest import SCHEMA, Manifest  # many records: only for a folder that holds a run
+
     hint = "train the run again with --force"
     try:
         values = json.loads(file.read_text(encoding="utf-8"))

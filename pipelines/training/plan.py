@@ -10,7 +10,7 @@ from models.errors import UserError, lookup
 from models.heads import HEADS, Head
 from pipelines.images.policies import find_policy
 from pipelines.images.policy import Policy, Switches
-from pipelines.runs.manifest import STATE_FOLDER, Agreement
+from pipelines.runs.layout import STATE_FOLDER
 from pipelines.runs.stages import Stage
 from pipelines.training.backbone import find_backbone
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.evaluation.predictions import Predictions
     from pipelines.runs.examples import Dataset, Split
     from pipelines.runs.feature_records import FeatureRecord
-    from pipelines.runs.manifest import BackboneRecord, StageRecord
+    from pipelines.runs.manifest import Agreement, BackboneRecord, StageRecord
     from pipelines.runs.spec import DataSpec, HeadSpec, TrainSpec
     from pipelines.runs.training_records import EpochRecord, HeadTrial
     from pipelines.system.progress import Reporter

@@ -18,7 +18,8 @@ from pipelines.evaluation.metrics import report
 from pipelines.evaluation.saved_predictions import save_predictions
 from pipelines.runs.examples import Example, Split
 from pipelines.runs.folder import finish_run
-from pipelines.runs.manifest import HEAD_FILE, MODEL_FILE, BackboneRecord, StageRecord
+from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
+from pipelines.runs.manifest import BackboneRecord, StageRecord
 from pipelines.runs.models import save_model
 from pipelines.runs.read_manifest import read_manifest
 from tests.conftest import Result

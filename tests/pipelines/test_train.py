@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import UserError
-from pipelines.runs.manifest import MANIFEST_FILE, STATE_FOLDER
-from pipelines.runs.read_manifest import is_run, read_manifest
+from pipelines.runs.layout import MANIFEST_FILE, STATE_FOLDER, is_run
+from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.spec import TrainSpec
 from pipelines.train import train
 from tests.pipelines.killed import train_until

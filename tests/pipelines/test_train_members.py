@@ -21,9 +21,9 @@ from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.runs.ensemble_spec import EnsembleSpec
 from pipelines.runs.folder import read_split
-from pipelines.runs.manifest import MODEL_FILE, STATE_FOLDER
+from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run
 from pipelines.runs.models import load_run
-from pipelines.runs.read_manifest import is_run, read_manifest
+from pipelines.runs.read_manifest import read_manifest
 from pipelines.train_members import train_members
 from pipelines.training.backbone import find_backbone
 from tests.pipelines.conftest import CLASSES

@@ -21,7 +21,7 @@ from pipelines.features.extract import Extracted, extract
 from pipelines.features.frozen_base import CHOICES_FILE, FrozenBase
 from pipelines.features.remembered_engines import RememberedEngines
 from pipelines.runs.examples import Example
-from pipelines.runs.read_manifest import is_run
+from pipelines.runs.layout import is_run
 from pipelines.train import train
 from tests.pipelines.features.drawn import KEY, Notes, draw_examples, mean_colours, tiny_base
 from tests.specs import train_spec

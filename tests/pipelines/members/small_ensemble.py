@@ -15,7 +15,7 @@ from pipelines.data.scan import scan
 from pipelines.members.member_training import MemberTraining, main
 from pipelines.members.spec import MembersOrder
 from pipelines.runs.ensemble_spec import MembersSpec
-from pipelines.runs.manifest import STATE_FOLDER
+from pipelines.runs.layout import STATE_FOLDER
 from pipelines.system.messages import Event, NoteLine, WarningLine, read_message
 from pipelines.system.progress import Reporter
 from pipelines.system.records import as_record

@@ -17,8 +17,9 @@ from pipelines.images.batches import pixel_batches
 from pipelines.members import member_training as module
 from pipelines.members.boosting import boost
 from pipelines.members.spec import MembersOrder, list_members
+from pipelines.runs.layout import is_run
 from pipelines.runs.models import load_run
-from pipelines.runs.read_manifest import is_run, read_manifest
+from pipelines.runs.read_manifest import read_manifest
 from pipelines.system.relay import ProgressRelay
 from tests.pipelines.members.small_ensemble import events_of, member_training, members_spec, sent_through_json
 

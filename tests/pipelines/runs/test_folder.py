@@ -12,8 +12,9 @@ from models.errors import UserError
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.examples import Dataset, Example, Skipped
 from pipelines.runs.folder import SPEC_FILE, finish_run, open_run, read_split, write_split
-from pipelines.runs.manifest import MODEL_FILE, STATE_FOLDER, RunRequest
-from pipelines.runs.read_manifest import is_run, read_manifest
+from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run
+from pipelines.runs.manifest import RunRequest
+from pipelines.runs.read_manifest import read_manifest
 from pipelines.system.cache import transcoded_file
 from tests.pipelines.manifests import manifest_with, stage_with
 from tests.specs import train_spec, with_options

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from pipelines.runs.manifest import HEAD_FILE, MODEL_FILE, BackboneRecord
+from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
+from pipelines.runs.manifest import BackboneRecord
 from pipelines.runs.models import load_run, save_model
 from pipelines.runs.read_manifest import write_manifest
 from tests.pipelines.manifests import manifest_with

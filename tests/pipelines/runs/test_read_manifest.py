@@ -17,11 +17,9 @@ from pipelines.evaluation.metrics import report
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.feature_records import FeatureRecord
 from pipelines.runs.folder import open_run
+from pipelines.runs.layout import HEAD_FILE, MANIFEST_FILE, MODEL_FILE, is_run
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
 from pipelines.runs.manifest import (
-    HEAD_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
     Agreement,
     BackboneRecord,
     BaseRecord,
@@ -31,7 +29,7 @@ from pipelines.runs.manifest import (
     Manifest,
     RunRequest,
 )
-from pipelines.runs.read_manifest import backbone_file, is_run, model_files, read_manifest, write_manifest
+from pipelines.runs.read_manifest import backbone_file, model_files, read_manifest, write_manifest
 from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
 from pipelines.runs.training_records import HeadTrial
 from tests.pipelines.manifests import manifest_with, stage_with

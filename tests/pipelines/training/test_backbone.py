@@ -12,7 +12,8 @@ import pytest
 
 from models.errors import UserError
 from models.zoo import BACKBONES
-from pipelines.runs.manifest import HEAD_FILE, MODEL_FILE, BackboneRecord
+from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
+from pipelines.runs.manifest import BackboneRecord
 from pipelines.runs.read_manifest import write_manifest
 from pipelines.training.backbone import BackboneSource, LazyBackbone, find_backbone
 from tests.pipelines.manifests import manifest_with

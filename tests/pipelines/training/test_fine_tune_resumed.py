@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipelines.runs.layout import is_run
 from pipelines.runs.models import load_run
-from pipelines.runs.read_manifest import is_run
 from pipelines.runs.spec import TrainSpec
 from pipelines.train import train
 from pipelines.training import fine_tune as module

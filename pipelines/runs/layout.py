@@ -1,0 +1,48 @@
+"""The files of a run, and whether a folder holds one; imports nothing heavy.
+
+RUN/model.keras   pixels in [0, 255] -> probabilities
+RUN/head.keras    instead of it in a member that shares its backbone: features -> probabilities
+RUN/run.json      the manifest, written last: a run is complete when it is there
+RUN/split.csv     every image with its class, its part and its hash
+RUN/history.csv   one line an epoch
+RUN/curves.png    the same as a picture
+RUN/answers.npz   the probabilities of the validation and test images
+RUN/skipped.csv   images left out, and why
+RUN/state/        what an unfinished training needs to resume; gone when the run is complete
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.errors import UserError
+
+MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER = "run.json", "model.keras", "head.keras", "state"
+
+
+def is_run(folder: str | Path) -> bool:
+    """Whether `folder` holds a complete run."""
+    return (Path(folder) / MANIFEST_FILE).is_file()
+
+
+def require_run(folder: str | Path) -> None:
+    """Refuse a folder that holds no complete run.
+
+    Raises:
+        UserError: says what is there instead.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise UserError(
+            f"no run at `{folder}`: the folder does not exist", "train one with `headstart train DATA --out RUN`"
+        )
+    if is_run(folder):
+        return
+    if (path / STATE_FOLDER).is_dir():
+        raise UserError(
+            f"the run `{folder}` is not complete: its training was interrupted",
+            "type the same `headstart train` command again to resume",
+        )
+    raise UserError(
+        f"`{folder}` is not a run: it has no `{MANIFEST_FILE}`", "a run is what `headstart train` writes to --out"
+    )
