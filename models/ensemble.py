@@ -68,7 +68,7 @@ def combine(
         [members[index] for index in used], [all_columns[index] for index in used], pixels
     )
     by_member = layers.Identity(name="members")(by_member)
-    pooled = pool(by_member, shares[used], stack)
+    pooled = pool.tensors(by_member, shares[used], stack)
     if temperature is not None:
         pooled = layers.Rescaling(1 / temperature, name="temperature")(logarithm(pooled))
         pooled = layers.Softmax(name="calibrated")(pooled)

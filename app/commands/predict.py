@@ -9,6 +9,7 @@ import typer
 
 from app.options.ensemble import Tta
 from app.options.everywhere import terminal_of
+from models.errors import lookup
 from pipelines.inference.prediction_rows import FORMATS
 
 
@@ -40,9 +41,10 @@ def predict(
     """
     terminal = terminal_of(context)
     terminal.allows_bars = out is not None or not sys.stdout.isatty()
-    from pipelines.inference.write_rows import require_format, write
+    row_format = lookup(FORMATS, format_name, "format")
+    from pipelines.inference.write_rows import require_writable, write
 
-    row_format = require_format(format_name, out, is_terminal=sys.stdout.isatty())
+    require_writable(row_format, out, is_terminal=sys.stdout.isatty())
     from pipelines.runs.read_manifest import read_manifest
 
     read_manifest(run)

@@ -8,8 +8,7 @@ import numpy as np
 
 from models.arrays import Doubles, Indices
 from models.errors import UserError
-from models.pools import StackingRegression
-from pipelines.evaluation.calibration import logarithm
+from models.pools import StackingRegression, side_by_side
 from pipelines.evaluation.metrics import losses
 
 if TYPE_CHECKING:
@@ -51,11 +50,6 @@ def fit_stack(probabilities: Doubles, labels: Indices, *, seed: int = 0) -> Stac
         kernel, bias = np.hstack([np.zeros_like(kernel), kernel]), np.array([0.0, bias[0]])
     folded = kernel / scale[:, None]
     return StackingRegression(kernel=folded.astype(np.float32), bias=(bias - mean @ folded).astype(np.float32))
-
-
-def side_by_side(probabilities: Doubles) -> Doubles:
-    """Log-probabilities (images, members * classes), member by member."""
-    return np.moveaxis(logarithm(probabilities), 0, 1).reshape(probabilities.shape[1], -1)
 
 
 def _held_out_loss(rows: Doubles, labels: Indices, strength: float, num_folds: int, seed: int) -> float:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
-from models.pools import TIE_BREAK, StackingRegression
-from pipelines.ensembles.stacking import fit_stack, side_by_side
-from pipelines.evaluation.calibration import fit_temperature, logarithm
+from models.pools import POOLS, StackingRegression, log_array
+from pipelines.ensembles.stacking import fit_stack
+from pipelines.evaluation.calibration import fit_temperature
 
 if TYPE_CHECKING:
     from models.arrays import Doubles
@@ -76,18 +76,8 @@ def fit_weights(
 def pool_probabilities(probabilities: ArrayLike, ensemble: EnsembleWeights) -> Doubles:
     """Probabilities (images, classes) of an ensemble, given those of its members (members, images, classes)."""
     members, weights = np.asarray(probabilities, np.float64), np.asarray(ensemble.weights)
-    if ensemble.pool == "mean":
-        pooled = np.tensordot(weights, members, 1)
-    elif ensemble.pool == "geometric":
-        pooled = softmax(np.tensordot(weights, logarithm(members), 1), axis=-1)
-    elif ensemble.pool == "vote":
-        votes = np.eye(members.shape[2])[members.argmax(2)]
-        pooled = np.tensordot(weights, (1 - TIE_BREAK) * votes + TIE_BREAK * members, 1)
-    elif ensemble.stack is not None:
-        pooled = softmax(side_by_side(members) @ ensemble.stack.kernel + ensemble.stack.bias, axis=-1)
-    else:
-        raise ValueError(f"cannot pool by {ensemble.pool}")
-    return pooled if ensemble.temperature is None else softmax(logarithm(pooled) / ensemble.temperature, axis=-1)
+    pooled = POOLS[ensemble.pool].arrays(members, weights, ensemble.stack)
+    return pooled if ensemble.temperature is None else softmax(log_array(pooled) / ensemble.temperature, axis=-1)
 
 
 def disagreement(probabilities: ArrayLike) -> Doubles:

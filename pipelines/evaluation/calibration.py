@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import softmax
 
 from models.arrays import Doubles, Indices
-from models.pools import FLOOR
+from models.pools import log_array
 from pipelines.evaluation.metrics import losses
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def fit_temperature(probabilities: ArrayLike, labels: ArrayLike, *, seed: int = 
         labels: (images,) true classes.
         seed: of the folds.
     """
-    logs, classes = logarithm(np.asarray(probabilities, np.float64)), np.asarray(labels, np.intp)
+    logs, classes = log_array(np.asarray(probabilities, np.float64)), np.asarray(labels, np.intp)
     if len(classes) < 2 * FOLDS:
         return None
     folds = np.random.default_rng(seed).permutation(len(classes)) % FOLDS
@@ -55,13 +55,13 @@ def fit_cooling(probabilities: ArrayLike, labels: ArrayLike) -> float:
         probabilities: (images, classes).
         labels: (images,) true classes.
     """
-    logs = logarithm(np.asarray(probabilities, np.float64))
+    logs = log_array(np.asarray(probabilities, np.float64))
     return max(1.0, best_temperature(logs, np.asarray(labels, np.intp)))
 
 
 def apply_temperature(probabilities: ArrayLike, temperature: float) -> Doubles:
     """Probabilities (images, classes) after dividing their logits by a temperature."""
-    scaled: Doubles = softmax(logarithm(np.asarray(probabilities, np.float64)) / temperature, axis=-1)
+    scaled: Doubles = softmax(log_array(np.asarray(probabilities, np.float64)) / temperature, axis=-1)
     return scaled
 
 
@@ -72,12 +72,6 @@ def calibrate(predictions: Mapping[Split, Predictions]) -> dict[Split, Predictio
         part: (apply_temperature(probabilities, temperature).astype(np.float32), labels)
         for part, (probabilities, labels) in predictions.items()
     }
-
-
-def logarithm(probabilities: Doubles) -> Doubles:
-    """Log-probabilities, finite: the same as `models.pools.logarithm`, for NumPy."""
-    logs: Doubles = np.log(np.maximum(probabilities, FLOOR))
-    return logs
 
 
 def best_temperature(logs: Doubles, labels: Indices) -> float:

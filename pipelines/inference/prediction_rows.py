@@ -60,12 +60,14 @@ class RowFormat:
     """One format of prediction rows.
 
     Attributes:
+        name: its key in `FORMATS`.
         write: writes rows to a binary stream; the class names are for the width of columns.
         library: the package that it imports; empty for the standard library.
         extra: the extra of headstart that installs it.
         is_text: whether a terminal can show it.
     """
 
+    name: str
     write: Callable[[Iterable[Prediction], BinaryIO, Sequence[str]], None]
     library: str = ""
     extra: str = ""
@@ -150,8 +152,11 @@ def _values(row: Prediction) -> Values:
 
 
 FORMATS: dict[str, RowFormat] = {
-    "table": RowFormat(write=_write_table),
-    "csv": RowFormat(write=_write_csv),
-    "jsonl": RowFormat(write=_write_jsonl),
-    "parquet": RowFormat(write=_write_parquet, library="pyarrow", extra="parquet", is_text=False),
+    row_format.name: row_format
+    for row_format in (
+        RowFormat(name="table", write=_write_table),
+        RowFormat(name="csv", write=_write_csv),
+        RowFormat(name="jsonl", write=_write_jsonl),
+        RowFormat(name="parquet", write=_write_parquet, library="pyarrow", extra="parquet", is_text=False),
+    )
 }

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from models.errors import UserError, lookup
-from pipelines.inference.prediction_rows import FORMATS, Prediction, RowFormat
+from models.errors import UserError
+from pipelines.inference.prediction_rows import Prediction, RowFormat
 from pipelines.system.text import one_line
 
 
@@ -23,27 +23,25 @@ class Tally:
     unreadable: int = 0
 
 
-def require_format(format_name: str, out: str | None, *, is_terminal: bool) -> RowFormat:
-    """Look a format up and check, before any prediction, that its rows can be written.
+def require_writable(row_format: RowFormat, out: str | None, *, is_terminal: bool) -> None:
+    """Check, before any prediction, that rows can be written.
 
     Args:
-        format_name: a key of `FORMATS`.
+        row_format: of the rows.
         out: a file, or None for stdout.
         is_terminal: whether stdout is a terminal.
 
     Raises:
-        UserError: an unknown format, a library that is missing, a place that cannot be written.
+        UserError: a library that is missing, a place that cannot be written.
     """
-    row_format = lookup(FORMATS, format_name, "format")
     if row_format.library and importlib.util.find_spec(row_format.library) is None:
         raise UserError(
-            f"the format `{format_name}` needs {row_format.library}, which is not installed",
+            f"the format `{row_format.name}` needs {row_format.library}, which is not installed",
             f"install `headstart[{row_format.extra}]`",
         )
     if is_terminal and out is None and not row_format.is_text:
-        raise UserError(f"`{format_name}` is not for terminals", "name a file with --out, or redirect stdout")
+        raise UserError(f"`{row_format.name}` is not for terminals", "name a file with --out, or redirect stdout")
     require_destination(out)
-    return row_format
 
 
 def require_destination(out: str | None) -> None:

@@ -9,7 +9,7 @@ from keras import layers
 
 from models.ensemble import combine
 from models.errors import UserError
-from models.pools import StackingRegression
+from models.pools import StackingRegression, log_array
 
 
 def member(seed: int) -> keras.Model:
@@ -85,3 +85,7 @@ def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
 def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(UserError, match="unknown ensemble method: `votes`"):
         combine([member(0)], method="votes")
+
+
+def test_the_logarithm_of_zero_is_finite() -> None:
+    np.testing.assert_allclose(log_array(np.array([0.0, 1.0])), [np.log(1e-12), 0.0])

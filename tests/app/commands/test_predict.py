@@ -97,3 +97,9 @@ def test_a_missing_run_is_named(headstart: Headstart) -> None:
 
 def test_help_lists_the_formats_of_the_table(headstart: Headstart) -> None:
     assert f"--format {'|'.join(FORMATS)}" in headstart("predict", "--help").out
+
+
+def test_an_unknown_format_is_refused_before_the_run_is_read(headstart: Headstart) -> None:
+    result = headstart("predict", "nowhere", "photos/", "--format", "cvs")
+    assert (result.code, result.out) == (1, "")
+    assert "unknown format: `cvs`" in result.err

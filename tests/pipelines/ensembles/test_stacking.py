@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
+from models.pools import side_by_side
 from pipelines.ensembles.methods import METHODS
-from pipelines.ensembles.stacking import fit_stack, side_by_side
+from pipelines.ensembles.stacking import fit_stack
 from pipelines.ensembles.weights import fit_weights, pool_probabilities
 from tests.pipelines.ensembles.drawn import drawn
 

@@ -12,7 +12,6 @@ from pipelines.evaluation.calibration import (
     calibrate,
     fit_cooling,
     fit_temperature,
-    logarithm,
 )
 from pipelines.evaluation.metrics import losses
 
@@ -79,7 +78,3 @@ def test_all_parts_get_the_temperature_of_the_validation_part() -> None:
     assert losses(scaled["validation"][0], labels).mean() < losses(validation, labels).mean()
     assert scaled["test"][0].dtype == np.float32
     np.testing.assert_array_equal(scaled["test"][1], test_labels)
-
-
-def test_the_logarithm_of_zero_is_finite() -> None:
-    np.testing.assert_allclose(logarithm(np.array([0.0, 1.0])), [np.log(1e-12), 0.0])

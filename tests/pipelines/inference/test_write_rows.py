@@ -14,7 +14,7 @@ import pytest
 
 from models.errors import UserError
 from pipelines.inference.prediction_rows import FORMATS, Prediction, RowFormat
-from pipelines.inference.write_rows import require_format, write
+from pipelines.inference.write_rows import require_writable, write
 from tests.pipelines.inference.test_prediction_rows import NAMES, predictions, written
 
 
@@ -75,24 +75,22 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
-        require_format("csv", str(tmp_path / "no" / "rows.csv"), is_terminal=False)
+        require_writable(FORMATS["csv"], str(tmp_path / "no" / "rows.csv"), is_terminal=False)
     with pytest.raises(UserError, match="is a folder"):
-        require_format("csv", str(tmp_path), is_terminal=False)
-    with pytest.raises(UserError, match="unknown format: `cvs`"):
-        require_format("cvs", None, is_terminal=False)
+        require_writable(FORMATS["csv"], str(tmp_path), is_terminal=False)
 
 
 def test_parquet_without_pyarrow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError) as raised:
-        require_format("parquet", "rows.parquet", is_terminal=False)
+        require_writable(FORMATS["parquet"], "rows.parquet", is_terminal=False)
     assert "headstart[parquet]" in raised.value.hint
 
 
 def test_parquet_is_not_thrown_at_a_terminal() -> None:
     pytest.importorskip("pyarrow")
     with pytest.raises(UserError, match="terminals"):
-        require_format("parquet", None, is_terminal=True)
+        require_writable(FORMATS["parquet"], None, is_terminal=True)
 
 
 def test_the_light_module_needs_no_numpy() -> None:
@@ -103,20 +101,19 @@ def test_the_light_module_needs_no_numpy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_new_format_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_new_format_is_one_entry(tmp_path: Path) -> None:
     def write_paths(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
         stream.writelines(f"{row.path}\n".encode() for row in rows)
 
-    toy = RowFormat(write=write_paths, library="a_library_that_is_missing", extra="toy", is_text=False)
-    monkeypatch.setitem(FORMATS, "toy", toy)
+    toy = RowFormat(name="toy", write=write_paths, library="a_library_that_is_missing", extra="toy", is_text=False)
     with pytest.raises(UserError) as caught:
-        require_format("toy", None, is_terminal=False)
+        require_writable(toy, None, is_terminal=False)
     assert caught.value.message == "the format `toy` needs a_library_that_is_missing, which is not installed"
     assert caught.value.hint == "install `headstart[toy]`"
-    monkeypatch.setitem(FORMATS, "toy", RowFormat(write=write_paths, is_text=False))
+    toy = RowFormat(name="toy", write=write_paths, is_text=False)
     with pytest.raises(UserError, match="`toy` is not for terminals"):
-        require_format("toy", None, is_terminal=True)
-    toy = require_format("toy", str(tmp_path / "rows"), is_terminal=True)
+        require_writable(toy, None, is_terminal=True)
+    require_writable(toy, str(tmp_path / "rows"), is_terminal=True)
     row = Prediction(path="a.jpg", status="ok", label="cat", probability=1.0)
     write([row], toy, class_names=NAMES, out=str(tmp_path / "rows"), stdout=io.BytesIO())
     assert (tmp_path / "rows").read_text() == "a.jpg\n"
