@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BACKBONE = "small_cnn"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+FOLDERS = {"digits", "runs", "exported"}  # that the demo writes; only a folder with nothing else is replaced
 NUM_TRAIN, NUM_VALIDATION = 15, 5  # the 20 pictures a class of the second task
 
 
@@ -121,7 +122,7 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
 
 def _fresh(folder: Path, *, force: bool) -> Path:
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        ours = (folder / "digits").is_dir() and (folder / "runs").is_dir()
+        ours = folder.is_dir() and {"digits", "runs"} <= {path.name for path in folder.iterdir()} <= FOLDERS
         if not (force and ours):
             raise UserError(
                 f"`{folder}` is there already", "choose another --out, or replace an earlier demo with --force"
