@@ -14,7 +14,7 @@ from app.quiet import quiet_tensorflow
 
 # Typer keeps its copies of click's Context and HelpFormatter private, and an override must accept theirs.
 ClickContext: TypeAlias = Any
-Formatter: TypeAlias = Any
+Formatter: TypeAlias = Any  # likewise
 
 # Typer's names of types and ranges, and what help has in their place.
 _TYPES = ((re.compile(r"<int( range)?>"), "N"), (re.compile(r"<float( range)?>"), "X"), (re.compile(r"<(.*)>"), r"\1"))

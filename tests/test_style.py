@@ -26,7 +26,7 @@ def long_functions(tree: ast.AST) -> list[str]:
 
 
 def without_reason(source: str) -> list[str]:
-    """The lines that switch a check off, or end every exception, without saying why there or on the line above."""
+    """The lines that switch a check off, end every exception or take Any, and do not say why there or just above."""
     lines = source.splitlines()
     numbers = [
         number
@@ -35,6 +35,8 @@ def without_reason(source: str) -> list[str]:
     ]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name) and _ends_every_exception(node):
+            numbers.append(node.lineno - 1)
+        if isinstance(node, ast.Name) and node.id == "Any":
             numbers.append(node.lineno - 1)
     explained = {number for number, line in enumerate(lines) if "#" in line and not SWITCHED_OFF.search(line)}
     return [lines[number].strip() for number in numbers if not {number, number - 1} & explained]
@@ -62,6 +64,9 @@ def test_a_file_can_be_read_in_a_sitting(path: Path) -> None:
         ("x = 1  # noqa: E731, F401", False),
         ("try:\n    f()\nexcept Exception:\n    pass", False),
         ("try:\n    f()\nexcept BaseException as error:\n    raise ValueError from error", False),
+        ("def f(x: Any) -> None: ...", False),
+        ("x: dict[str, Any] = {}", False),
+        ("x: Any = f()  # TensorFlow ships no types", True),
         ("x = 1  # type: ignore[attr-defined]  # Keras ships no types", True),
         ("x = 1  # noqa: F401  the import is what counts", True),
         ("try:\n    f()\nexcept Exception:  # whatever a plugin raises\n    pass", True),

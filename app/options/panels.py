@@ -31,6 +31,7 @@ class Panel(Generic[Record]):
         return {name: defaults[name] for name in self.options}
 
 
+# Panels of any record: each parameter of the command has another.
 def with_panels(**panels: Panel[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Replace parameters of a command by the options of their panels, in the same place.
 

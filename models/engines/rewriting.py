@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 # A `GraphDef` and a `NodeDef` of it; TensorFlow's protocol buffers carry no types.
 GraphDef: TypeAlias = Any
-Node: TypeAlias = Any
+Node: TypeAlias = Any  # likewise
 # The value of a constant, of any number type.
 Constant: TypeAlias = NDArray[Any]
 FLOAT = 1  # DT_FLOAT
@@ -36,7 +36,7 @@ class Rewriting:
                 self._consumers.setdefault(operation(name), []).append(node)
 
     @cached_property
-    def _shapes(self) -> Any:
+    def _shapes(self) -> Any:  # TensorFlow ships no types
         """The graph as it was, a `tf.Graph` with shapes inferred."""
         import tensorflow as tf
 
