@@ -21,7 +21,7 @@ class Family:
 
     Attributes:
         name: for people.
-        module: with the constructor and `preprocess_input`.
+        module: with `preprocess_input` for Keras' networks, with the constructor for those of headstart.
         scaling: of the pixels, as its weights expect it.
         min_size: the smallest side in pixels that the constructor takes.
         weights_file: Keras' name of the ImageNet weights without top; fields `name` (the key in `BACKBONES`), `lower`

@@ -13,6 +13,7 @@ from rich.text import Text
 from app.console import Terminal
 from app.pages.report import next_line, skipped_line, training_page
 from app.pages.tables import WIDTH, new_table, scored, shortened, shortened_inside
+from pipelines.ensembles.methods import METHODS
 from pipelines.runs.leaderboard import Leaderboard
 from pipelines.runs.report import Report
 
@@ -99,7 +100,7 @@ def gain_lines(board: Leaderboard) -> list[str]:
     lines = textwrap.wrap(gain.line, WIDTH, subsequent_indent="  ")
     lines.append(f"  on {images:,} {part} images; best member on validation: {gain.best}")
     if part != "test":
-        lines.append("  the weights were fitted on these images: the ensemble looks better than it is")
+        lines.append(f"  {_judged(board.method)}: the ensemble looks better than it is")
     if gain.recommended:
         high = gain.comparison.accuracy.interval[1]
         reason = "the ensemble is clearly worse" if high < 0 else "the interval includes zero: the gain may be chance"
@@ -114,6 +115,13 @@ def gain_lines(board: Leaderboard) -> list[str]:
     cost = f"{_three_digits(board.ms)} ms per image, {_three_digits(board.mb)} MB"
     lines.append(f"combined by {board.method}{scaling}: {cost}")
     return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]
+
+
+def _judged(method: str) -> str:
+    """What the ensemble's validation figures owe to the validation images."""
+    if METHODS[method].is_stacked:
+        return "each image judged by a stack fitted without it, but the penalty was chosen on all"
+    return "the weights were fitted on these images"
 
 
 def _cell(value: object) -> str:

@@ -27,7 +27,7 @@ from pipelines.ensembles.member_predictions import (
 from pipelines.ensembles.picture import PICTURE, draw_ensemble
 from pipelines.ensembles.ranking import FittedEnsemble, rank_members
 from pipelines.ensembles.selection import Budget, affordable, of_true_class
-from pipelines.ensembles.weights import EnsembleWeights, fit_weights, pool_probabilities
+from pipelines.ensembles.weights import EnsembleWeights, fit_weights, judged_probabilities, pool_probabilities
 from pipelines.evaluation.agreement import measure_agreement, spread_places
 from pipelines.evaluation.metrics import report
 from pipelines.evaluation.predictions import Predictions, predict_batches
@@ -42,7 +42,7 @@ from pipelines.system.versions import versions
 if TYPE_CHECKING:
     import keras
 
-    from models.arrays import Doubles, Labels
+    from models.arrays import Doubles, Labels, Probabilities
     from pipelines.ensembles.selection import Cost
     from pipelines.system.progress import Reporter
 
@@ -102,7 +102,8 @@ def join(
     model = _combine(fitted, models, model_weights)
     save_model(model, run.folder)
     predictions = _predictions(images, probabilities[places], fitted, models, model_weights)
-    agreement = _compare_with_pooled(model, images, predictions, out_of_fold=members[0].folds is not None)
+    pooled = predictions["test"][0] if images.test else _pooled(probabilities[places], fitted)
+    agreement = _compare_with_pooled(model, images, pooled, out_of_fold=members[0].folds is not None)
 
     # What the user reads.
     weights = dict(zip(places, fitted.weights, strict=True))
@@ -192,6 +193,10 @@ def _combine(fitted: EnsembleWeights, models: Sequence[LoadedMember], weights: E
     )
 
 
+def _pooled(probabilities: Doubles, weights: EnsembleWeights) -> Probabilities:
+    return pool_probabilities(probabilities, weights).astype(np.float32)
+
+
 def _predictions(
     images: Images,
     probabilities: Doubles,
@@ -201,26 +206,25 @@ def _predictions(
 ) -> dict[Split, Predictions]:
     """Predictions of the ensemble: on validation from those of its members, on test from those of all models."""
     predictions: dict[Split, Predictions] = {
-        "validation": (pool_probabilities(probabilities, fitted).astype(np.float32), labels_of(images.fitted))
+        "validation": (judged_probabilities(probabilities, fitted).astype(np.float32), labels_of(images.fitted))
     }
     if images.test:
-        pooled = pool_probabilities(np.stack([model.test for model in models]), model_weights)
-        predictions["test"] = pooled.astype(np.float32), labels_of(images.test)
+        pooled = _pooled(np.stack([model.test for model in models]), model_weights)
+        predictions["test"] = pooled, labels_of(images.test)
     return predictions
 
 
 def _compare_with_pooled(
-    model: keras.Model, images: Images, predictions: Mapping[Split, Predictions], *, out_of_fold: bool
+    model: keras.Model, images: Images, pooled: Probabilities, *, out_of_fold: bool
 ) -> Agreement | None:
-    """Compare the joined model with the pooled predictions of its members, on a few images.
+    """Compare the joined model with the pooled probabilities of its members, on a few test images, or validation ones.
 
     None where there are only out-of-fold predictions: the models of all folds together predict otherwise.
     """
-    part: Split = "test" if "test" in predictions else "validation"
-    if part == "validation" and out_of_fold:
+    if out_of_fold and not images.test:
         return None
-    examples: tuple[Example, ...] = images.test if part == "test" else images.fitted
+    examples: tuple[Example, ...] = images.test or images.fitted
     places = spread_places(len(examples))
     batches = pixel_batches([examples[place] for place in places], size=int(model.input_shape[1]), batch=len(places))
     exact, _ = predict_batches(model, batches)
-    return measure_agreement(exact, predictions[part][0][places])
+    return measure_agreement(exact, pooled[places])

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from models.arrays import Doubles, Indices
 from models.errors import UserError
 from models.pools import StackingRegression, side_by_side
 from pipelines.evaluation.metrics import losses
 
-if TYPE_CHECKING:
-    from sklearn.linear_model import LogisticRegression
-
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # scikit-learn's C, the inverse of the penalty
 FOLDS = 5
 
 
-def fit_stack(probabilities: Doubles, labels: Indices, *, seed: int = 0) -> StackingRegression:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FittedStack:
+    """A regression, and what it is worth on images that it was not fitted on.
+
+    Attributes:
+        regression: fitted on all images.
+        held_out: (images, classes) probabilities of each image by a regression that was fitted without its fold, with
+            the same penalty. The penalty was chosen among `STRENGTHS` on these probabilities.
+    """
+
+    regression: StackingRegression
+    held_out: Doubles
+
+
+def fit_stack(probabilities: Doubles, labels: Indices, *, seed: int = 0) -> FittedStack:
     """Multinomial logistic regression on the members' log-probabilities; its penalty is chosen by cross-validation.
+
+    The probabilities that a stack gives the images it was fitted on look too good, and a temperature fitted on them
+    makes the stack overconfident. Wolpert (1992, Stacked Generalization) judges by held-out images for this reason.
 
     Args:
         probabilities: (members, images, classes).
@@ -27,43 +42,39 @@ def fit_stack(probabilities: Doubles, labels: Indices, *, seed: int = 0) -> Stac
         seed: of the folds.
 
     Raises:
-        UserError: a class has no image.
+        UserError: a class has fewer than two images, so that none can be held out.
     """
-    num_classes = probabilities.shape[2]
-    counts = np.bincount(labels, minlength=num_classes)
-    if counts.min() == 0:
+    counts = np.bincount(labels, minlength=probabilities.shape[2])
+    if counts.min() < 2:
         raise UserError(
-            f"the method `stack` needs validation images of every class; {(counts == 0).sum()} have none",
+            f"the method `stack` needs two validation images of every class; {(counts < 2).sum()} have fewer",
             "choose another --method, such as `greedy`",
         )
-    rows = side_by_side(probabilities)
-    mean, scale = rows.mean(0), rows.std(0) + 1e-6
-    rows = (rows - mean) / scale
+    rows, num_folds = side_by_side(probabilities), min(FOLDS, int(counts.min()))
+    held_out = {strength: _held_out(rows, labels, strength, num_folds, seed) for strength in STRENGTHS}
+    strength = min(STRENGTHS, key=lambda strength: float(losses(held_out[strength], labels).mean()))
+    return FittedStack(regression=_fit(rows, labels, strength), held_out=held_out[strength])
 
-    # With one image of a class none can be held out: the strongest penalty trusts the members most.
-    strength, num_folds = STRENGTHS[0], min(FOLDS, int(counts.min()))
-    if num_folds > 1:
-        strength = min(STRENGTHS, key=lambda strength: _held_out_loss(rows, labels, strength, num_folds, seed))
-    fitted = _regression(strength).fit(rows, labels)
+
+def _held_out(rows: Doubles, labels: Indices, strength: float, num_folds: int, seed: int) -> Doubles:
+    """Probabilities (images, classes) of each image under a regression that was fitted without its fold."""
+    from sklearn.model_selection import StratifiedKFold
+
+    probabilities = np.empty((len(rows), int(labels.max()) + 1))
+    for inside, outside in StratifiedKFold(num_folds, shuffle=True, random_state=seed).split(rows, labels):
+        fitted = _fit(rows[inside], labels[inside], strength)
+        probabilities[outside] = softmax(rows[outside] @ fitted.kernel + fitted.bias, axis=-1)
+    return probabilities
+
+
+def _fit(rows: Doubles, labels: Indices, strength: float) -> StackingRegression:
+    """Fit a regression on standardised rows, and fold the standardisation into it."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = rows.mean(0), rows.std(0) + 1e-6
+    fitted = LogisticRegression(C=strength, max_iter=2000, tol=1e-5).fit((rows - mean) / scale, labels)
     kernel, bias = fitted.coef_.T, fitted.intercept_
-    if num_classes == 2:  # scikit-learn has the second class' logit alone
+    if kernel.shape[1] == 1:  # With two classes scikit-learn has the second one's logit alone.
         kernel, bias = np.hstack([np.zeros_like(kernel), kernel]), np.array([0.0, bias[0]])
     folded = kernel / scale[:, None]
     return StackingRegression(kernel=folded.astype(np.float32), bias=(bias - mean @ folded).astype(np.float32))
-
-
-def _held_out_loss(rows: Doubles, labels: Indices, strength: float, num_folds: int, seed: int) -> float:
-    """Summed log-loss of each image under a regression that was fitted without its fold, nats."""
-    from sklearn.model_selection import StratifiedKFold
-
-    loss = 0.0
-    for inside, outside in StratifiedKFold(num_folds, shuffle=True, random_state=seed).split(rows, labels):
-        fitted = _regression(strength).fit(rows[inside], labels[inside])
-        loss += float(losses(fitted.predict_proba(rows[outside]), labels[outside]).sum())
-    return loss
-
-
-def _regression(strength: float) -> LogisticRegression:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=strength, max_iter=2000, tol=1e-5)

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import softmax
 
-from models.pools import POOLS, StackingRegression, log_array
+from models.pools import POOLS, StackingRegression
 from pipelines.ensembles.stacking import fit_stack
-from pipelines.evaluation.calibration import fit_temperature
+from pipelines.evaluation.calibration import apply_temperature, fit_temperature
 
 if TYPE_CHECKING:
     from models.arrays import Doubles
@@ -31,12 +30,15 @@ class EnsembleWeights:
         weights: (members,) with sum 1; a member of weight 0 is left out.
         stack: a regression on the members' probabilities; None for most methods.
         temperature: of the pooled probabilities; None where it does not help.
+        held_out: (images, classes) pooled probabilities of the images that `stack` was fitted on, each by a regression
+            that was fitted without it, before the temperature; None for other methods.
     """
 
     pool: str
     weights: tuple[float, ...]
     stack: StackingRegression | None = None
     temperature: float | None = None
+    held_out: Doubles | None = None
 
 
 def fit_weights(
@@ -62,22 +64,39 @@ def fit_weights(
         UserError: the images do not suffice for the method.
     """
     members, truth = np.asarray(probabilities, np.float64), np.asarray(labels, np.intp)
+    stack = fit_stack(members, truth, seed=seed) if method.is_stacked else None
     shares = method.weigh(members, truth, seed) if votes is None else np.asarray(votes, np.float64)
     fitted = EnsembleWeights(
         pool=method.pool,
         weights=tuple((shares / shares.sum()).tolist()) if votes is not None else tuple(shares.tolist()),
-        stack=fit_stack(members, truth, seed=seed) if method.is_stacked else None,
+        stack=stack.regression if stack else None,
+        held_out=stack.held_out if stack else None,
     )
     if not calibrate:
         return fitted
-    return replace(fitted, temperature=fit_temperature(pool_probabilities(members, fitted), truth, seed=seed))
+    return replace(fitted, temperature=fit_temperature(judged_probabilities(members, fitted), truth, seed=seed))
+
+
+def judged_probabilities(probabilities: ArrayLike, ensemble: EnsembleWeights) -> Doubles:
+    """Probabilities (images, classes) of the images that an ensemble was fitted on, to judge it by.
+
+    Those of a stack are held out. The weights of other methods are few, and were fitted on the same images: they look
+    a little better than they are.
+    """
+    if ensemble.held_out is None:
+        return pool_probabilities(probabilities, ensemble)
+    return _scaled(ensemble.held_out, ensemble.temperature)
 
 
 def pool_probabilities(probabilities: ArrayLike, ensemble: EnsembleWeights) -> Doubles:
     """Probabilities (images, classes) of an ensemble, given those of its members (members, images, classes)."""
     members, weights = np.asarray(probabilities, np.float64), np.asarray(ensemble.weights)
     pooled = POOLS[ensemble.pool].arrays(members, weights, ensemble.stack)
-    return pooled if ensemble.temperature is None else softmax(log_array(pooled) / ensemble.temperature, axis=-1)
+    return _scaled(pooled, ensemble.temperature)
+
+
+def _scaled(pooled: Doubles, temperature: float | None) -> Doubles:
+    return pooled if temperature is None else apply_temperature(pooled, temperature)
 
 
 def disagreement(probabilities: ArrayLike) -> Doubles:

@@ -85,19 +85,6 @@ def test_zfnet_is_the_one_of_2013() -> None:
     assert model.count_params() + 4096 * 1000 + 1000 == BACKBONES["zfnet"].parameters == 62_357_608
 
 
-def test_googlenet_is_the_one_of_2014() -> None:
-    model = build("googlenet")
-    names = "conv1_7x7 pool1 conv2_3x3 pool2 inception_3a_concat inception_3b_concat pool3 inception_4a_concat"
-    assert shapes(model, *names.split()) == [
-        *((112, 112, 64), (56, 56, 64), (56, 56, 192), (28, 28, 192)),
-        *((28, 28, 256), (28, 28, 480), (14, 14, 480), (14, 14, 512)),
-    ]
-    assert shapes(model, "inception_4e_concat", "inception_5b_concat") == [(14, 14, 832), (7, 7, 1024)]
-    assert model.count_params() + 1024 * 1000 + 1000 == BACKBONES["googlenet"].parameters == 6_998_552
-    # 22 layers with weights in depth: 3 before the modules, 2 in each of 9, and the classifier.
-    assert sum(layer.name.startswith("conv") and bool(layer.weights) for layer in model.layers) + 2 * 9 + 1 == 22
-
-
 def test_local_response_is_the_formula_of_the_paper() -> None:
     maps = np.random.default_rng(0).normal(0, 30, (2, 3, 3, 9)).astype("float32")
     wanted = np.empty_like(maps)
@@ -161,41 +148,3 @@ def test_it_learns(name: str) -> None:
     model.compile(keras.optimizers.SGD(1e-2, momentum=0.9), "sparse_categorical_crossentropy")
     history = model.fit(images, labels, epochs=12, batch_size=16, verbose=0, shuffle=False).history["loss"]
     assert history[-1] < 0.35 < history[0]
-
-
-def test_googlenet_trains_with_its_auxiliary_classifiers() -> None:
-    import keras
-
-    from models.classifier import build_classifier
-    from models.googlenet import add_auxiliary_classifiers
-    from models.heads import HEADS, build_head
-
-    classifier = build_classifier(build("googlenet", 96), build_head(HEADS["linear"], num_features=1024, num_classes=3))
-    whole, weights = add_auxiliary_classifiers(classifier)
-    assert weights == (1.0, 0.3, 0.3)
-    assert [output.shape for output in whole.outputs] == [(None, 3)] * 3
-    images = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype("float32")
-    np.testing.assert_allclose(whole(images)[0], classifier(images), atol=1e-6)
-    before = [np.array(value) for value in classifier.get_weights()]
-    whole.compile(
-        keras.optimizers.SGD(0.01),
-        ["sparse_categorical_crossentropy"] * 3,
-        loss_weights=[float(weight) for weight in weights],
-    )
-    labels = np.arange(4) % 3
-    whole.fit(images, [labels] * 3, verbose=0)
-    changed = [not np.array_equal(now, then) for now, then in zip(classifier.get_weights(), before, strict=True)]
-    assert all(changed)
-    assert whole.count_params() > classifier.count_params() == sum(value.size for value in before)
-
-
-def test_auxiliary_classifiers_have_the_shapes_of_the_paper() -> None:
-    from models.classifier import build_classifier
-    from models.googlenet import add_auxiliary_classifiers
-    from models.heads import HEADS, build_head
-
-    classifier = build_classifier(build("googlenet"), build_head(HEADS["linear"], num_features=1024, num_classes=1000))
-    whole, _ = add_auxiliary_classifiers(classifier)
-    for name in ("4a", "4d"):
-        assert whole.get_layer(f"auxiliary_{name}_conv").output.shape[1:] == (4, 4, 128)
-        assert whole.get_layer(f"auxiliary_{name}_dense").output.shape[1:] == (1024,)

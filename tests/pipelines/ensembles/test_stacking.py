@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from models.errors import UserError
 from models.pools import side_by_side
 from pipelines.ensembles.methods import METHODS
 from pipelines.ensembles.stacking import fit_stack
-from pipelines.ensembles.weights import fit_weights, pool_probabilities
+from pipelines.ensembles.weights import fit_weights, judged_probabilities, pool_probabilities
+from pipelines.evaluation.metrics import losses
 from tests.pipelines.ensembles.drawn import drawn
 
 
@@ -26,11 +29,36 @@ def test_a_member_is_trusted_for_what_it_knows(classes: int) -> None:
     ).mean() < 0.5
 
 
-def test_one_image_a_class_suffices_and_none_is_an_error() -> None:
-    probabilities, _ = drawn(2, 4)
-    assert fit_stack(probabilities, np.arange(4)).kernel.shape == (8, 4)
-    with pytest.raises(UserError, match="every class; 2 have none"):
-        fit_stack(probabilities, np.array([0, 1, 0, 1]))
+def test_two_images_a_class_suffice_and_one_is_an_error() -> None:
+    probabilities, _ = drawn(2, 8)
+    assert fit_stack(probabilities, np.arange(8) % 4).regression.kernel.shape == (8, 4)
+    with pytest.raises(UserError, match="two validation images of every class; 3 have fewer"):
+        fit_stack(probabilities, np.array([0, 0, 0, 0, 0, 1, 2, 3]))
+
+
+def test_a_held_out_image_does_not_know_its_label() -> None:
+    probabilities, labels = drawn(3, 90, 3, seed=7)
+    before = fit_stack(probabilities, labels, seed=0)
+    shuffled = np.random.default_rng(0).permutation(labels)
+    # Labels that the members know nothing of: a stack cannot predict them where it has not seen them.
+    fitted = fit_stack(probabilities, shuffled, seed=0)
+    assert losses(fitted.held_out, shuffled).mean() > 0.95 * np.log(3)
+    assert losses(before.held_out, labels).mean() < 0.9 * np.log(3)
+    assert np.abs(fitted.held_out.sum(1) - 1).max() < 1e-6
+
+
+def test_what_is_stated_of_a_stack_holds_on_new_images() -> None:
+    stated, plain, scaled = [], [], []
+    for seed in range(20):
+        probabilities, labels = drawn(3, 72, 6, seed=seed)
+        new, new_labels = drawn(3, 3000, 6, seed=100 + seed)
+        fitted = fit_weights(probabilities, labels, METHODS["stack"], seed=seed)
+        stated.append(losses(judged_probabilities(probabilities, fitted), labels).mean())
+        scaled.append(losses(pool_probabilities(new, fitted), new_labels).mean())
+        plain.append(losses(pool_probabilities(new, replace(fitted, temperature=None)), new_labels).mean())
+    # The standard error of the mean of 20 draws is 0.03 nats.
+    assert np.mean(stated) == pytest.approx(np.mean(scaled), abs=0.08)
+    assert np.mean(scaled) < np.mean(plain) + 0.01
 
 
 def test_log_probabilities_stand_member_by_member() -> None:
