@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
@@ -11,12 +12,13 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.layout import MANIFEST_FILE, STATE_FOLDER, is_run
+from pipelines.runs.layout import MANIFEST_FILE, STATE_FOLDER, is_run, is_run_entry
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.read_manifest import write_manifest
 from pipelines.system.cache import transcoded_file
 from pipelines.system.files import write_csv, write_json
 from pipelines.system.records import as_record
+from pipelines.system.text import name_list
 
 SPEC_FILE = "spec.json"
 
@@ -37,9 +39,11 @@ def open_run(folder: str | Path, request: RunRequest, *, force: bool) -> tuple[P
     """
     path = Path(folder)
     spec_file = path / STATE_FOLDER / SPEC_FILE
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"`{folder}` is a link to a folder that does not exist", "make it, or choose another --out")
     if path.exists() and not path.is_dir():
         raise UserError(f"`{folder}` is a file, not a folder", "choose another --out")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and not _holds_nothing(path):
         if not is_run(path) and not spec_file.is_file():
             raise UserError(
                 f"`{folder}` is not empty and is not a headstart run", "choose a new or empty folder for --out"
@@ -54,15 +58,60 @@ def open_run(folder: str | Path, request: RunRequest, *, force: bool) -> tuple[P
                 "type its command again to resume it, or replace it with --force",
             )
         remove_run(path)
-    (path / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
-    write_json(spec_file, asdict(request))
+    _begin_state(path, request)
     return path, False
 
 
 def remove_run(folder: Path) -> None:
-    """Delete a run, its manifest first: what a kill leaves is never taken for a complete run."""
+    """Delete what headstart wrote into a run's folder, the manifest first: what a kill leaves is no complete run.
+
+    The folder itself stays, and so a link to it does.
+
+    Raises:
+        UserError: the folder holds other files too; nothing is deleted.
+    """
+    foreign = foreign_files(folder)
+    if foreign:
+        raise UserError(
+            f"`{folder}` holds files that headstart did not write: {name_list(foreign)}",
+            "move them away, or choose another --out",
+        )
     (folder / MANIFEST_FILE).unlink(missing_ok=True)
-    shutil.rmtree(folder)
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """What a run's folder holds that headstart does not write there: paths relative to it, sorted."""
+    foreign = [entry.name for entry in folder.iterdir() if not is_run_entry(entry.name)]
+    for member in folder.glob("members/*"):
+        names = [entry.name for entry in member.iterdir()] if member.is_dir() else [""]
+        foreign += [str(Path("members", member.name, name)) for name in names if not is_run_entry(name)]
+    foreign += [f"backbones/{entry.name}" for entry in folder.glob("backbones/*") if entry.suffix != ".keras"]
+    return sorted(foreign)
+
+
+def _begin_state(folder: Path, request: RunRequest) -> None:
+    """Make the state folder with its request by one rename: a kill leaves both or neither."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for unfinished in folder.glob(f".{STATE_FOLDER}.*"):
+        shutil.rmtree(unfinished)
+    fresh = folder / f".{STATE_FOLDER}.{os.getpid()}"
+    fresh.mkdir()
+    write_json(fresh / SPEC_FILE, asdict(request))
+    shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
+    fresh.rename(folder / STATE_FOLDER)
+
+
+def _holds_nothing(folder: Path) -> bool:
+    """Whether a folder is empty but for a state that was killed before its request was written."""
+    names = {entry.name for entry in folder.iterdir()}
+    begun = {name for name in names if name == STATE_FOLDER or name.startswith(f".{STATE_FOLDER}.")}
+    written = [entry for entry in folder.glob(f"{STATE_FOLDER}/*") if not entry.name.startswith(".")]
+    return names == begun and not written
 
 
 def finish_run(folder: Path, manifest: Manifest) -> None:

@@ -18,6 +18,16 @@ from pathlib import Path
 from models.errors import UserError
 
 MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER = "run.json", "model.keras", "head.keras", "state"
+# What headstart writes into the folder of a run; of older versions too. `--force` deletes nothing else.
+RUN_ENTRIES = frozenset(
+    {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER, "members", "backbones", "tensorboard"}
+    | {"split.csv", "skipped.csv", "history.csv", "answers.npz", "curves.png", "ensemble.png", "heads.npz"}
+)
+
+
+def is_run_entry(name: str) -> bool:
+    """Whether headstart writes an entry of this name into a run, or a temporary file that becomes one."""
+    return name in RUN_ENTRIES or any(name.startswith(f".{entry}.") for entry in RUN_ENTRIES)
 
 
 def is_run(folder: str | Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import UserError
+from pipelines.runs.folder import foreign_files
 from pipelines.runs.layout import MANIFEST_FILE, STATE_FOLDER, is_run
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.spec import TrainSpec
@@ -42,6 +43,7 @@ def test_a_network_learns_from_scratch_and_leaves_its_history(drawn: Path) -> No
     assert len(history) == manifest.stages[0].epochs
     assert float(history[-1]["loss"]) < float(history[0]["loss"])
     assert not (run / STATE_FOLDER).exists()
+    assert foreign_files(run) == []  # `--force` can replace it
 
 
 def test_a_new_head_on_the_frozen_base_learns_new_classes(drawn: Path, image_folder: Draw, tmp_path: Path) -> None:
@@ -99,6 +101,7 @@ def test_unreadable_files_are_named_counted_and_left_out(drawn: Path, image_fold
     assert manifest.data.skipped == 2
     with open(tmp_path / "run" / "skipped.csv", newline="") as stream:
         assert sorted(Path(row["path"]).name for row in csv.DictReader(stream)) == ["empty.jpg", "page.jpg"]
+    assert foreign_files(tmp_path / "run") == []
     with pytest.raises(UserError, match=r"empty\.jpg"):
         train(spec_on(drawn, data, tmp_path / "strict", strict=True))
     assert not (tmp_path / "strict" / MANIFEST_FILE).exists()

@@ -20,7 +20,7 @@ from pipelines.ensembles import join
 from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.runs.ensemble_spec import EnsembleSpec
-from pipelines.runs.folder import read_split
+from pipelines.runs.folder import foreign_files, read_split
 from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
@@ -57,6 +57,7 @@ def test_each_member_is_a_run_and_each_backbone_is_written_once(trained: Path) -
     assert names == {"one-linear", "one-mlp", "two-linear", "two-mlp"}
     assert {path.name for path in (trained / "backbones").iterdir()} == {"one.keras", "two.keras"}
     assert not list((trained / "members").rglob(MODEL_FILE))
+    assert foreign_files(trained) == []  # `--force` can replace it
     for name in names:
         evaluation = evaluate(str(trained / "members" / name), str(trained.parent / "data"))
         scores = read_manifest(trained / "members" / name).metrics["test"]

@@ -11,7 +11,7 @@ import pytest
 from models.errors import UserError
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.examples import Dataset, Example, Skipped
-from pipelines.runs.folder import SPEC_FILE, finish_run, open_run, read_split, write_split
+from pipelines.runs.folder import SPEC_FILE, finish_run, foreign_files, open_run, read_split, write_split
 from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run
 from pipelines.runs.manifest import RunRequest
 from pipelines.runs.read_manifest import read_manifest
@@ -110,6 +110,67 @@ def test_a_folder_with_other_files_is_left_as_it_is(force: bool, tmp_path: Path)
     with pytest.raises(UserError, match="not empty and is not a headstart run"):
         open_run(tmp_path, REQUEST, force=force)
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.parametrize("foreign", ["src/main.py", "notes.txt", "members/vgg16/thesis.tex", "backbones/photo.jpg"])
+def test_force_deletes_nothing_where_something_else_lies(foreign: str, tmp_path: Path) -> None:
+    run = _finished(tmp_path / "run")
+    (run / foreign).parent.mkdir(parents=True, exist_ok=True)
+    (run / foreign).write_text("mine")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(UserError) as raised:
+        open_run(run, REQUEST, force=True)
+    assert f"did not write: `{'src' if foreign.startswith('src') else foreign}`" in raised.value.message
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_behind_a_link_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    run = _finished(tmp_path / "disk" / "run")
+    (tmp_path / "run").symlink_to(run)
+    open_run(tmp_path / "run", OTHER_REQUEST, force=True)
+    assert (tmp_path / "run").is_symlink()
+    assert [path.name for path in run.iterdir()] == [STATE_FOLDER]
+
+
+def test_a_link_to_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(UserError, match="link to a folder that does not exist"):
+        open_run(tmp_path / "run", REQUEST, force=False)
+
+
+def test_every_run_of_older_versions_can_be_replaced() -> None:
+    runs = [file.parent for file in (Path(__file__).parent / "schema_1").rglob("run.json")]
+    assert runs
+    for run in runs:
+        # Beside each run lies what the older program said of it.
+        assert [name for name in foreign_files(run) if not name.startswith("expected")] == []
+
+
+@pytest.mark.parametrize("left", ["state", "state/.spec.json.x1", ".state.4711", ".state.4711/spec.json"])
+def test_a_kill_before_the_request_was_written_is_a_new_run(left: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / left).parent.mkdir(parents=True)
+    if left.endswith(("state", ".4711")):
+        (run / left).mkdir()
+    else:
+        (run / left).write_text("{}")
+    assert open_run(run, REQUEST, force=False) == (run, False)
+    assert open_run(run, REQUEST, force=False) == (run, True)
+    assert [path.name for path in run.iterdir()] == [STATE_FOLDER]
+
+
+def test_a_kill_while_a_run_begins_leaves_what_can_be_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("write_json", "Path.rename"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(f"pipelines.runs.folder.{step}", killed)
+            open_run(tmp_path / "run", REQUEST, force=False)
+        assert list((tmp_path / "run").iterdir())
+    assert open_run(tmp_path / "run", REQUEST, force=False) == (tmp_path / "run", False)
 
 
 def test_a_split_keeps_every_name(tmp_path: Path) -> None:
