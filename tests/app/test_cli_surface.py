@@ -58,10 +58,3 @@ def test_surface_is_the_one_written_down() -> None:
 def test_no_option_reads_a_variable_that_means_something_else() -> None:
     taken = {"HEADSTART_CACHE", "HEADSTART_CACHE_LIMIT", "HEADSTART_VERSION"}
     assert not taken & {word.strip("$") for word in surface().split() if word.startswith("$")}
-
-
-def test_every_command_has_help_and_an_example() -> None:
-    for name, command in command_line().commands.items():
-        assert command.help and f"headstart {name}" in command.help, name
-        for parameter in command.params:
-            assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"

@@ -11,11 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 
 import app.cli
-from app.console import Terminal
-from app.options.everywhere import terminal_of
 from models.errors import UserError
 from tests.conftest import Result
 
@@ -117,30 +114,6 @@ def test_a_wrong_choice_lists_the_choices(headstart: Headstart) -> None:
     assert "'--precision': 'float8' is not one of 'auto', 'float32', 'float16', 'bfloat16'." in result.err
 
 
-def test_quiet_and_verbose_are_taken_on_either_side_of_the_command(headstart: Headstart) -> None:
-    assert headstart("-q", "backbones", "-v").code == 2
-    assert headstart("backbones", "-q").code == 0
-
-
-def test_version_is_the_number_alone(headstart: Headstart) -> None:
-    assert headstart("--version").out == "0.1.0\n"
-    assert "keras 3.15" in headstart("-v", "--version").out
-
-
-def test_a_flag_wins_over_its_variable(headstart: Headstart, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminals: list[Terminal] = []
-
-    def look(context: typer.Context) -> None:
-        """Look."""
-        terminals.append(terminal_of(context))
-
-    monkeypatch.setitem(app.cli.COMMANDS, "look", look)
-    monkeypatch.setenv("HEADSTART_COLOR", "always")
-    headstart("look")
-    headstart("look", "--color", "never")
-    assert [terminal.colour for terminal in terminals] == ["always", "never"]
-
-
 def test_verbose_shows_which_variable_set_an_option(headstart: Headstart, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_BACKBONES_JSON", "1")
     result = headstart("backbones", "-v")
@@ -183,14 +156,6 @@ def test_a_command_without_a_model_ends_at_once(arguments: list[str], code: int,
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _ in range(3)) < 0.3
-
-
-def test_completion_knows_the_commands() -> None:
-    typed = {"_HEADSTART_COMPLETE": "complete_bash", "COMP_WORDS": "headstart back", "COMP_CWORD": "1"}
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("headstart"))], env=os.environ | typed, capture_output=True, text=True
-    )
-    assert done.stdout.split() == ["backbones"]
 
 
 def test_a_package_that_hides_one_of_headstart_is_named(tmp_path: Path) -> None:
