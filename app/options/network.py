@@ -87,6 +87,7 @@ L2 = Annotated[
     typer.Option(
         "--l2",
         min=0.0,
+        max=1000.0,
         rich_help_panel=_HEAD,
         show_default="several are tried",
         help="Penalty on the head's squared weights.",
