@@ -45,6 +45,7 @@ Clip = Annotated[
     typer.Option(
         "--clip",
         min=0.0,
+        max=1000.0,
         rich_help_panel=PANEL,
         help="Greatest norm of all gradients of a step together in fine-tuning; 0 for any.",
     ),
