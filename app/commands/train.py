@@ -13,6 +13,8 @@ from app.options.fine_tune import FINE_TUNE
 from app.options.fit import DATA, FIT
 from app.options.network import DEFAULT_BACKBONE, DEFAULT_HEAD, HEAD, NETWORK, Backbones, HeadNames
 from app.options.panels import with_panels
+from models.errors import lookup
+from pipelines.ensembles.methods import METHODS
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import DataSpec, FineTuneSpec, FitSpec, HeadSpec, NetworkSpec, TrainSpec
 
@@ -59,6 +61,7 @@ def train(
         fine_tune=fine_tune(),
     )
     members = ensemble(common=spec, backbones=tuple(backbones), heads=tuple(head_names))
+    lookup(METHODS, members.method, "ensemble method")  # a single model too: a name that is wrong is never ignored
     if not members.is_single:
         from pipelines.train_members import train_members
 

@@ -34,8 +34,9 @@ class MembersSpec:
 
     @property
     def is_single(self) -> bool:
-        """Whether this is one plain training and not an ensemble."""
-        return len(self.backbones) * len(self.heads) * self.seeds * max(1, self.folds) == 1 and not self.bag
+        """Whether this is one plain training: no option asks for an ensemble, a contradictory one neither."""
+        is_one = len(self.backbones) * len(self.heads) * self.seeds == 1
+        return is_one and not (self.folds or self.bag or self.boost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

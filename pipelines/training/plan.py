@@ -161,6 +161,11 @@ def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
             f"`{source.name}` starts from random weights: there is nothing to fine-tune",
             "omit --fine-tune: every layer is trained",
         )
+    if spec.fine_tune.blocks is not None and spec.fine_tune.blocks.strip("0") == "":
+        raise UserError(
+            f"`--fine-tune {spec.fine_tune.blocks}` trains no block",
+            "give a number from 1, `all` or the name of a block",
+        )
     if spec.fine_tune.layerwise and not source.is_untrained:
         raise UserError(
             f"`{source.name}` is pretrained: --layerwise is for networks that are trained from scratch",

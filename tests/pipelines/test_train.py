@@ -115,6 +115,7 @@ def test_unreadable_files_are_named_counted_and_left_out(drawn: Path, image_fold
         ({"head": "liner"}, "unknown head: `liner`"),
         ({"hidden": 5}, "no hidden layer"),
         ({"backbone": "small_cnn", "weights": "none", "fine_tune": "1"}, "nothing to fine-tune"),
+        ({"fine_tune": "0"}, "`--fine-tune 0` trains no block"),
         ({"views": 4}, "need an augmentation policy"),
         ({"weights": "none"}, "backbone of your own"),
         ({"backbone": "vgg16", "weights": "nowhere.h5"}, "no weights file `nowhere.h5`"),

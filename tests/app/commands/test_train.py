@@ -127,3 +127,16 @@ def test_the_folder_is_taken_as_it_was_typed(
     typed = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
     headstart("train", typed, "--out", "run", "--force")
     assert asked == [with_options(PLAIN, data=typed)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [(("--folds", "1"), "--folds must be"), (("--boost",), "--boost needs"), (("--method", "nosuch"), "`nosuch`")],
+)
+def test_an_option_of_ensembles_is_never_ignored(
+    flags: tuple[str, ...], named: str, headstart: Headstart, tmp_path: Path
+) -> None:
+    result = headstart("train", str(tmp_path), "--out", str(tmp_path / "run"), *flags)
+    assert (result.code, result.out) == (1, "")
+    assert "error:" in result.err and named in result.err
+    assert not (tmp_path / "run").exists()
