@@ -72,15 +72,13 @@ def common_images(runs: Sequence[TrainedRun], class_names: tuple[str, ...]) -> I
 
 def _usable(runs: Sequence[TrainedRun]) -> set[str]:
     """Hashes of the images that every run has predictions of, without having been trained on them."""
-    predicted = [_predicted(run) for run in runs]
-    usable = set.intersection(*predicted)
-    for run, hashes in zip(runs, predicted, strict=True):
-        usable -= run.hashes("train") - hashes
-    return usable
+    return set.intersection(*(_predicted(run) for run in runs))
 
 
 def _predicted(run: TrainedRun) -> set[str]:
     """Hashes of a run's validation images; out-of-fold predictions of training images are as good as those."""
+    validation = run.hashes("validation")
     saved = read_predictions(run.run, "validation")
-    out_of_fold = {sha256.decode() for sha256 in saved.sha256} if saved is not None else set()
-    return run.hashes("validation") | out_of_fold
+    predicted = {sha256.decode() for sha256 in saved.sha256} if saved is not None else set()
+    # A validation image may have an identical copy among the training images.
+    return (validation - run.hashes("train")) | (predicted - validation)
