@@ -13,6 +13,9 @@ def _step(layer: str, probability: float = 1.0, **arguments: Argument) -> Policy
     return PolicyStep(layer=layer, arguments=arguments, probability=probability)
 
 
+# Of layers whose factor is a probability: a number f stands for one that is itself drawn from [0, f] for each image.
+ALWAYS = (1.0, 1.0)
+# RandomContrast takes a number f as [1, 1 + f], and a pair as [1 - low, 1 + high].
 POLICIES: dict[str, Policy] = {
     "none": Policy(name="none", views=1),
     "light": Policy(
@@ -35,7 +38,7 @@ POLICIES: dict[str, Policy] = {
             _step("RandomTranslation", height_factor=0.1, width_factor=0.1),
             _step("RandomShear", x_factor=0.05, y_factor=0.05),
             _step("RandomBrightness", factor=0.15),
-            _step("RandomContrast", factor=0.2),
+            _step("RandomContrast", factor=(0.2, 0.2)),
             _step("RandomSaturation", factor=(0.4, 0.6)),
         ),
     ),
@@ -50,15 +53,15 @@ POLICIES: dict[str, Policy] = {
             _step("RandomZoom", height_factor=(-0.5, 0.1), width_factor=(-0.5, 0.1)),
             _step("RandomTranslation", height_factor=0.15, width_factor=0.15),
             _step("RandomShear", x_factor=0.1, y_factor=0.1),
-            _step("RandomPerspective", probability=0.3, factor=1.0, scale=0.3),
+            _step("RandomPerspective", probability=0.3, factor=ALWAYS, scale=0.3),
             _step("RandAugment", probability=0.5, num_ops=1, factor=0.3),
             _step("RandomBrightness", factor=0.25),
-            _step("RandomContrast", factor=0.3),
+            _step("RandomContrast", factor=(0.3, 0.3)),
             _step("RandomSaturation", factor=(0.3, 0.65)),
             _step("RandomHue", probability=0.5, factor=0.05),
-            _step("RandomGaussianBlur", probability=0.15, factor=1.0, kernel_size=5, sigma=1.0),
+            _step("RandomGaussianBlur", probability=0.15, factor=ALWAYS, kernel_size=5, sigma=1.0),
             _step("GaussianNoise", probability=0.25, stddev=8.0),
-            _step("RandomErasing", probability=0.25, factor=1.0, scale=(0.02, 0.2)),
+            _step("RandomErasing", probability=0.25, factor=ALWAYS, scale=(0.02, 0.2)),
         ),
     ),
 }

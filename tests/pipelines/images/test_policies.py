@@ -12,8 +12,8 @@ from pipelines.images.policy import LAYERS, Switches
 DIGESTS = {
     "none": ("aed2db130f394a7a", "b530b3adbe8291ac", "aed2db130f394a7a"),
     "light": ("6174ea408d37e9d9", "14d63a568054ec38", "6174ea408d37e9d9"),
-    "medium": ("df47a74ce800d889", "9557a95f44aa2aad", "dda00f6b8f90e84e"),
-    "strong": ("e9feee26627f0cfe", "458cf1afa387d1f7", "71dd528da9a98b99"),
+    "medium": ("9b7e2a3b2a03576c", "9557a95f44aa2aad", "dda00f6b8f90e84e"),
+    "strong": ("50d79e6adb8305c3", "458cf1afa387d1f7", "71dd528da9a98b99"),
 }
 
 
