@@ -8,12 +8,12 @@ from models.errors import UserError
 from pipelines.images.policies import POLICIES, find_policy
 from pipelines.images.policy import LAYERS, Switches
 
-# As headstart 0.1.0 computed them on 2026-11-21.
+# As headstart 0.1.0 computed them on 2026-11-21; `medium` and `strong` on 2026-11-24, when their contrast was mended.
 DIGESTS = {
     "none": ("aed2db130f394a7a", "b530b3adbe8291ac", "aed2db130f394a7a"),
     "light": ("6174ea408d37e9d9", "14d63a568054ec38", "6174ea408d37e9d9"),
-    "medium": ("9b7e2a3b2a03576c", "9557a95f44aa2aad", "dda00f6b8f90e84e"),
-    "strong": ("50d79e6adb8305c3", "458cf1afa387d1f7", "71dd528da9a98b99"),
+    "medium": ("9b7e2a3b2a03576c", "b2b28790cf32235b", "dda00f6b8f90e84e"),
+    "strong": ("50d79e6adb8305c3", "13b4ea8a1262947c", "b9975c4a11011ef5"),
 }
 
 
