@@ -35,7 +35,7 @@ def test_verbose_adds_a_line_for_each_of_the_libraries_to_the_version(headstart:
     lines = headstart("-v", "--version").out.splitlines()
     assert lines[0] == headstart("--version").out.strip()
     versions = dict(line.split() for line in lines[1:])
-    assert {name.lower() for name in versions} >= {"python", "keras", "tensorflow"}
+    assert set(versions) >= {"python", "keras", "tensorflow"} and "headstart" not in versions
     assert versions["python"] == ".".join(str(number) for number in sys.version_info[:3])
 
 

@@ -50,6 +50,19 @@ def test_an_option_says_the_same_before_the_command_and_after_it(
     assert [(terminal.verbosity, terminal.colour) for terminal in terminals] == [(verbosity, colour)] * 2
 
 
+def test_an_option_may_be_said_on_both_sides(headstart: Headstart, terminals: list[Terminal]) -> None:
+    assert [headstart(flag, "look", flag).code for flag in ("-q", "-v")] == [0, 0]
+    assert [terminal.verbosity for terminal in terminals] == [Verbosity.QUIET, Verbosity.VERBOSE]
+
+
+def test_a_flag_before_the_command_wins_over_its_variable_too(
+    headstart: Headstart, terminals: list[Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_COLOR", "always")
+    headstart("--color", "never", "look")
+    assert [terminal.colour for terminal in terminals] == ["never"]
+
+
 @pytest.mark.parametrize("words", [("-q", "-v", "look"), ("-v", "look", "-q"), ("look", "-q", "-v")], ids=" ".join)
 def test_quiet_and_verbose_exclude_each_other_in_words(
     headstart: Headstart, terminals: list[Terminal], words: tuple[str, ...]

@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.runs.spec import TrainSpec
 from tests.app.options.conftest import Train
+from tests.app.test_main import Headstart
 
 
 @pytest.mark.parametrize(
@@ -41,8 +42,8 @@ def test_without_a_flag_the_backbone_stays_frozen_and_nothing_is_written_or_aver
     assert not (fine_tune.train_bn or fine_tune.tensorboard or fine_tune.layerwise)
 
 
-def test_the_options_stand_under_a_heading_of_their_own(page: str) -> None:
-    section = page.partition(" Fine-tuning: ")[2].partition(" Ensemble: ")[0]
+def test_the_options_stand_under_a_heading_of_their_own(headstart: Headstart) -> None:
+    section = headstart("train", "--help").out.partition("\nFine-tuning:\n")[2].partition("\n\n")[0]
     flags = [word for word in section.split() if word.startswith("--")]
     assert flags == [
         *("--fine-tune", "--layer-decay", "--warm-up", "--clip", "--label-smoothing", "--ema"),
