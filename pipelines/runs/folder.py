@@ -39,6 +39,11 @@ def open_run(folder: str | Path, request: RunRequest, *, force: bool) -> tuple[P
     """
     path = Path(folder)
     spec_file = path / STATE_FOLDER / SPEC_FILE
+    if not os.fspath(folder):
+        raise UserError("--out is empty", "name a folder, such as `--out runs/photos`")
+    file = next((parent for parent in path.parents if parent.is_file()), None)
+    if file is not None:
+        raise UserError(f"`{folder}` cannot be made: `{file}` is a file, not a folder", "choose another --out")
     if path.is_symlink() and not path.exists():
         raise UserError(f"`{folder}` is a link to a folder that does not exist", "make it, or choose another --out")
     if path.exists() and not path.is_dir():

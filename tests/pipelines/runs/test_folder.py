@@ -95,6 +95,14 @@ def test_a_file_is_not_a_folder_for_a_run(tmp_path: Path) -> None:
             open_run(tmp_path / "run", REQUEST, force=force)
 
 
+def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"`.*photo\.jpg` is a file, not a folder"):
+        open_run(tmp_path / "photo.jpg" / "deep" / "run", REQUEST, force=False)
+    with pytest.raises(UserError, match="--out is empty"):
+        open_run("", REQUEST, force=False)
+
+
 def test_a_complete_run_is_replaced_only_by_force(tmp_path: Path) -> None:
     run = _finished(tmp_path / "run")
     with pytest.raises(UserError, match="complete run"):
