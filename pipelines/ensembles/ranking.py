@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.ensembles.costs import megabytes, milliseconds
+from pipelines.ensembles.costs import base_key, megabytes, milliseconds
 from pipelines.ensembles.weights import disagreement
 from pipelines.evaluation.comparison import compare_models
 from pipelines.evaluation.intervals import over_folds, wilson
@@ -103,6 +103,8 @@ def _row(ensemble: FittedEnsemble, place: int, model: LoadedMember) -> MemberRow
     rows = slice(None) if member.folds is None or model.fold is None else member.folds == model.fold
     probabilities, labels = member.probabilities[rows], ensemble.labels[rows]
     is_correct = probabilities.argmax(1) == labels
+    # A group costs one pass through each distinct base: those of its folds, where they are fine-tuned.
+    num_bases = len({base_key(fold_model) for fold_model in member.models})
     return MemberRow(
         name=model.name,
         path=os.path.relpath(model.folder.absolute(), ensemble.folder.absolute()),
@@ -115,7 +117,7 @@ def _row(ensemble: FittedEnsemble, place: int, model: LoadedMember) -> MemberRow
         accuracy=float(is_correct.mean()),
         accuracy_interval=wilson(int(is_correct.sum()), len(is_correct)),
         log_loss=float(losses(probabilities, labels).mean()),
-        ms=ensemble.costs[place].backbone_ms,
+        ms=ensemble.costs[place].backbone_ms / num_bases,
         mb=megabytes(model),
     )
 
