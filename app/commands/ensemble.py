@@ -23,13 +23,15 @@ def ensemble(
             "--max-latency",
             metavar="MS",
             min=0.0,
+            max=1e9,
             help="Greatest prediction time per image on this machine, in milliseconds.",
         ),
     ] = None,
     max_size: Annotated[
-        float | None, typer.Option("--max-size", metavar="MB", min=0.0, help="Greatest size on disk, in megabytes.")
+        float | None,
+        typer.Option("--max-size", metavar="MB", min=0.0, max=1e9, help="Greatest size on disk, in megabytes."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=4_000_000_000, help="Random seed.")] = 0,
 ) -> None:
     """Combine runs into one ensemble.
 

@@ -23,7 +23,7 @@ def predict(
         ),
     ],
     *,
-    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Number of classes per row.")] = 5,
+    top_k: Annotated[int, typer.Option("--top-k", min=1, max=1_000_000, help="Number of classes per row.")] = 5,
     format_name: Annotated[
         str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the rows.")
     ] = "table",

@@ -22,9 +22,12 @@ def preview(
     no_flip: NoFlip = False,
     rotate90: Rotate90 = False,
     no_color: NoColor = False,
-    per_class: Annotated[int, typer.Option("--per-class", min=1, help="Images per class.")] = 2,
+    per_class: Annotated[int, typer.Option("--per-class", min=1, max=1000, help="Images per class.")] = 2,
     size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of a view in pixels.")] = 160,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed; training with it draws the same views.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option("--seed", min=0, max=4_000_000_000, help="Random seed; training with it draws the same views."),
+    ] = 0,
 ) -> None:
     """Draw images with eight augmented views of each.
 

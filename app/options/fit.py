@@ -68,6 +68,7 @@ Epochs = Annotated[
     typer.Option(
         "--epochs",
         min=1,
+        max=100_000,
         rich_help_panel=_FIT,
         show_default="by the stage",
         help="At most; training stops when validation stops getting better.",
@@ -76,7 +77,11 @@ Epochs = Annotated[
 Patience = Annotated[
     int,
     typer.Option(
-        "--patience", min=1, rich_help_panel=_FIT, help="Epochs without a better validation loss before it stops."
+        "--patience",
+        min=1,
+        max=100_000,
+        rich_help_panel=_FIT,
+        help="Epochs without a better validation loss before it stops.",
     ),
 ]
 Batch = Annotated[

@@ -68,7 +68,12 @@ Pooling = Annotated[
 Hidden = Annotated[
     int | None,
     typer.Option(
-        "--hidden", min=1, rich_help_panel=_HEAD, show_default="256", help="Units of the mlp head's hidden layer."
+        "--hidden",
+        min=1,
+        max=65_536,
+        rich_help_panel=_HEAD,
+        show_default="256",
+        help="Units of the mlp head's hidden layer.",
     ),
 ]
 Dropout = Annotated[

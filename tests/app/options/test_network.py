@@ -21,7 +21,7 @@ from tests.app.options.conftest import Train
     ("flag", "field", "inside", "outside"),
     [
         ("--image-size", "image_size", (16, 2048), (15, 2049, "many")),
-        ("--hidden", "hidden", (1, 100_000), (0, -1, 1.5)),
+        ("--hidden", "hidden", (1, 65_536), (0, -1, 1.5, 65_537)),
         ("--dropout", "dropout", (0.0, 0.95), (-0.01, 0.96, "nan")),
         ("--l2", "l2", (0.0, 1000.0), (-1e-9, "inf", "nan")),
         ("--heads", "heads", (1, 1024), (0, 1025)),
@@ -64,4 +64,4 @@ def test_the_page_lists_the_heads_and_engines_that_there_are(page: str) -> None:
 def test_the_units_that_the_page_promises_are_those_of_the_mlp_head(page: str) -> None:
     head = heads.build_head(HEADS["mlp"], num_features=4, num_classes=2)
     assert head.get_layer("hidden").units == 256
-    assert "mlp head's hidden layer. [default: 256; at least 1]" in page
+    assert "mlp head's hidden layer. [default: 256; 1 to 65536]" in page
