@@ -1,0 +1,148 @@
+"""A member costs the time and size of its backbones, once for all that share one, and the size of its heads."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipelines.ensembles import costs
+from pipelines.ensembles.costs import base_key, megabytes, milliseconds
+from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
+from pipelines.runs.manifest import BackboneRecord, HeadRecord, Manifest
+from pipelines.system.progress import Silent
+from tests.pipelines.manifests import manifest_with
+
+HEAD_PARAMETERS = (4 + 1) * 1000
+
+
+def classifier(side: int = 2) -> keras.Model:
+    """A base of one layer and a head of 5000 parameters."""
+    pixels = keras.Input((side, side, 4))
+    features = layers.GlobalAveragePooling2D()(pixels)
+    return keras.Model(pixels, layers.Dense(1000, activation="softmax", name="head")(features))
+
+
+def manifest(weights: str | None, image_size: int = 32, pooling: str = "avg") -> Manifest:
+    backbone = BackboneRecord(name="net", weights="imagenet", parameters=7, weights_sha256=weights)
+    return manifest_with(backbone=backbone, image_size=image_size, head=HeadRecord(name="linear", pooling=pooling))
+
+
+def member(folder: Path, weights: str | None, size: int = 100_000) -> LoadedMember:
+    """A member whose file has a size, in bytes."""
+    folder.mkdir(exist_ok=True)
+    (folder / "model.keras").write_bytes(bytes(size))
+    return LoadedMember(
+        name=folder.name,
+        folder=folder,
+        manifest=manifest(weights),
+        model=classifier(),
+        columns=(0, 1),
+        fold=None,
+        test=np.zeros((0, 2)),
+    )
+
+
+def predictions(name: str, *models: LoadedMember) -> MemberPredictions:
+    return MemberPredictions(name=name, models=models, probabilities=np.zeros((0, 2)))
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> list[keras.Model]:
+    """The models that were timed, in order: the first takes 1 ms, the second 10 ms, the third 100 ms."""
+    models: list[keras.Model] = []
+
+    def timer(model: keras.Model) -> float:
+        models.append(model)
+        return float(10 ** (len(models) - 1))
+
+    monkeypatch.setattr(costs, "milliseconds", timer)
+    return models
+
+
+def test_members_on_one_base_share_its_time_and_key(tmp_path: Path, timed: list[keras.Model]) -> None:
+    models = [member(tmp_path / name, weights) for name, weights in [("a", "one"), ("b", "two"), ("c", "one")]]
+    one, other, third = costs.measure_costs([predictions(model.name, model) for model in models], Silent())
+    assert timed == [models[0].model, models[1].model]
+    assert [cost.backbone_ms for cost in (one, other, third)] == [1, 10, 1]
+    assert one.backbone == third.backbone != other.backbone
+
+
+def test_the_size_of_a_member_is_that_of_its_file_and_the_part_of_its_head_is_four_bytes_a_weight(
+    tmp_path: Path, timed: list[keras.Model]
+) -> None:
+    (cost,) = costs.measure_costs([predictions("a", member(tmp_path / "a", "one"))], Silent())
+    assert cost.head_mb == pytest.approx(4 * HEAD_PARAMETERS / 1e6)
+    assert cost.backbone_mb + cost.head_mb == pytest.approx(0.1)
+    assert cost.backbone_ms == 1
+    assert len(timed) == 1
+
+
+def test_a_model_without_a_head_is_all_backbone(tmp_path: Path, timed: list[keras.Model]) -> None:
+    whole = keras.Sequential([keras.Input((2, 2, 4)), layers.Flatten(), layers.Dense(2)])
+    (cost,) = costs.measure_costs([predictions("a", replace(member(tmp_path / "a", None), model=whole))], Silent())
+    assert cost.head_mb == 0
+    assert cost.backbone_mb == pytest.approx(0.1)
+    assert timed == [whole]
+
+
+def test_folds_on_one_base_cost_it_once_and_each_head(tmp_path: Path, timed: list[keras.Model]) -> None:
+    folds = [member(tmp_path / name, "one") for name in "abc"]
+    (cost,) = costs.measure_costs([predictions("group", *folds)], Silent())
+    assert len(timed) == 1
+    assert cost.backbone_ms == 1
+    assert cost.head_mb == pytest.approx(3 * 0.02)
+    assert cost.backbone_mb == pytest.approx(0.1 - 0.02)
+
+
+def test_folds_that_were_trained_whole_cost_their_sum(tmp_path: Path, timed: list[keras.Model]) -> None:
+    folds = [member(tmp_path / name, None) for name in "abc"]
+    (cost,) = costs.measure_costs([predictions("group", *folds)], Silent())
+    assert cost.backbone == "group"
+    assert cost.backbone_ms == 1 + 10 + 100
+    assert cost.backbone_mb == pytest.approx(3 * (0.1 - 0.02))
+    assert len(timed) == 3
+
+
+def test_a_frozen_base_is_its_weights_its_image_size_and_its_pooling(tmp_path: Path) -> None:
+    one, other = member(tmp_path / "a", "one"), member(tmp_path / "b", "one")
+    assert base_key(one) == base_key(other)
+    variants = [manifest("two"), manifest("one", image_size=64), manifest("one", pooling="max"), manifest(None)]
+    keys = {base_key(replace(one, manifest=variant)) for variant in variants}
+    assert len(keys | {base_key(one)}) == 5
+
+
+def test_members_whose_weights_are_those_of_no_file_share_no_base(tmp_path: Path) -> None:
+    assert base_key(member(tmp_path / "a", None)) != base_key(member(tmp_path / "b", None))
+
+
+def test_a_model_in_two_files_has_the_size_of_both(tmp_path: Path) -> None:
+    whole = member(tmp_path / "a", "one", size=1_500_000)
+    assert megabytes(whole) == 1.5
+    (tmp_path / "base.keras").write_bytes(bytes(2_000_000))
+    (tmp_path / "a" / "head.keras").write_bytes(bytes(250_000))
+    backbone = replace(whole.manifest.backbone, file="../base.keras")
+    shared = replace(whole, manifest=replace(whole.manifest, backbone=backbone))
+    assert megabytes(shared) == 2.25
+
+
+def test_time_is_the_least_of_three_batches_of_eight_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Read before and after each batch: 0.4 s, 0.08 s and 0.2 s.
+    clock = itertools.chain([0.0, 0.4, 1.0, 1.08, 2.0, 2.2])
+    model = classifier()
+    monkeypatch.setattr("pipelines.ensembles.costs.time.perf_counter", lambda: next(clock))
+    measured = milliseconds(model)
+    monkeypatch.undo()
+    assert measured == pytest.approx(80 / 8)
+
+
+def test_a_larger_model_takes_longer() -> None:
+    pixels = keras.Input((64, 64, 4))
+    features = layers.Conv2D(64, 7, padding="same")(layers.Conv2D(64, 7, padding="same")(pixels))
+    large = keras.Model(pixels, layers.GlobalAveragePooling2D()(features))
+    assert 0 < milliseconds(classifier()) < milliseconds(large)
