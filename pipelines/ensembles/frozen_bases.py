@@ -36,6 +36,8 @@ def record_bases(members: Sequence[LoadedMember], model: keras.Model) -> tuple[B
             engine=manifest.engine_asked,
         )
         bases.setdefault(base_key(member), base)
-    layers = {layer.name for layer in model.layers if layer.name.startswith(("backbone_", "pooling_"))}
+    # A layer `member_...` is a member that sees the pixels itself, because its head cannot be fused.
+    prefixes = ("backbone_", "pooling_", "member_")
+    layers = {layer.name for layer in model.layers if layer.name.startswith(prefixes)}
     expected = {layer for base in bases.values() for layer in (base.backbone_layer, base.pooling_layer)}
     return tuple(bases.values()) if layers == expected else ()
