@@ -23,7 +23,9 @@ def draw_ensemble(board: Leaderboard, path: Path) -> None:
 
     rows = sorted(board.members, key=lambda row: -row.weight)[:MOST]
     rows.sort(key=lambda row: (row.accuracy, -row.log_loss))
-    places = [place for place, name in enumerate(board.names)][:MOST]
+    weights = {row.name: row.weight for row in board.members}  # none of a group of folds, which are drawn in order
+    places = sorted(range(len(board.names)), key=lambda place: -weights.get(board.names[place], 0.0))[:MOST]
+    places.sort()
     height = 1.4 + 0.22 * max(len(rows), len(places), 11)
     figure = Figure(figsize=(14, height), layout="constrained")
     left, right = figure.subplots(1, 2)
