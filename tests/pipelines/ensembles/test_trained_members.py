@@ -122,7 +122,7 @@ def test_a_loaded_member_knows_its_run(tmp_path: Path) -> None:
 def test_an_image_is_predicted_by_the_model_of_the_fold_that_held_it_out(tmp_path: Path) -> None:
     (member,) = loaded_from(tmp_path, spec_with(folds=3)).predictions
     assert member.name == "a"
-    assert [model.name for model in member.models] == ["a-f0", "a-f1", "a-f2"]
+    assert [(model.name, model.fold) for model in member.models] == [("a-f0", 0), ("a-f1", 1), ("a-f2", 2)]
     divided = divide_folds(DATASET, 3, seed=SEED)
     held_out = {image.path: fold for fold, data in enumerate(divided) for image in data.part("validation")}
     assert member.folds is not None
