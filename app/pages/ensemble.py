@@ -99,8 +99,8 @@ def gain_lines(board: Leaderboard) -> list[str]:
     part, images = gain.comparison.part, gain.comparison.images
     lines = textwrap.wrap(gain.line, WIDTH, subsequent_indent="  ")
     lines.append(f"  on {images:,} {part} images; best member on validation: {gain.best}")
-    if part != "test":
-        lines.append(f"  {_judged(board.method)}: the ensemble looks better than it is")
+    if fitted := _fitted_on_validation(board):
+        lines.append(f"  {fitted} on validation images: the validation figures look better than they are")
     if gain.recommended:
         high = gain.comparison.accuracy.interval[1]
         reason = "the ensemble is clearly worse" if high < 0 else "the interval includes zero: the gain may be chance"
@@ -117,11 +117,14 @@ def gain_lines(board: Leaderboard) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]
 
 
-def _judged(method: str) -> str:
-    """What the ensemble's validation figures owe to the validation images."""
-    if METHODS[method].is_stacked:
-        return "each image judged by a stack fitted without it, but the penalty was chosen on all"
-    return "the weights were fitted on these images"
+def _fitted_on_validation(board: Leaderboard) -> str:
+    """What of the ensemble was fitted on the validation images; empty where nothing was."""
+    method = METHODS[board.method]
+    if method.is_stacked:
+        return "the penalty of the stack was chosen"
+    if method.is_fitted:
+        return "the weights were fitted"
+    return "the temperature was fitted" if board.temperature else ""
 
 
 def _cell(value: object) -> str:

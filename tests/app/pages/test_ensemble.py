@@ -106,8 +106,25 @@ def test_an_interval_that_includes_zero_recommends_one_model() -> None:
     assert "the ensemble is clearly worse" in words
 
 
-def test_without_test_images_the_scores_are_called_optimistic() -> None:
-    assert any("looks better than it is" in line for line in gain_lines(board(3, part="validation")))
+@pytest.mark.parametrize("part", ["validation", "test"])
+@pytest.mark.parametrize(
+    ("method", "temperature", "fitted"),
+    [
+        ("greedy", None, "the weights were fitted on validation images"),
+        ("stack", None, "the penalty of the stack was chosen on validation images"),
+        ("mean", 0.7, "the temperature was fitted on validation images"),
+    ],
+)
+def test_what_was_fitted_on_validation_images_is_said(
+    method: str, temperature: float | None, fitted: str, part: str
+) -> None:
+    words = " ".join(" ".join(gain_lines(replace(board(3, part=part), method=method, temperature=temperature))).split())
+    assert f"{fitted}: the validation figures look better than they are" in words
+
+
+def test_nothing_is_said_where_nothing_was_fitted() -> None:
+    words = " ".join(gain_lines(replace(board(3), method="mean", temperature=None)))
+    assert "better than they are" not in words
 
 
 def test_the_end_of_a_combination_warns_and_names_the_next_command(capsys: pytest.CaptureFixture[str]) -> None:
