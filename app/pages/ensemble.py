@@ -16,6 +16,7 @@ from app.pages.tables import WIDTH, new_table, scored, shortened, shortened_insi
 from pipelines.ensembles.methods import METHODS
 from pipelines.runs.leaderboard import Leaderboard
 from pipelines.runs.report import Report
+from pipelines.system.text import counted
 
 if TYPE_CHECKING:
     from pipelines.runs.examples import Split
@@ -95,16 +96,9 @@ def disagreement_table(board: Leaderboard) -> Table:
 
 def gain_lines(board: Leaderboard) -> list[str]:
     """The gain over the best member, in lines of at most 80 columns."""
-    gain = board.gain
-    part, images = gain.comparison.part, gain.comparison.images
-    lines = textwrap.wrap(gain.line, WIDTH, subsequent_indent="  ")
-    lines.append(f"  on {images:,} {part} images; best member on validation: {gain.best}")
+    lines = _compared_lines(board) if len(board.names) > 1 else _alone_lines(board)
     if fitted := _fitted_on_validation(board):
         lines.append(f"  {fitted} on validation images: the validation figures look better than they are")
-    if gain.recommended:
-        high = gain.comparison.accuracy.interval[1]
-        reason = "the ensemble is clearly worse" if high < 0 else "the interval includes zero: the gain may be chance"
-        lines.append(f"  {reason}; use `{gain.recommended}` alone")
     for score, fold in board.folds.items():
         low, high = fold.interval
         lines.append(
@@ -115,6 +109,24 @@ def gain_lines(board: Leaderboard) -> list[str]:
     cost = f"{_three_digits(board.ms)} ms per image, {_three_digits(board.mb)} MB"
     lines.append(f"combined by {board.method}{scaling}: {cost}")
     return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]
+
+
+def _compared_lines(board: Leaderboard) -> list[str]:
+    gain = board.gain
+    part, images = gain.comparison.part, gain.comparison.images
+    lines = textwrap.wrap(gain.line, WIDTH, subsequent_indent="  ")
+    lines.append(f"  on {images:,} {part} images; best member on validation: {gain.best}")
+    if gain.recommended:
+        high = gain.comparison.accuracy.interval[1]
+        reason = "the ensemble is clearly worse" if high < 0 else "the interval includes zero: the gain may be chance"
+        lines.append(f"  {reason}; use `{gain.recommended}` alone")
+    return lines
+
+
+def _alone_lines(board: Leaderboard) -> list[str]:
+    """Instead of a comparison: the models of all folds together are the ensemble, and there is nothing beside it."""
+    models = counted(len(board.members), "model")
+    return [f"mean of the {models} of `{board.names[0]}`: there is no other member to compare it with"]
 
 
 def _fitted_on_validation(board: Leaderboard) -> str:

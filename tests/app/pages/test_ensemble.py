@@ -122,6 +122,15 @@ def test_what_was_fitted_on_validation_images_is_said(
     assert f"{fitted}: the validation figures look better than they are" in words
 
 
+def test_the_models_of_one_group_are_compared_with_nothing() -> None:
+    folds = board(5)
+    alone = replace(folds, names=("mobilenet",), disagreement=((0.0,),))
+    words = " ".join(" ".join(gain_lines(alone)).split())
+    assert "mean of the 5 models of `mobilenet`" in words
+    assert "vs best member" not in words and "alone" not in words
+    assert "over folds: accuracy 0.900" in words
+
+
 def test_nothing_is_said_where_nothing_was_fitted() -> None:
     words = " ".join(gain_lines(replace(board(3), method="mean", temperature=None)))
     assert "better than they are" not in words
