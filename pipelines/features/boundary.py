@@ -5,6 +5,7 @@ They lie in <cache>/boundaries/<base and boundary>/<kind>/*.npy, like features.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -61,7 +62,7 @@ def activation_limit() -> int:
     `$HEADSTART_BOUNDARY_LIMIT` in GB; else 10 GB, but no more than a fifth of the free space.
 
     Raises:
-        UserError: the variable is not a number of zero or more.
+        UserError: the variable is not a finite number of zero or more.
     """
     text = os.environ.get("HEADSTART_BOUNDARY_LIMIT")
     if not text:
@@ -70,7 +71,7 @@ def activation_limit() -> int:
         size = float(text)
     except ValueError:
         size = -1.0
-    if not size >= 0:
+    if not 0 <= size < math.inf:
         raise UserError(f"HEADSTART_BOUNDARY_LIMIT must be a size in GB, got `{text}`", "set it to a number such as 10")
     return int(size * 1e9)
 

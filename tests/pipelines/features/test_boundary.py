@@ -82,7 +82,7 @@ def test_shards_of_the_old_format_make_room_too() -> None:
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["much", "-1", "nan"])
+@pytest.mark.parametrize("text", ["much", "-1", "nan", "inf"])
 def test_a_limit_that_is_not_a_size_is_an_error(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("HEADSTART_BOUNDARY_LIMIT", text)
     with pytest.raises(UserError, match=f"`{text}`"):
