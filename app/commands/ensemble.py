@@ -8,6 +8,7 @@ import typer
 
 from app.options.ensemble import Method
 from app.options.everywhere import terminal_of
+from app.options.fit import LARGEST_SEED
 
 
 def ensemble(
@@ -31,7 +32,7 @@ def ensemble(
         float | None,
         typer.Option("--max-size", metavar="MB", min=0.0, max=1e9, help="Greatest size on disk, in megabytes."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=4_000_000_000, help="Random seed.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed.")] = 0,
 ) -> None:
     """Combine runs into one ensemble.
 

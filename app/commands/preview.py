@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.options.everywhere import terminal_of
-from app.options.fit import NoColor, NoFlip, Rotate90
+from app.options.fit import LARGEST_SEED, NoColor, NoFlip, Rotate90
 from pipelines.images.policies import POLICIES
 
 
@@ -26,7 +26,7 @@ def preview(
     size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of a view in pixels.")] = 160,
     seed: Annotated[
         int,
-        typer.Option("--seed", min=0, max=4_000_000_000, help="Random seed; training with it draws the same views."),
+        typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed; training with it draws the same views."),
     ] = 0,
 ) -> None:
     """Draw images with eight augmented views of each.

@@ -61,7 +61,6 @@ def train(
         fine_tune=fine_tune(),
     )
     members = ensemble(common=spec, backbones=tuple(backbones), heads=tuple(head_names))
-    lookup(METHODS, members.method, "ensemble method")  # a single model too: a name that is wrong is never ignored
     if not members.is_single:
         from pipelines.train_members import train_members
 
@@ -70,6 +69,7 @@ def train(
 
         show(terminal, manifest, out)
         return
+    lookup(METHODS, members.method, "ensemble method")  # unused here, but a name that is wrong is never ignored
     from pipelines.train import train as run_training
 
     _show(terminal, run_training(spec, force=force, reporter=terminal), out)

@@ -114,10 +114,10 @@ Precision = Annotated[
         help="What a network is trained in; auto: half precision on a GPU that computes in it, float32 elsewhere.",
     ),
 ]
-# Keras takes seeds of 32 bits, and the members of an ensemble count up from this one.
+LARGEST_SEED = 4_000_000_000  # Keras takes 32 bits, and the members of an ensemble count up from the first seed
 Seed = Annotated[
     int,
-    typer.Option("--seed", min=0, max=4_000_000_000, rich_help_panel=_FIT, help="Of everything that is drawn."),
+    typer.Option("--seed", min=0, max=LARGEST_SEED, rich_help_panel=_FIT, help="Of everything that is drawn."),
 ]
 PANEL = "Data"
 NoFlip = Annotated[bool, typer.Option("--no-flip", rich_help_panel=PANEL, help="Never mirror: for text and the like.")]

@@ -22,14 +22,17 @@ class Method:
         pool: a key of `models.pools.POOLS`.
         weigh: fits the weights on images that no member was trained on.
         is_stacked: whether a regression on the members' probabilities is fitted as well.
-        is_fitted: whether `weigh` looks at the images, or gives every member the same weight.
     """
 
     about: str
     pool: str
     weigh: Weigh
     is_stacked: bool = False
-    is_fitted: bool = True
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the weights are fitted; else all members have the same."""
+        return self.weigh is not _equal
 
 
 def _equal(probabilities: Doubles, labels: Indices, seed: int) -> Doubles:
@@ -54,15 +57,9 @@ METHODS: dict[str, Method] = {
     "greedy": Method(
         about="forward selection with replacement on validation log-loss, bagged", pool="mean", weigh=_greedy
     ),
-    "mean": Method(about="mean of the probabilities", pool="mean", weigh=_equal, is_fitted=False),
+    "mean": Method(about="mean of the probabilities", pool="mean", weigh=_equal),
     "weighted": Method(about="weighted mean with the least validation log-loss", pool="mean", weigh=_convex),
-    "vote": Method(about="majority of the members' predicted classes", pool="vote", weigh=_equal, is_fitted=False),
-    "geometric": Method(about="mean of the log-probabilities", pool="geometric", weigh=_equal, is_fitted=False),
-    "stack": Method(
-        about="softmax regression on the log-probabilities",
-        pool="stack",
-        weigh=_equal,
-        is_stacked=True,
-        is_fitted=False,
-    ),
+    "vote": Method(about="majority of the members' predicted classes", pool="vote", weigh=_equal),
+    "geometric": Method(about="mean of the log-probabilities", pool="geometric", weigh=_equal),
+    "stack": Method(about="softmax regression on the log-probabilities", pool="stack", weigh=_equal, is_stacked=True),
 }

@@ -9,11 +9,8 @@ from pathlib import Path
 import pytest
 from typer.core import TyperOption
 
-import pipelines.train
-import pipelines.train_members
 from app.cli import command_line
 from app.options.everywhere import is_everywhere
-from models.errors import UserError
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import TrainSpec
 from tests.app.test_main import Headstart
@@ -64,20 +61,6 @@ ENSEMBLE_OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--boost": ((), {"boost": True}),
     "--method": (("vote",), {"method": "vote"}),
 }
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[TrainSpec | MembersSpec]:
-    """What the verbs behind the command were called with; they go no further."""
-    calls: list[TrainSpec | MembersSpec] = []
-
-    def stop(spec: TrainSpec | MembersSpec, **_: object) -> None:
-        calls.append(spec)
-        raise UserError("far enough")
-
-    monkeypatch.setattr(pipelines.train, "train", stop)
-    monkeypatch.setattr(pipelines.train_members, "train_members", stop)
-    return calls
 
 
 def test_without_options_the_recommendation_is_what_is_trained(

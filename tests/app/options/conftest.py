@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
-import pipelines.train
-import pipelines.train_members
-from models.errors import UserError
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import TrainSpec
 from pipelines.system.records import as_record
@@ -20,29 +18,38 @@ Train = Callable[..., TrainSpec | MembersSpec | None]
 
 
 @pytest.fixture
-def train(headstart: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Train:
+def train(headstart: Callable[..., Result], asked: list[TrainSpec | MembersSpec]) -> Train:
     """`train("--seed", 3)`: the spec that such a command line asks for, or None where it is wrong usage.
 
     A spec must be one that can be read again from run.json, which holds it.
     """
-    specs: list[TrainSpec | MembersSpec] = []
-
-    def stop(spec: TrainSpec | MembersSpec, **_: object) -> None:
-        specs.append(spec)
-        raise UserError("far enough")
-
-    monkeypatch.setattr(pipelines.train, "train", stop)
-    monkeypatch.setattr(pipelines.train_members, "train_members", stop)
 
     def command(*words: object) -> TrainSpec | MembersSpec | None:
-        specs.clear()
+        asked.clear()
         code = headstart("train", "photos", "--out", "run", *words).code
-        assert code == (1 if specs else 2)
-        for spec in specs:
+        assert code == (1 if asked else 2)
+        for spec in asked:
             assert as_record(json.loads(json.dumps(asdict(spec))), type(spec)) == spec
-        return specs[0] if specs else None
+        return asked[0] if asked else None
 
     return command
+
+
+def assert_range(
+    train: Train, flag: str, inside: Sequence[float], outside: Sequence[object], read: Callable[[Any], object]
+) -> None:
+    """An option takes the numbers `inside` and hands them on; those `outside` are wrong usage.
+
+    Args:
+        train: the fixture.
+        flag: of the option.
+        inside: numbers, such as both edges of the range.
+        outside: numbers or words.
+        read: the option's value, given the spec that was asked for.
+    """
+    for value in inside:
+        assert read(train(flag, value)) == value
+    assert [train(flag, value) for value in outside] == [None] * len(outside)
 
 
 @pytest.fixture

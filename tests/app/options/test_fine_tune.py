@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.runs.spec import TrainSpec
-from tests.app.options.conftest import Train
+from tests.app.options.conftest import Train, assert_range
 from tests.app.test_main import Headstart
 
 
@@ -22,10 +22,11 @@ from tests.app.test_main import Headstart
 def test_a_number_is_taken_up_to_the_edges_of_its_range(
     train: Train, flag: str, field: str, inside: tuple[float, ...], outside: tuple[object, ...]
 ) -> None:
-    for value in inside:
-        asked = train(flag, value)
-        assert isinstance(asked, TrainSpec) and getattr(asked.fine_tune, field) == value
-    assert [train(flag, value) for value in outside] == [None] * len(outside)
+    def read(spec: TrainSpec | None) -> object:
+        assert isinstance(spec, TrainSpec)
+        return getattr(spec.fine_tune, field)
+
+    assert_range(train, flag, inside, outside, read)
 
 
 @pytest.mark.parametrize("blocks", ["1", "conv5_block3", "all"])

@@ -10,7 +10,7 @@ import pytest
 from pipelines.images.policies import POLICIES
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import FitSpec, Optimizer, Precision, TrainSpec
-from tests.app.options.conftest import Train
+from tests.app.options.conftest import Train, assert_range
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,11 @@ from tests.app.options.conftest import Train
 def test_a_number_is_taken_up_to_the_edges_of_its_range(
     train: Train, flag: str, field: str, inside: tuple[float, ...], outside: tuple[object, ...]
 ) -> None:
-    for value in inside:
-        asked = train(flag, value)
-        assert isinstance(asked, TrainSpec)
-        assert getattr(asked.data if field == "views" else asked.fit, field) == value
-    assert [train(flag, value) for value in outside] == [None] * len(outside)
+    def read(spec: TrainSpec | None) -> object:
+        assert isinstance(spec, TrainSpec)
+        return getattr(spec.data if field == "views" else spec.fit, field)
+
+    assert_range(train, flag, inside, outside, read)
 
 
 def test_the_members_seeds_can_be_drawn_with_however_great_the_first(train: Train) -> None:

@@ -14,7 +14,7 @@ from models.zoo import BACKBONES
 from pipelines.runs import spec
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import TrainSpec
-from tests.app.options.conftest import Train
+from tests.app.options.conftest import Train, assert_range
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ from tests.app.options.conftest import Train
 def test_a_number_is_taken_up_to_the_edges_of_its_range(
     train: Train, flag: str, field: str, inside: tuple[float, ...], outside: tuple[object, ...]
 ) -> None:
-    for value in inside:
-        asked = train(flag, value)
-        assert isinstance(asked, TrainSpec)
-        assert getattr(asked.network if field == "image_size" else asked.head, field) == value
-    assert [train(flag, value) for value in outside] == [None] * len(outside)
+    def read(spec: TrainSpec | None) -> object:
+        assert isinstance(spec, TrainSpec)
+        return getattr(spec.network if field == "image_size" else spec.head, field)
+
+    assert_range(train, flag, inside, outside, read)
 
 
 def test_a_choice_of_pooling_is_one_that_a_head_and_a_record_know(train: Train) -> None:

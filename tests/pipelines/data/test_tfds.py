@@ -9,17 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import UserError
 from pipelines.data.scan import scan
+from tests.pipelines.data.tfds_sets import assert_refused
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TFDS' own
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-    return tmp_path / "cache"
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("tfds_cache")]  # the warnings are TFDS' own
 
 
 def test_a_copy_is_listed_without_tensorflow() -> None:
@@ -40,16 +33,12 @@ def test_a_copy_is_listed_without_tensorflow() -> None:
     ],
 )
 def test_what_names_no_set_is_refused(name: str, words: str) -> None:
-    with pytest.raises(UserError) as caught:
-        scan(name)
-    assert words in caught.value.message
-    assert caught.value.hint
-    assert "\n" not in caught.value.message
+    assert_refused(name, words)
 
 
-def test_a_set_with_one_part_is_divided_by_content(cache: Path) -> None:
+def test_a_set_with_one_part_is_divided_by_content(tfds_cache: Path) -> None:
     scan("tfds:headstart_pictures")
-    done = cache / "tfds" / "headstart_pictures" / "1.2.3" / "complete.json"
+    done = tfds_cache / "tfds" / "headstart_pictures" / "1.2.3" / "complete.json"
     facts = json.loads(done.read_text())
     done.write_text(json.dumps(facts | {"parts": ["train", "unsupervised"]}))
     listing = scan("tfds:headstart_pictures")

@@ -7,32 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import UserError
 from pipelines.data import tfds_copy
 from pipelines.data.check import check
 from pipelines.data.scan import scan
 from pipelines.system.cache import write_cache_file
-from tests.pipelines.data.tfds_sets import LABELS, contents, hashes, picture
+from tests.pipelines.data.tfds_sets import LABELS, assert_refused, contents, hashes, picture
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TFDS' own
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-    return tmp_path / "cache"
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("tfds_cache")]  # the warnings are TFDS' own
 
 
 def test_images_are_copied_as_they_are_and_labels_follow_the_natural_order(
-    cache: Path, capfd: pytest.CaptureFixture[str]
+    tfds_cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     listing = scan("tfds:headstart_pictures")
     assert capfd.readouterr().out == ""
     assert listing.origin == "tfds"
     assert listing.class_names == ("item2", "item10")
-    assert contents(cache, "train") == hashes("train", 12)
-    assert contents(cache, "test") == hashes("test", 5)
+    assert contents(tfds_cache, "train") == hashes("train", 12)
+    assert contents(tfds_cache, "test") == hashes("test", 5)
     assert [file.split for file in listing.files] == ["train"] * 12 + ["test"] * 5
     assert any("1 image without a label" in line for line in listing.remarks)
     expected = {hashlib.sha256(picture("train", number)).hexdigest(): LABELS[number % 2] for number in range(12)}
@@ -44,7 +36,7 @@ def test_images_are_copied_as_they_are_and_labels_follow_the_natural_order(
     assert scan("tfds:headstart_pictures:1.2.3").files == listing.files
 
 
-def test_an_interrupted_copy_is_taken_up(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_copy_is_taken_up(tfds_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Path] = []
 
     def stop(path: Path, content: bytes) -> None:
@@ -56,7 +48,7 @@ def test_an_interrupted_copy_is_taken_up(cache: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(tfds_copy, "write_cache_file", stop)
     with pytest.raises(KeyboardInterrupt):
         scan("tfds:headstart_pictures")
-    assert len(contents(cache, "train")) == 7
+    assert len(contents(tfds_cache, "train")) == 7
 
     again: list[Path] = []
 
@@ -66,7 +58,7 @@ def test_an_interrupted_copy_is_taken_up(cache: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(tfds_copy, "write_cache_file", count)
     scan("tfds:headstart_pictures")
-    assert contents(cache, "train") == hashes("train", 12)
+    assert contents(tfds_cache, "train") == hashes("train", 12)
     assert not set(again) & set(written)
     assert again[-1].name == "complete.json"
 
@@ -80,8 +72,4 @@ def test_an_interrupted_copy_is_taken_up(cache: Path, monkeypatch: pytest.Monkey
     ],
 )
 def test_what_cannot_be_read_is_named(name: str, words: str) -> None:
-    with pytest.raises(UserError) as caught:
-        scan(name)
-    assert words in caught.value.message
-    assert caught.value.hint
-    assert "\n" not in caught.value.message
+    assert_refused(name, words)

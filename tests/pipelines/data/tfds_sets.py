@@ -1,4 +1,4 @@
-"""Sets of TensorFlow Datasets that tests prepare themselves; importing them registers them."""
+"""Sets of TensorFlow Datasets that tests prepare themselves; importing this module registers them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from models.errors import UserError
+from pipelines.data.scan import scan
 from tests.pipelines.pictures import drawn, saved
 
 with warnings.catch_warnings():
@@ -66,3 +69,12 @@ def contents(cache: Path, part: str) -> list[str]:
 
 def hashes(part: str, count: int) -> list[str]:
     return sorted(hashlib.sha256(picture(part, number)).hexdigest() for number in range(count))
+
+
+def assert_refused(name: str, words: str) -> None:
+    """Reading a data set of this name is refused in one line that has these words, with a hint."""
+    with pytest.raises(UserError) as caught:
+        scan(name)
+    assert words in caught.value.message
+    assert caught.value.hint
+    assert "\n" not in caught.value.message
