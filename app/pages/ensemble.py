@@ -126,7 +126,7 @@ def _compared_lines(board: Leaderboard) -> list[str]:
 def _alone_lines(board: Leaderboard) -> list[str]:
     """Instead of a comparison: the models of all folds together are the ensemble, and there is nothing beside it."""
     models = counted(len(board.members), "model")
-    return [f"mean of the {models} of `{board.names[0]}`: there is no other member to compare it with"]
+    return [f"mean of the {models} of `{board.names[0]}`: no other member to compare it with"]
 
 
 def _fitted_on_validation(board: Leaderboard) -> str:
@@ -134,7 +134,7 @@ def _fitted_on_validation(board: Leaderboard) -> str:
     method = METHODS[board.method]
     if method.is_stacked:
         return "the penalty of the stack was chosen"
-    if method.is_fitted:
+    if method.is_fitted and len(board.names) > 1:  # one group has all the weight
         return "the weights were fitted"
     return "the temperature was fitted" if board.temperature else ""
 

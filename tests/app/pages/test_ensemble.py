@@ -128,6 +128,7 @@ def test_the_models_of_one_group_are_compared_with_nothing() -> None:
     words = " ".join(" ".join(gain_lines(alone)).split())
     assert "mean of the 5 models of `mobilenet`" in words
     assert "vs best member" not in words and "alone" not in words
+    assert "weights were fitted" not in words and "the temperature was fitted" in words
     assert "over folds: accuracy 0.900" in words
 
 
