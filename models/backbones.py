@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from models.families import PixelScaling
 
+IMAGENET_CLASSES = 1000
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -66,7 +67,7 @@ def build_backbone(
 def build_with_top(backbone: Backbone) -> keras.Model:
     """Build an entry of `BACKBONES` with its top for ImageNet and random weights, to list its layers.
 
-    Networks of `models.classics` and `models.googlenet` end before their classifying layer here as well.
+    Its weights are the `parameters` of the entry. A network that never had such a top ends in its features.
     """
     return _construct(backbone, backbone.image_size, None, include_top=True)
 
@@ -148,7 +149,9 @@ def _construct(backbone: Backbone, size: int, weights: str | None, *, include_to
     scaled = scale_pixels(pixels, backbone.scaling)
     if not backbone.module.startswith("keras."):
         network = getattr(importlib.import_module(backbone.module), backbone.constructor)
-        return keras.Model(pixels, network(scaled, batch_norm=backbone.batch_norm), name="backbone")
+        features = network(scaled, batch_norm=backbone.batch_norm)
+        outputs = _imagenet_top(features, backbone) if include_top and backbone.parameters else features
+        return keras.Model(pixels, outputs, name="backbone")
     constructor = getattr(keras.applications, backbone.constructor)
     options: dict[str, float] = {"alpha": backbone.alpha} if backbone.family.has_width_multiplier else {}
     if backbone.family.has_preprocessing_option:
@@ -162,6 +165,17 @@ def _construct(backbone: Backbone, size: int, weights: str | None, *, include_to
             **options,
         )
     return keras.Model(pixels, inner.output, name="backbone")
+
+
+def _imagenet_top(features: keras.KerasTensor, backbone: Backbone) -> keras.KerasTensor:
+    """The layers above a classic's features that its paper classifies ImageNet with; Keras builds those of its own."""
+    from keras import layers
+
+    if len(features.shape) == 4:
+        features = layers.GlobalAveragePooling2D(name="avg_pool")(features)
+    if backbone.recipe and backbone.recipe.head_dropout:
+        features = layers.Dropout(backbone.recipe.head_dropout, name="dropout")(features)
+    return layers.Dense(IMAGENET_CLASSES, activation="softmax", name="predictions")(features)
 
 
 def _complete_scaling(model: keras.Model, backbone: Backbone, *, from_file: bool) -> None:

@@ -104,7 +104,8 @@ def find_lowest_trained(names: Sequence[str], spec: int | str) -> int:
             return len(names) - count
         raise UserError(
             f"{count} blocks are to be trained, but there are {len(names)}",
-            f"give 0 to {len(names)}, `all`, or one of: {', '.join(names)}",
+            # 0 is left to callers: no command trains no block.
+            f"give 1 to {len(names)}, `all`, or one of: {', '.join(names)}",
         )
     for place, name in enumerate(names):
         if name == spec or name.startswith(f"{spec}_"):

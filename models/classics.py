@@ -98,10 +98,10 @@ def alexnet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.Ker
     from keras import layers
 
     x = convolution(pixels, 96, Kernel(11, stride=4, padding="valid"), name="block1_conv", batch_norm=batch_norm)
-    x = x if batch_norm else local_response(x)
+    x = x if batch_norm else local_response(x, name="block1_response_norm")
     x = layers.MaxPooling2D(3, 2, name="block1_pool")(x)
     x = _halves(x, 256, 5, name="block2_conv", batch_norm=batch_norm)
-    x = x if batch_norm else local_response(x)
+    x = x if batch_norm else local_response(x, name="block2_response_norm")
     x = layers.MaxPooling2D(3, 2, name="block2_pool")(x)
     x = convolution(x, 384, Kernel(3), name="block3_conv", batch_norm=batch_norm)
     x = _halves(x, 384, 3, name="block4_conv", batch_norm=batch_norm)
@@ -128,10 +128,10 @@ def zfnet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.Keras
     x = layers.ZeroPadding2D(1, name="block1_pad")(pixels)
     x = convolution(x, 96, Kernel(7, stride=2, padding="valid"), name="block1_conv", batch_norm=batch_norm)
     x = layers.MaxPooling2D(3, 2, padding="same", name="block1_pool")(x)
-    x = x if batch_norm else local_response(x)
+    x = x if batch_norm else local_response(x, name="block1_response_norm")
     x = convolution(x, 256, Kernel(5, stride=2, padding="valid"), name="block2_conv", batch_norm=batch_norm)
     x = layers.MaxPooling2D(3, 2, padding="same", name="block2_pool")(x)
-    x = x if batch_norm else local_response(x)
+    x = x if batch_norm else local_response(x, name="block2_response_norm")
     for number, filters in ((3, 384), (4, 384), (5, 256)):
         x = convolution(x, filters, Kernel(3), name=f"block{number}_conv", batch_norm=batch_norm)
     x = layers.MaxPooling2D(3, 2, name="block5_pool")(x)
@@ -182,26 +182,29 @@ def _conv2d(filters: int, kernel: Kernel, *, name: str, use_bias: bool) -> keras
     )
 
 
-def local_response(x: keras.KerasTensor, *, depth: int = 5, k: float = 2.0, alpha: float = 1e-4) -> keras.KerasTensor:
+def local_response(
+    x: keras.KerasTensor, *, name: str, depth: int = 5, k: float = 2.0, alpha: float = 1e-4
+) -> keras.KerasTensor:
     """Local response normalisation across maps (AlexNet, section 3.3), exponent 0.75.
 
     Each activation is divided by (k + alpha * the sum of squares over the `depth` maps around its own) ** 0.75.
-    From padding and slices, so that it loads as plain Keras operations.
+    From padding, slices and one layer, so that it loads as plain Keras.
 
     Args:
         x: (batch, height, width, maps).
+        name: of that layer, which gives the normalised maps and so stands for the whole in a table of layers.
         depth: how many maps, odd.
         k: the constant.
         alpha: the factor.
     """
-    from keras import ops
+    from keras import layers, ops
 
     maps, side = x.shape[-1], depth // 2
     squares = ops.pad(ops.square(x), [[0, 0], [0, 0], [0, 0], [side, side]])
     total = squares[..., :maps]
     for start in range(1, depth):
         total = total + squares[..., start : start + maps]
-    return x / ops.power(k + alpha * total, 0.75)
+    return layers.Multiply(name=name)([x, ops.power(k + alpha * total, -0.75)])
 
 
 def _halves(x: keras.KerasTensor, filters: int, size: int, *, name: str, batch_norm: bool) -> keras.KerasTensor:

@@ -44,10 +44,10 @@ def googlenet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.K
 
     x = convolution(pixels, 64, Kernel(7, stride=2), name="conv1_7x7", batch_norm=batch_norm)
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool1")(x)
-    x = x if batch_norm else local_response(x)
+    x = x if batch_norm else local_response(x, name="pool1_response_norm")
     x = convolution(x, 64, Kernel(1), name="conv2_reduce", batch_norm=batch_norm)
     x = convolution(x, 192, Kernel(3), name="conv2_3x3", batch_norm=batch_norm)
-    x = x if batch_norm else local_response(x)
+    x = x if batch_norm else local_response(x, name="conv2_response_norm")
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool2")(x)
     for name, maps in _MODULES.items():
         x = _module(x, maps, name=f"inception_{name}", batch_norm=batch_norm)

@@ -219,15 +219,15 @@ BACKBONES: dict[str, Backbone] = {
     "alexnet": Backbone(name="alexnet", constructor="alexnet", image_size=227,
         family=ALEXNET, parameters=60_965_224, base_parameters=56_868_224, recipe=_ALEXNET),
     "alexnet_bn": Backbone(name="alexnet_bn", constructor="alexnet", image_size=227,
-        family=ALEXNET, base_parameters=56_897_824, batch_norm=True, recipe=_ALEXNET),
+        family=ALEXNET, parameters=60_994_824, base_parameters=56_897_824, batch_norm=True, recipe=_ALEXNET),
     "zfnet": Backbone(name="zfnet", constructor="zfnet", image_size=224,
         family=ZFNET, parameters=62_357_608, base_parameters=58_260_608, recipe=_ZFNET),
     "zfnet_bn": Backbone(name="zfnet_bn", constructor="zfnet", image_size=224,
-        family=ZFNET, base_parameters=58_289_312, batch_norm=True, recipe=_ZFNET),
+        family=ZFNET, parameters=62_386_312, base_parameters=58_289_312, batch_norm=True, recipe=_ZFNET),
     "googlenet": Backbone(name="googlenet", constructor="googlenet", image_size=224,
         family=GOOGLENET, parameters=6_998_552, base_parameters=5_973_552, recipe=_GOOGLENET),
     "googlenet_bn": Backbone(name="googlenet_bn", constructor="googlenet", image_size=224,
-        family=GOOGLENET, base_parameters=5_995_392, batch_norm=True, recipe=_GOOGLENET),
+        family=GOOGLENET, parameters=7_020_392, base_parameters=5_995_392, batch_norm=True, recipe=_GOOGLENET),
 }
 
 

@@ -72,7 +72,7 @@ class BackboneDescription:
     Attributes:
         name: of the backbone.
         image_size: side in pixels of the input that the shapes are for.
-        layers: from the input upwards, with the top for ImageNet where Keras has one.
+        layers: from the input upwards, with the top for ImageNet where the network has one.
         blocks: from the top downwards, without that top.
     """
 

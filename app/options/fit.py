@@ -60,7 +60,7 @@ LearningRate = Annotated[
         max=100.0,
         rich_help_panel=_FIT,
         show_default="by the stage",
-        help="The first one; divided by 10 on a plateau.",
+        help="The first one, divided by 10 on a plateau; --fine-tune starts at a tenth of it and follows a cosine.",
     ),
 ]
 Epochs = Annotated[

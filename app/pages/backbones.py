@@ -37,8 +37,9 @@ def list_page(summaries: Sequence[BackboneSummary], folder: str) -> Table:
         ("backbone", *numbers, "weights"),
         right=numbers,
         caption=(
-            "params: with the ImageNet head; top-1, top-5: accuracy on ImageNet in per\n"
-            "cent, as documented by Keras; none: no weights, training is from scratch\n"
+            "params: with the head for ImageNet where there is one; top-1, top-5: accuracy\n"
+            "on ImageNet in per cent, as documented by Keras; none: no weights, training\n"
+            "is from scratch\n"
             f"cached: in {folder}"
         ),
     )
@@ -90,7 +91,7 @@ def _blocks_table(blocks: Sequence[BlockSummary]) -> Table:
     table = new_table(
         headings,
         right=(headings[0], *headings[2:]),
-        caption="counted from the top; 0: none, all: every block",
+        caption="counted from the top; all: every block",
     )
     for block in blocks:
         table.add_row(str(block.from_top), block.name, f"{block.parameters:,}", f"{block.trained:,}")

@@ -82,7 +82,8 @@ class FitSpec:
     Attributes:
         class_weights: `auto` gives every class the same weight, `none` every image.
         optimizer: None for that of the network where it is trained from scratch, and Adam elsewhere.
-        learning_rate: the first; None to try several (a bank of heads) or to derive it.
+        learning_rate: the first, of which fine-tuning takes a tenth; None to try several (a bank of heads) or to
+            derive it.
         epochs: at most; None for what suits the stage.
         patience: epochs without a better validation loss before training stops.
         batch: images a step where a network is trained; None for the network's own where it is trained from scratch,

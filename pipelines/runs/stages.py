@@ -16,7 +16,7 @@ class Stage:
         name: `head`, `fine-tune`, `from scratch`, or `layer-wise` for one block of a greedy training.
         unfreeze: `none` (the head alone), `all`, a number of blocks from the top, or the name of the lowest block.
         epochs: at most; early stopping ends it before.
-        learning_rate: the first; divided by 10 on a plateau.
+        learning_rate: the first, or the greatest after a warm-up; the recipe's schedule lowers it.
     """
 
     name: Literal["head", "fine-tune", "from scratch", "layer-wise"]

@@ -104,6 +104,12 @@ def test_unknown_blocks_show_those_there_are(spec: int | str) -> None:
     assert ", ".join(names) in caught.value.hint
 
 
+def test_the_hint_for_too_many_blocks_begins_with_the_least_that_the_option_takes() -> None:
+    with pytest.raises(UserError) as caught:
+        find_lowest_trained(["stem", "conv2", "conv3"], 99)
+    assert caught.value.hint.startswith("give 1 to 3, ")
+
+
 def test_a_foreign_network_is_divided_where_one_tensor_passes() -> None:
     import keras
     from keras import layers

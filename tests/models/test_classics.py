@@ -72,6 +72,11 @@ def test_alexnet_is_the_one_of_2012() -> None:
         *(34_944, 153_728, 885_120, 331_968, 221_312)
     ]
     assert model.count_params() + 4096 * 1000 + 1000 == BACKBONES["alexnet"].parameters == 60_965_224
+    # Section 3.3: after the ReLU of the first two convolutions, before their pools.
+    assert [layer.name for layer in model.layers if layer.name.startswith(("block1", "block2"))] == [
+        *("block1_conv", "block1_conv_relu", "block1_response_norm", "block1_pool"),
+        *("block2_conv_a", "block2_conv_b", "block2_conv", "block2_conv_relu", "block2_response_norm", "block2_pool"),
+    ]
     assert {model.get_layer(f"block{number}_dropout").rate for number in (6, 7)} == {0.5}
 
 
@@ -91,7 +96,7 @@ def test_local_response_is_the_formula_of_the_paper() -> None:
     for place in range(9):
         window = maps[..., max(0, place - 2) : place + 3].astype("float64")
         wanted[..., place] = maps[..., place] / (2 + 1e-4 * (window**2).sum(-1)) ** 0.75
-    np.testing.assert_allclose(local_response(maps), wanted, rtol=1e-5)
+    np.testing.assert_allclose(local_response(maps, name="norm"), wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", CLASSICS)

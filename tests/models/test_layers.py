@@ -82,6 +82,15 @@ def test_a_gate_over_the_whole_image_keeps_the_grid_of_the_map() -> None:
     assert rows["gated"].receptive_field is None and rows["pool"].shape == (8, 8, 4)
 
 
+def test_local_response_normalisation_has_a_row_between_its_convolution_and_pool(no_random_numbers: None) -> None:
+    rows = rows_of(build_with_top(BACKBONES["alexnet"]))
+    norm = rows["block1_response_norm"]
+    assert (norm.shape, norm.parameters, norm.activation_bytes) == ((55, 55, 96), 0, 55 * 55 * 96 * 4)
+    assert (norm.receptive_field, norm.jump) == ((11, 11), (4, 4))
+    names = list(rows)
+    assert names.index("block1_conv") < names.index("block1_response_norm") < names.index("block1_pool")
+
+
 @pytest.mark.parametrize("name", ["convnext_tiny", "mobilenet_v3_small", "inception_v3", "nasnet_mobile", "lenet5"])
 def test_every_parameter_is_in_one_row(name: str, no_random_numbers: None) -> None:
     model = build_with_top(BACKBONES[name])

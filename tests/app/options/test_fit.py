@@ -7,10 +7,15 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from app.options.fit import FIT
+from pipelines.fitting.schedule import rate_factor
 from pipelines.images.policies import POLICIES
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import FitSpec, Optimizer, Precision, TrainSpec
+from pipelines.runs.stages import Recipe
+from pipelines.training.plan import list_stages
 from tests.app.options.conftest import Train, assert_range
+from tests.specs import train_spec
 
 
 @pytest.mark.parametrize(
@@ -75,3 +80,11 @@ def test_the_page_lists_the_policies_and_light_is_what_it_says(page: str) -> Non
     layers = {step.layer: step.arguments for step in POLICIES["light"].steps}
     assert list(layers) == ["RandomFlip", "RandomRotation", "RandomZoom"]
     assert layers["RandomFlip"]["mode"] == "horizontal"
+
+
+def test_the_help_of_the_learning_rate_says_what_fine_tuning_does_with_it() -> None:
+    text = get_args(FIT.options["learning_rate"])[1].help
+    head, top = list_stages(train_spec(fine_tune="2", learning_rate=0.5), is_untrained=False)
+    assert (head.learning_rate, top.learning_rate) == (0.5, 0.05) and "--fine-tune starts at a tenth of it" in text
+    falling = [rate_factor(Recipe(schedule="cosine"), done, 4) for done in range(5)]
+    assert falling == sorted(falling, reverse=True) and "follows a cosine" in text
