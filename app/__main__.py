@@ -116,8 +116,11 @@ def _as_user_error(error: Exception) -> UserError | None:
 
     if isinstance(error, UserError):
         return error
-    # TensorFlow's error is known by its name, because TensorFlow need not be imported.
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+    # TensorFlow's error is known by its name, because TensorFlow need not be imported. It is that of a full disk too.
+    is_exhausted = type(error).__name__ == "ResourceExhaustedError"
+    if is_exhausted and os.strerror(errno.ENOSPC) in str(error):
+        error = OSError(errno.ENOSPC, "")
+    elif isinstance(error, MemoryError) or is_exhausted:
         return UserError(
             "not enough memory", "a smaller `--batch` or `--image-size`, or a smaller backbone, needs less"
         )
@@ -137,7 +140,23 @@ def _as_user_error(error: Exception) -> UserError | None:
             return UserError(f"too many open files{path}", "raise the limit with `ulimit -n 4096`")
         case errno.ENAMETOOLONG:
             return UserError(f"the name is too long{path}", "choose a shorter one")
+        case errno.ENOTDIR | errno.EEXIST:
+            return UserError(f"a file is where a folder is due{path}", "move it away, or choose another place")
+        case errno.EISDIR:
+            return UserError(f"a folder is where a file is due{path}", "move it away, or choose another place")
+        case errno.ELOOP:
+            return UserError(f"a link leads to itself{path}", "replace it, or choose another place")
+        case errno.ENOENT if not _has_working_directory():
+            return UserError("the working directory was deleted", "change to a folder that exists: `cd`")
     return None
+
+
+def _has_working_directory() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _bytes_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:

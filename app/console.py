@@ -41,12 +41,14 @@ class Terminal:
 
     Attributes:
         verbosity: what stderr shows.
+        verbosity_is_flag: whether a flag set that, not a variable.
         colour: the value of `--color`.
         allows_bars: whether tasks may draw bars; False where rows go to the same terminal.
     """
 
     def __init__(self) -> None:
         self.verbosity = Verbosity.NORMAL
+        self.verbosity_is_flag = False
         self.colour: Colour = "auto"
         self.allows_bars = True
         self._progress: Progress | None = None

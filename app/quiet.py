@@ -1,10 +1,10 @@
-"""Keeps the log lines of TensorFlow and other native code off the terminal; results do not change.
+"""Keeps the log lines of TensorFlow, Pillow and other native code off the terminal; results do not change.
 
 Importing TensorFlow 2.21 writes lines to descriptor 2 from C++ that no variable turns off (except the one that turns
-oneDNN off, which changes results), and libjpeg writes a line for each broken image. Therefore Python's stderr gets a
-descriptor of its own, and descriptor 2, which native code keeps, is redirected when TensorFlow or Keras is first
-imported, by any module: a finder in front of `sys.meta_path` notices it. With `-v`, and when the import fails, native
-lines are shown.
+oneDNN off, which changes results), and libjpeg and libtiff write a line for a broken image. Therefore Python's stderr
+gets a descriptor of its own, and descriptor 2, which native code keeps, is redirected when TensorFlow, Keras or Pillow
+is first imported, by any module: a finder in front of `sys.meta_path` notices it. With `-v`, and when the import fails,
+native lines are shown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import importlib.abc  # imports importlib.resources: 4 ms of every start
 
-NOISY_PACKAGES = ("tensorflow", "keras")
+NOISY_PACKAGES = ("tensorflow", "keras", "PIL")
 
 
 def separate_stderr() -> None:
@@ -40,7 +40,7 @@ def separate_stderr() -> None:
 
 
 def quiet_tensorflow(*, verbose: bool = False) -> None:
-    """Make every later import of TensorFlow and Keras quiet, in this process and in those it starts.
+    """Make every later import of TensorFlow, Keras and Pillow quiet, in this process and in those it starts.
 
     Args:
         verbose: whether to show native lines: those of the import after it, later ones as they come.
@@ -97,7 +97,11 @@ class _QuietLoader:
         if module.__name__ == "keras":
             module.config.disable_interactive_logging()  # Keras would print its bars to stdout.
         elif not self._verbose:
-            module.get_logger().setLevel("ERROR")
+            import logging
+
+            # What Pillow logs as an error, it raises too, and headstart says of which file.
+            level = logging.ERROR if module.__name__ == "tensorflow" else logging.CRITICAL
+            logging.getLogger(module.__name__).setLevel(level)
 
 
 @contextmanager

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
+_DEVICES = Path("/dev")
+# The device files of GPU drivers: of NVIDIA, of Windows' subsystem for Linux, of AMD.
+_GPU_DEVICES = ("nvidia*", "dxg", "kfd")
 
 
 def has_bfloat16_units() -> bool:
@@ -33,6 +37,13 @@ def processor_name() -> str:
 def count_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def may_have_gpu() -> bool:
+    """Whether a GPU's driver has a device file here; without one TensorFlow finds no GPU. True where nobody knows."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(next(_DEVICES.glob(pattern), None) for pattern in _GPU_DEVICES)
 
 
 def gpu_names() -> tuple[str, ...]:

@@ -18,13 +18,15 @@ from models.zoo import BACKBONES, Backbone
 
 _TENTHS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Version of the superblock -> where the size of an offset is, and where three offsets begin: the last is the end.
+_HDF5_PLACES = {0: (13, 24), 1: (13, 28), 2: (9, 12), 3: (9, 12)}
 _PATIENCE_S = 0.2
 
 
 def keras_home() -> Path:
     """Keras' folder: $KERAS_HOME, else `~/.keras`, else `/tmp/.keras` where the home folder is read-only."""
     if "KERAS_HOME" in os.environ:
-        return Path(os.environ["KERAS_HOME"]).expanduser()
+        return Path(os.path.expanduser(os.environ["KERAS_HOME"]))  # pathlib's raises where there is no such home
     home = os.path.expanduser("~")
     return Path(home if os.access(home, os.W_OK) else "/tmp") / ".keras"
 
@@ -55,8 +57,8 @@ def weights_file(backbone: Backbone, image_size: int | None = None) -> Path:
 
 
 def is_cached(backbone: Backbone, image_size: int | None = None) -> bool:
-    """Whether the weights lie in Keras' cache, as a file that begins like one. Always False if none are published."""
-    return backbone.has_published_weights and _is_hdf5(weights_file(backbone, image_size))
+    """Whether the weights lie in Keras' cache, as a file of the right length. Always False if none are published."""
+    return backbone.has_published_weights and _is_whole_hdf5(weights_file(backbone, image_size))
 
 
 def list_cached() -> tuple[str, ...]:
@@ -77,7 +79,7 @@ def require_weights(backbone: Backbone, image_size: int | None = None) -> None:
         return
     path = weights_file(backbone, image_size)
     if path.exists():
-        raise missing_weights_error(backbone, f"`{path}` is damaged (no HDF5 file): delete it")
+        raise missing_weights_error(backbone, f"`{path}` is damaged (not HDF5, or cut short): delete it")
     if not _can_be_written(path.parent):
         raise missing_weights_error(backbone, f"`{path.name}` is not in `{path.parent}`, which cannot be written")
     host = _download_host(backbone)
@@ -95,12 +97,25 @@ def missing_weights_error(backbone: Backbone, reason: str) -> UserError:
     )
 
 
-def _is_hdf5(path: Path) -> bool:
+def _is_whole_hdf5(path: Path) -> bool:
+    """Whether a file begins with the superblock of HDF5 and is as long as that says (format specification 3.0, II.A).
+
+    h5py would say the same, and needs a quarter of a second to be imported.
+    """
     try:
         with path.open("rb") as file:
-            return file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE
+            beginning, length = file.read(64), os.fstat(file.fileno()).st_size
     except OSError:
         return False
+    if not beginning.startswith(_HDF5_SIGNATURE) or len(beginning) < 64:
+        return False
+    version = beginning[8]
+    if version not in _HDF5_PLACES:
+        return False
+    place_of_size, place_of_end = _HDF5_PLACES[version]
+    size = beginning[place_of_size]
+    start = place_of_end + 2 * size
+    return 0 < int.from_bytes(beginning[start : start + size], "little") <= length
 
 
 def _can_be_written(folder: Path) -> bool:

@@ -21,21 +21,25 @@ def terminal_of(context: typer.Context) -> Terminal:
     return terminal
 
 
-def _set_verbosity(context: typer.Context, verbosity: Verbosity) -> None:
+def _set_verbosity(context: typer.Context, parameter: typer.CallbackParam, verbosity: Verbosity) -> None:
     terminal = terminal_of(context)
-    if terminal.verbosity not in (Verbosity.NORMAL, verbosity):
+    source = context.get_parameter_source(str(parameter.name))
+    is_flag = source is None or source.name != "ENVIRONMENT"
+    is_contradiction = terminal.verbosity not in (Verbosity.NORMAL, verbosity)
+    if is_contradiction and is_flag == terminal.verbosity_is_flag:
         raise typer.BadParameter("--quiet and --verbose exclude each other", ctx=context)
-    terminal.verbosity = verbosity
+    if is_flag or not terminal.verbosity_is_flag:
+        terminal.verbosity, terminal.verbosity_is_flag = verbosity, is_flag
 
 
-def _quiet(context: typer.Context, value: bool) -> None:
+def _quiet(context: typer.Context, parameter: typer.CallbackParam, value: bool) -> None:
     if value:
-        _set_verbosity(context, Verbosity.QUIET)
+        _set_verbosity(context, parameter, Verbosity.QUIET)
 
 
-def _verbose(context: typer.Context, value: bool) -> None:
+def _verbose(context: typer.Context, parameter: typer.CallbackParam, value: bool) -> None:
     if value:
-        _set_verbosity(context, Verbosity.VERBOSE)
+        _set_verbosity(context, parameter, Verbosity.VERBOSE)
 
 
 def _color(context: typer.Context, value: Colour | None) -> None:

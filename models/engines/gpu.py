@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from models.machine import may_have_gpu
+
 if TYPE_CHECKING:
     import keras
 
@@ -63,6 +65,8 @@ def largest_batch(attempt: Callable[[int], None], exhausted: type[Exception], *,
 
 def precisions() -> tuple[str, ...]:
     """The half precision that every GPU here has tensor cores for, else float32; empty without a GPU."""
+    if not may_have_gpu():  # TensorFlow would need six seconds to say the same
+        return ()
     import tensorflow as tf
 
     devices = tf.config.list_physical_devices("GPU")

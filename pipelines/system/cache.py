@@ -37,11 +37,21 @@ class CacheUsage:
 
 
 def cache_folder() -> Path:
-    """`$HEADSTART_CACHE`, else `$XDG_CACHE_HOME/headstart`, else `~/.cache/headstart`; this does not create it."""
-    if chosen := os.environ.get("HEADSTART_CACHE"):
+    """`$HEADSTART_CACHE`, else `$XDG_CACHE_HOME/headstart`, else `~/.cache/headstart`; this does not create it.
+
+    Raises:
+        UserError: the folder is in a home folder that is not known.
+    """
+    chosen = os.environ.get("HEADSTART_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or "~/.cache", "headstart"
+    )
+    try:
         return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser().absolute() / "headstart"
+    except RuntimeError as error:
+        raise UserError(
+            f"the cache folder `{one_line(chosen)}` is in a home folder that is not known",
+            "set HEADSTART_CACHE to a folder that you can write to, or HOME",
+        ) from error
 
 
 def cache_limit() -> int:

@@ -176,7 +176,10 @@ def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
 
 
 def _require_engine(spec: TrainSpec, source: BackboneSource) -> None:
-    """Refuse an engine that cannot run here, where features are extracted; only `gpu` imports TensorFlow for that."""
+    """Refuse an engine that cannot run here, where features are extracted.
+
+    Only `gpu` imports TensorFlow for that, and only where a GPU's driver is.
+    """
     from models.engines.table import ENGINES, require
 
     engine = lookup({"auto": None, **ENGINES}, spec.network.engine, "engine")

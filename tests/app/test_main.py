@@ -81,6 +81,53 @@ def test_a_lack_of_the_machine_is_an_error_with_a_hint(raising: Headstart, probl
     assert hint.startswith("hint: ")
 
 
+def test_a_full_disk_is_not_a_lack_of_memory(raising: Headstart) -> None:
+    """TensorFlow raises the same error for both; /dev/full answers every write as a full disk does."""
+    import tensorflow as tf
+
+    with pytest.raises(tf.errors.ResourceExhaustedError) as full:
+        tf.io.write_file("/dev/full", b"x")
+    result = raising(full.value)
+    assert (result.code, result.err.splitlines()[0]) == (1, "error: no space left on the disk")
+    exhausted = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,9]")
+    assert raising(exhausted).err.startswith("error: not enough memory\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("file/below", "a file is where a folder is due: `file/below`"),
+        ("folder", "a folder is where a file is due: `folder`"),
+        ("loop", "a link leads to itself: `loop`"),
+    ],
+)
+def test_something_else_in_the_place_of_a_file_is_an_error_with_a_hint(
+    raising: Headstart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder").mkdir()
+    Path("loop").symlink_to("loop")
+    with pytest.raises(OSError) as caught:
+        Path(path).read_bytes()
+    result = raising(caught.value)
+    assert (result.code, result.err.splitlines()[0]) == (1, f"error: {words}")
+
+
+def test_a_working_directory_that_is_gone_is_named(
+    raising: Headstart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        Path("file").absolute()
+    result = raising(caught.value)
+    monkeypatch.chdir(tmp_path)
+    assert (result.code, result.err.splitlines()[0]) == (1, "error: the working directory was deleted")
+    assert raising(caught.value).code == 70  # somebody else's file
+
+
 def test_a_bug_keeps_its_traceback_and_names_the_versions(raising: Headstart) -> None:
     result = raising(ZeroDivisionError("division by zero"))
     assert result.code == 70

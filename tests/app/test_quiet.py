@@ -118,6 +118,35 @@ def test_nothing_of_tensorflow_reaches_the_terminal(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "ours\n")
 
 
+def test_nothing_of_pillow_reaches_the_terminal(tmp_path: Path) -> None:
+    """libtiff writes a line for a strip that is cut short, and Pillow logs one for more samples than it decodes."""
+    done = python(
+        """
+        import io, struct, sys
+        from app.quiet import quiet_tensorflow, separate_stderr
+        separate_stderr()
+        quiet_tensorflow()
+        from PIL import Image
+        print("ours", file=sys.stderr)
+        buffer = io.BytesIO()
+        noise = Image.effect_noise((32, 32), 50)
+        Image.merge("RGB", [noise] * 3).save(buffer, "TIFF", compression="tiff_lzw")
+        whole = buffer.getvalue()
+        cut = whole[:-400] + bytes(400)
+        samples = whole.index(struct.pack("<HHI", 277, 3, 1)) + 8
+        many = whole[:samples] + bytes([9]) + whole[samples + 1 :]
+        for damaged in (cut, many):
+            try:
+                Image.open(io.BytesIO(damaged)).load()
+            except (OSError, SyntaxError):
+                pass
+            else:
+                raise AssertionError("this TIFF is read")
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "ours\n")
+
+
 def test_a_crash_in_native_code_leaves_a_traceback(chatty: Path) -> None:
     done = python(
         """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import socket
 import subprocess
@@ -7,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from models import weights
@@ -17,7 +20,17 @@ from models.zoo import BACKBONES
 from tests.models.spread import every
 
 ROOT = Path(__file__).parents[2]
-HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(100)
+
+
+def hdf5(libver: str = "earliest") -> bytes:
+    """A small file with one array, as h5py writes it."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=libver) as file:
+        file["weights"] = np.arange(1000.0)
+    return buffer.getvalue()
+
+
+HDF5 = hdf5()
 
 
 @pytest.fixture
@@ -90,6 +103,26 @@ def test_cached_means_a_file_that_begins_like_one(home: Path) -> None:
     put("vgg19", b"")
     assert list_cached() == ("resnet50",)
     assert not is_cached(BACKBONES["lenet5"])
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v108", "v110", "latest"])
+def test_a_file_that_was_cut_short_is_not_cached(home: Path, libver: str) -> None:
+    whole = hdf5(libver)
+    for length in (len(whole), len(whole) + 5):
+        put("resnet50", whole.ljust(length, b" "))
+        assert is_cached(BACKBONES["resnet50"])
+    for length in (len(whole) - 1, len(whole) // 2, 64, 63, 20, 8):
+        put("resnet50", whole[:length])
+        with pytest.raises(OSError, match=r"truncated|unable to|Unable to"):  # h5py says the same
+            h5py.File(io.BytesIO(whole[:length]), "r")
+        assert not is_cached(BACKBONES["resnet50"])
+    with pytest.raises(UserError, match="cut short"):
+        require_weights(BACKBONES["resnet50"])
+
+
+def test_a_superblock_that_nobody_knows_is_not_cached(home: Path) -> None:
+    put("resnet50", HDF5[:8] + b"\x09" + HDF5[9:])
+    assert not is_cached(BACKBONES["resnet50"])
 
 
 def test_what_is_cached_is_not_asked_for(home: Path) -> None:

@@ -72,6 +72,28 @@ def test_quiet_and_verbose_exclude_each_other_in_words(
     assert "--quiet and --verbose exclude each other" in result.err
 
 
+@pytest.mark.parametrize("words", [("-v", "look"), ("look", "-v"), ("look", "--verbose", "-v")], ids=" ".join)
+def test_a_flag_wins_over_the_variable_of_its_opposite(
+    headstart: Headstart, terminals: list[Terminal], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("HEADSTART_QUIET", "1")
+    assert headstart(*words).code == 0
+    monkeypatch.delenv("HEADSTART_QUIET")
+    monkeypatch.setenv("HEADSTART_VERBOSE", "1")
+    assert headstart("look", "-q").code == headstart("-q", "look").code == 0
+    assert [terminal.verbosity for terminal in terminals] == [Verbosity.VERBOSE, Verbosity.QUIET, Verbosity.QUIET]
+
+
+def test_two_variables_that_contradict_each_other_are_an_error(
+    headstart: Headstart, terminals: list[Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_QUIET", "1")
+    monkeypatch.setenv("HEADSTART_VERBOSE", "1")
+    result = headstart("look")
+    assert (result.code, terminals) == (2, [])
+    assert "exclude each other" in result.err
+
+
 def test_the_later_colour_wins(headstart: Headstart, terminals: list[Terminal]) -> None:
     headstart("--color", "always", "look", "--color", "never")
     assert [terminal.colour for terminal in terminals] == ["never"]

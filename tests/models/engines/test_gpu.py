@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import pytest
 from keras import layers
@@ -12,6 +16,8 @@ from models.engines import gpu
 from models.keras_private import all_layers
 from models.zoo import BACKBONES
 from tests.models.engines.tiny import pictures, plain, relative_difference
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_batch_is_halved_until_it_fits() -> None:
@@ -45,3 +51,31 @@ def test_a_copy_in_half_precision_keeps_scaling_and_pooling_exact() -> None:
     assert types["Conv1"] == types["Conv_1"] == "bfloat16"
     assert types["scaling"] == types["pooling"] == "float32"
     assert 0 < relative_difference(plain(copy, pixels), plain(model, pixels)) < 2e-2
+
+
+@pytest.mark.parametrize("devices", [("null", "tty0", "nvme0n1"), ()])
+def test_without_a_driver_there_is_no_gpu_and_tensorflow_is_not_imported(
+    devices: tuple[str, ...], tmp_path: Path
+) -> None:
+    for name in devices:
+        (tmp_path / name).touch()
+    script = f"""
+import pathlib, sys
+from models import machine
+from models.engines.table import ENGINES
+machine._DEVICES = pathlib.Path({str(tmp_path)!r})
+assert ENGINES["gpu"].precisions() == ()
+assert "tensorflow" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("device", ["nvidia0", "nvidiactl", "dxg", "kfd"])
+def test_where_a_driver_is_tensorflow_is_asked(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / device).touch()
+    monkeypatch.setattr("models.machine._DEVICES", tmp_path)
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [f"{kind} 0"])
+    monkeypatch.setattr(
+        "tensorflow.config.experimental.get_device_details", lambda device: {"compute_capability": (7, 5)}
+    )
+    assert gpu.precisions() == ("float16",)

@@ -147,3 +147,17 @@ def test_an_error_names_the_folder_on_one_line_and_how_to_move_it(tmp_path: Path
     error = cache.cache_error(tmp_path / "a\nb", OSError(errno.EROFS, "Read-only file system"))
     assert error.message == f"the cache `{tmp_path}/a\\nb` cannot be written: Read-only file system"
     assert "HEADSTART_CACHE" in error.hint
+
+
+@pytest.mark.parametrize("variables", [{}, {"HEADSTART_CACHE": "~nobody-of-this-name/cache"}])
+def test_a_home_that_is_not_known_is_an_error_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name in ("HEADSTART_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("os.getuid", lambda: 987654321)  # no such user
+    with pytest.raises(UserError, match="home folder that is not known") as caught:
+        cache.cache_folder()
+    assert "HEADSTART_CACHE" in caught.value.hint
