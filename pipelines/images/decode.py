@@ -20,9 +20,9 @@ def decode(image_bytes: Tensor) -> Tensor:
     """Decode an image.
 
     Args:
-        image_bytes: scalar string, a file's content: JPEG, PNG, GIF (of an animation the first frame), WebP
-            (not animated) or BMP (24 bits a pixel); `readable_bytes` makes a PNG of other formats. Transparency is
-            dropped; 16 bits a channel become 8.
+        image_bytes: scalar string, a file's content: JPEG, PNG, GIF (of an animation the first frame, which is as
+            large as the image and not transparent), WebP (not animated) or BMP (24 bits a pixel); `readable_bytes`
+            makes a PNG of all else. Transparency is dropped; 16 bits a channel become 8.
 
     Returns:
         (height, width, 3) uint8, RGB, turned upright.

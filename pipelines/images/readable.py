@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Part of the key of cached features and of known images: raise it whenever the pixels change.
-DECODE_VERSION = 1
+DECODE_VERSION = 2
 # As many as a mosaic of 16,384 x 16,384: 0.75 GiB in 8-bit RGB.
 MAX_PIXELS = 2**28
 # A larger file is a video or an archive; no camera writes images near this size.
@@ -22,6 +22,8 @@ MAX_BYTES = 2**30
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "JPEG2000", "AVIF")
 # Formats that TensorFlow reads, by content, not by name. MPO is a JPEG with more images behind the first.
 DIRECT = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
+# Of EXIF; `pipelines.images.exif`, which has it too, imports TensorFlow.
+ORIENTATION_TAG = 0x0112
 
 
 class UnreadableImage(Exception):
@@ -69,8 +71,10 @@ def read_file(path: str) -> bytes:
 def readable_content(content: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     """Decode a file's content once to check it, and turn formats that TensorFlow does not read into PNG.
 
-    Those are TIFF, some BMP, animated WebP, JPEG with arithmetic coding and the like. The PNG is upright 8-bit RGB, of
-    the first page or frame; 16 bits a channel are scaled, not clipped.
+    Those are TIFF, some BMP, animated WebP, JPEG with arithmetic coding and the like, and files whose pixels `decode`
+    would give otherwise than a viewer: GIF with transparency or a first frame of another size than the image, PNG with
+    an orientation where `orientation` does not look. The PNG is upright 8-bit RGB, of the first page or frame; 16 bits
+    a channel are scaled, not clipped; the colour of transparent places is the one that the file stores.
 
     Args:
         content: of a file.
@@ -86,7 +90,7 @@ def readable_content(content: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     width, height = image.size
     if width * height > max_pixels:
         raise UnreadableImage(f"{width} x {height} pixels are more than the limit of {max_pixels:,}")
-    if (image.format in DIRECT or _is_plain_bmp(content)) and _decodes(content):
+    if (image.format in DIRECT or _is_plain_bmp(content)) and _decodes(content) and not _differs(image, content):
         return content
     return _as_png(image)
 
@@ -127,6 +131,36 @@ def _decodes(data: bytes) -> bool:
     except tf.errors.OpError:
         return False
     return True
+
+
+def _differs(image: Image, content: bytes) -> bool:
+    """Whether `decode` gives an image that it reads without an error other pixels than a viewer shows.
+
+    Of a GIF whose first frame is not as large as the image, TensorFlow gives another size; transparent places it makes
+    black.
+    """
+    from PIL.GifImagePlugin import GifImageFile
+
+    if isinstance(image, GifImageFile):
+        return "transparency" in image.info or image.tile[0].extents != (0, 0, *image.size)
+    if image.format != "PNG" or not _may_hide_orientation(content):
+        return False
+    try:
+        # Decodes the pixels, to read what follows them.
+        return bool(image.getexif().get(ORIENTATION_TAG, 1) != 1)
+    except Exception:  # Pillow's reader raises errors of many types on malformed EXIF, which counts as upright
+        return False
+
+
+def _may_hide_orientation(png: bytes) -> bool:
+    """Whether a PNG has metadata where `orientation` does not look: raw profiles, compressed XMP, behind the pixels."""
+    xmp, pixels = b"XML:com.adobe.xmp\0", png.find(b"IDAT")
+    return (
+        b"Raw profile type exif\0" in png
+        or xmp + b"\1" in png
+        or png.rfind(xmp) > pixels
+        or png.rfind(b"eXIf") > pixels
+    )
 
 
 def _as_png(image: Image) -> bytes:

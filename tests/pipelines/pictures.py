@@ -53,3 +53,24 @@ def pillow_resized(data: bytes, size: int) -> np.ndarray:
     """The same resized to a square, bilinear, without Pillow's shortcut for large images; float32."""
     image = Image.fromarray(pillow_pixels(data))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=None), np.float32)
+
+
+def placed(gif: bytes, canvas: tuple[int, int], corner: tuple[int, int], *, has_local_palette: bool = False) -> bytes:
+    """A GIF of one frame and a global palette, as `saved` makes it, with the frame at a corner of another canvas."""
+    at = gif.index(b"\x2c\0\0\0\0" + gif[6:10])
+    flags, palette = gif[10], gif[13 : 13 + 3 * 2 ** (gif[10] % 8 + 1)]
+    screen = b"".join(side.to_bytes(2, "little") for side in canvas)
+    frame = b"\x2c" + b"".join(side.to_bytes(2, "little") for side in corner) + gif[6:10]
+    extensions, pixels = gif[13 + len(palette) : at], gif[at + 10 :]
+    if has_local_palette:
+        head = gif[:6] + screen + bytes([flags & 0x7F]) + gif[11:13] + extensions
+        return head + frame + bytes([gif[at + 9] | 0x80 | flags % 8]) + palette + pixels
+    return gif[:6] + screen + gif[10:13] + palette + extensions + frame + gif[at + 9 : at + 10] + pixels
+
+
+def xmp(code: int, *, is_attribute: bool = True) -> bytes:
+    """XMP with an orientation."""
+    orientation = (
+        f' tiff:Orientation="{code}"/>' if is_attribute else f"><tiff:Orientation>{code}</tiff:Orientation></x>"
+    )
+    return f'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" about="tiff:Orientation"{orientation}'.encode()

@@ -285,7 +285,7 @@ def test_results_are_remembered_for_the_versions_that_decoded(data: Path, cache:
     with closing(sqlite3.connect(cache / "ledger.sqlite")) as database:
         decoders = database.execute("SELECT DISTINCT judge FROM verdicts").fetchall()
     # The key of users' caches: another form of it decodes their images again.
-    assert decoders == [(f"1/268435456/{version('tensorflow')}/{version('pillow')}",)]
+    assert decoders == [(f"2/268435456/{version('tensorflow')}/{version('pillow')}",)]
 
 
 def test_a_lost_png_is_made_again(data: Path) -> None:

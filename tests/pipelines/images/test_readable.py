@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pipelines.images.decode import decode
-from pipelines.images.readable import UnreadableImage, readable_bytes
-from tests.pipelines.pictures import drawn, exif, pillow_pixels, saved
+from pipelines.images.readable import UnreadableImage, readable_bytes, readable_content
+from tests.pipelines.pictures import drawn, exif, pillow_pixels, placed, saved, xmp
 
 PASSED = {
     "jpeg": saved(drawn(), "JPEG"),
@@ -34,6 +35,7 @@ TRANSCODED = {
     "tiff alpha": saved(drawn().convert("RGBA"), "TIFF"),
     "tiff pages": saved(drawn(), "TIFF", save_all=True, append_images=[drawn(seed=5)]),
     "tiff turned": saved(drawn(), "TIFF", tiffinfo={0x0112: 6}),
+    "tiff turned by XMP": saved(drawn(), "TIFF", tiffinfo={700: xmp(6)}),
     "bmp palette": saved(drawn().quantize(9), "BMP"),
     "bmp grey": saved(drawn().convert("L"), "BMP"),
     "bmp 1 bit": saved(drawn().convert("1"), "BMP"),
@@ -64,6 +66,86 @@ def test_other_formats_become_png(name: str, tmp_path: Path) -> None:
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.mode) == ("PNG", "RGB")
     np.testing.assert_array_equal(decode(data).numpy(), pillow_pixels(TRANSCODED[name]))
+
+
+CANVASES = {
+    "full": ((97, 61), (0, 0)),
+    "offset": ((120, 90), (15, 9)),
+    "at the corner": ((120, 90), (0, 0)),
+    "beyond the canvas": ((50, 40), (0, 0)),
+    "beyond the canvas and offset": ((50, 40), (10, 5)),
+}
+
+
+@pytest.mark.parametrize("has_local_palette", [False, True])
+@pytest.mark.parametrize("options", [{}, {"transparency": 3}, {"transparency": 0, "disposal": 2}, {"disposal": 3}])
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_a_gif_is_as_pillow_shows_it(canvas: str, options: dict[str, int], has_local_palette: bool) -> None:
+    frame = saved(drawn().quantize(8), "GIF", optimize=False, **options)
+    data = placed(frame, *CANVASES[canvas], has_local_palette=has_local_palette)
+    pixels = decode(readable_content(data)).numpy()
+    np.testing.assert_array_equal(pixels, pillow_pixels(data))
+
+
+@pytest.mark.parametrize("first", [{}, {"transparency": 2, "disposal": 2}])
+def test_the_first_frame_of_an_animation_is_as_pillow_shows_it(first: dict[str, int]) -> None:
+    later = [drawn(seed=seed).quantize(8) for seed in (1, 2)]
+    data = saved(drawn().quantize(8), "GIF", save_all=True, append_images=later, optimize=False, **first)
+    np.testing.assert_array_equal(decode(readable_content(data)).numpy(), pillow_pixels(data))
+
+
+def _raw_profile(code: int) -> str:
+    """EXIF as ImageMagick writes it into text."""
+    tiff = b"Exif\0\0" + exif(code)
+    return f"\nexif\n{len(tiff):8}\n{tiff.hex()}\n"
+
+
+def _png(place: str, code: int) -> bytes:
+    """A PNG that keeps its orientation in a place."""
+    info = PngInfo()
+    if place == "EXIF":
+        return saved(drawn(), "PNG", exif=exif(code))
+    if place.startswith("raw profile"):
+        info.add_text("Raw profile type exif", _raw_profile(code), zip="compressed" in place)
+    elif "behind" not in place:
+        info.add_itxt("XML:com.adobe.xmp", xmp(code).decode(), zip="compressed" in place)
+    data = saved(drawn(), "PNG", pnginfo=info)
+    if "behind" not in place:
+        return data
+    chunk = b"eXIf" + exif(code) if place.startswith("EXIF") else b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + xmp(code)
+    behind = (len(chunk) - 4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    # The last 12 bytes are the chunk IEND.
+    return data[:-12] + behind + data[-12:]
+
+
+PLACES = (
+    "EXIF",
+    "EXIF behind the pixels",
+    "XMP",
+    "XMP compressed",
+    "XMP behind the pixels",
+    "raw profile",
+    "raw profile compressed",
+)
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 6, 7])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_png_is_turned_wherever_its_orientation_is(place: str, code: int) -> None:
+    data = _png(place, code)
+    readable = readable_content(data)
+    pixels = decode(readable).numpy()
+    assert pixels.shape == ((61, 97, 3) if code < 5 else (97, 61, 3))
+    np.testing.assert_array_equal(pixels, pillow_pixels(data))
+    assert readable is data or code > 1
+
+
+@pytest.mark.parametrize("text", ["", "\nexif\n 3\nxyz\n", "\nexif\n 4\n00000000\n"])
+def test_a_malformed_raw_profile_counts_as_upright(text: str) -> None:
+    info = PngInfo()
+    info.add_text("Raw profile type exif", text)
+    data = saved(drawn(), "PNG", pnginfo=info)
+    assert readable_content(data) is data
 
 
 @pytest.mark.parametrize("byte_order", ["<u2", ">u2"])
