@@ -82,3 +82,8 @@ def build_head(head: Head, *, num_features: int, num_classes: int, dropout: floa
     # In float32 whatever the precision below, because half precision loses the small values of a softmax.
     stack.append(layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities"))
     return Sequential(stack, name="head")
+
+
+def dropout_of(head: keras.Model) -> float:
+    """The dropout rate of a head that `build_head` built."""
+    return next((float(layer.rate) for layer in head.layers if layer.name == "dropout"), 0.0)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from models.arrays import Tensor
 
+ADAMW_DECAY = 1e-4  # where nothing else is asked for
+
 
 class LayerwiseOptimizer:
     """One update rule for all weights, with a factor on the learning rate for every weight.
@@ -39,7 +41,7 @@ class LayerwiseOptimizer:
                 decouple it from the gradient (Loshchilov and Hutter, 2019, arXiv:1711.05101). None: the default of
                 the rule, which is 1e-4 for `adamw` and 0 for the others.
         """
-        self._l2 = (weight_decay or 0.0) if rule == "sgd" else 0.0
+        self._l2 = used_weight_decay(rule, weight_decay) if rule == "sgd" else 0.0
         self._indices: dict[float, list[int]] = {}
         for index, factor in enumerate(factors):
             self._indices.setdefault(factor, []).append(index)
@@ -101,12 +103,19 @@ def learning_rate_factors(model: keras.Model, backbone: keras.Model, decay: floa
     return [decay ** depth.get(id(weight), 0) for weight in model.trainable_variables]
 
 
+def used_weight_decay(rule: str, weight_decay: float | None) -> float:
+    """The weight decay that `LayerwiseOptimizer` applies: what is asked for, or the default of the rule."""
+    if weight_decay is None:
+        return ADAMW_DECAY if rule == "adamw" else 0.0
+    return weight_decay
+
+
 def _optimizer(rule: str, weight_decay: float | None) -> keras.optimizers.Optimizer:
     import keras
 
     table = {
-        "adam": lambda decay: keras.optimizers.Adam(1.0, weight_decay=decay),
-        "adamw": lambda decay: keras.optimizers.AdamW(1.0, weight_decay=1e-4 if decay is None else decay),
+        "adam": lambda decay: keras.optimizers.Adam(1.0, weight_decay=decay or None),
+        "adamw": lambda decay: keras.optimizers.AdamW(1.0, weight_decay=decay),
         "sgd": lambda _: keras.optimizers.SGD(1.0, momentum=0.9),
     }
-    return table[rule](weight_decay or None if rule != "adamw" else weight_decay)
+    return table[rule](used_weight_decay(rule, weight_decay))

@@ -33,6 +33,11 @@ def best_precision() -> Precision:
     return "bfloat16" if capability >= BFLOAT16_FROM else "float16" if capability >= FLOAT16_FROM else "float32"
 
 
+def precision_of(asked: Precision | Literal["auto"]) -> Precision:
+    """What a network is trained in; `auto` stands for `best_precision`."""
+    return best_precision() if asked == "auto" else asked
+
+
 @contextmanager
 def computing_in(precision: Precision, *models: keras.Model) -> Iterator[None]:
     """Let the layers of models compute in a precision inside a `with` block; models saved afterwards are float32.

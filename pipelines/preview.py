@@ -101,6 +101,7 @@ def _draw(examples: Sequence[Example], policy: Policy, *, size: int, seed: int, 
 
     from pipelines.images.augment import build_augmenter
     from pipelines.images.batches import view_batches
+    from pipelines.images.unchanged import naming_changed
 
     batches = view_batches(
         [(example, view) for example in examples for view in range(NUM_VIEWS + 1)],
@@ -111,7 +112,7 @@ def _draw(examples: Sequence[Example], policy: Policy, *, size: int, seed: int, 
     )
     step = size + GAP
     grid = np.full((len(examples) * step + GAP, (NUM_VIEWS + 1) * step + GAP, 3), 255, np.uint8)
-    with reporter.task("preview", len(examples)) as task:
+    with naming_changed(examples), reporter.task("preview", len(examples)) as task:
         for row, views in enumerate(batches):
             for column, view in enumerate(np.clip(np.round(views.numpy()), 0, 255).astype(np.uint8)):
                 top, left = row * step + GAP, column * step + GAP

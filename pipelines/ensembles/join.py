@@ -33,6 +33,7 @@ from pipelines.evaluation.metrics import report
 from pipelines.evaluation.predictions import Predictions, predict_batches
 from pipelines.evaluation.saved_predictions import save_predictions
 from pipelines.images.batches import pixel_batches
+from pipelines.images.unchanged import change_of
 from pipelines.runs.examples import Example, Split
 from pipelines.runs.folder import finish_run, write_examples
 from pipelines.runs.manifest import Agreement, BackboneRecord, DataRecord, HeadRecord, Manifest, RunRequest
@@ -104,6 +105,8 @@ def join(
     predictions = _predictions(images, probabilities[places], fitted, models, model_weights)
     pooled = predictions["test"][0] if images.test else _pooled(probabilities[places], fitted)
     agreement = _compare_with_pooled(model, images, pooled, out_of_fold=members[0].folds is not None)
+    if agreement is None and members[0].folds is None:
+        reporter.warn("the saved model was not compared with its members: none of the images is where it was")
 
     # What the user reads.
     weights = dict(zip(places, fitted.weights, strict=True))
@@ -219,12 +222,15 @@ def _compare_with_pooled(
 ) -> Agreement | None:
     """Compare the joined model with the pooled probabilities of its members, on a few test images, or validation ones.
 
-    None where there are only out-of-fold predictions: the models of all folds together predict otherwise.
+    None where there are only out-of-fold predictions: the models of all folds together predict otherwise. None also
+    where no such image is as it was when the members predicted it: their predictions are saved, images come and go.
     """
     if out_of_fold and not images.test:
         return None
     examples: tuple[Example, ...] = images.test or images.fitted
-    places = spread_places(len(examples))
+    places = [place for place in spread_places(len(examples)) if not change_of(examples[place])]
+    if not places:
+        return None
     batches = pixel_batches([examples[place] for place in places], size=int(model.input_shape[1]), batch=len(places))
     exact, _ = predict_batches(model, batches)
     return measure_agreement(exact, pooled[places])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +16,7 @@ from pipelines.runs.examples import Example
 from pipelines.system.progress import Task
 
 if TYPE_CHECKING:
-    from models.arrays import HalfRows, Tensor
+    from models.arrays import HalfRows
     from models.engines.compiled import CompiledBase
     from pipelines.images.augment import Augmenter
 
@@ -84,6 +83,7 @@ class Extraction:
 
     def _rows(self, missing: list[WantedView], augmenter: Augmenter | None) -> Iterator[HalfRows]:
         from pipelines.images.batches import view_batches
+        from pipelines.images.unchanged import naming_changed
 
         batches = view_batches(
             [(view.example, view.number) for view in missing],
@@ -92,12 +92,13 @@ class Extraction:
             augmenter=augmenter,
             seed=self.views.seed,
         )
-        for pixels in _name_failures(batches, missing):
-            began = time.monotonic()
-            rows = self.compiled(pixels)
-            rate = len(rows) / max(time.monotonic() - began, 1e-9)
-            self.task.advance(len(rows), rate=f"{rate:.0f} images/s in the base")
-            yield rows.astype(np.float16)
+        with naming_changed(view.example for view in missing):
+            for pixels in batches:
+                began = time.monotonic()
+                rows = self.compiled(pixels)
+                rate = len(rows) / max(time.monotonic() - began, 1e-9)
+                self.task.advance(len(rows), rate=f"{rate:.0f} images/s in the base")
+                yield rows.astype(np.float16)
 
 
 def _save(store: ShardStore, keys: list[bytes], rows: HalfRows) -> None:
@@ -107,23 +108,3 @@ def _save(store: ShardStore, keys: list[bytes], rows: HalfRows) -> None:
             "its weights or its pixel scaling are not what headstart expects; --no-cache trains without the cache",
         )
     store.add(keys, rows)
-
-
-def _name_failures(batches: Iterable[Tensor], views: Sequence[WantedView]) -> Iterator[Tensor]:
-    """Pass batches on; when an image fails, name it: TensorFlow does not."""
-    import tensorflow as tf
-
-    from pipelines.images.decode import decode
-
-    try:
-        yield from batches
-    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
-        for view in views:
-            try:
-                decode(tf.io.read_file(os.fsencode(view.example.source)))
-            except tf.errors.OpError:
-                raise UserError(
-                    f"`{view.example.path}` can no longer be read: it changed since it was checked",
-                    "type the same command again: what was computed is kept",
-                ) from error
-        raise

@@ -81,10 +81,14 @@ class FrozenBase:
     def _sample(self, examples: Sequence[Example]) -> Pixels:
         from models.engines.gpu import grow_memory
         from pipelines.images.batches import view_batches
+        from pipelines.images.unchanged import naming_changed
 
         grow_memory()  # Before anything is on the GPU.
-        views = [(example, 0) for example in examples[:SAMPLE_IMAGES]]
-        return np.asarray(next(iter(view_batches(views, size=self.key.image_size, batch=SAMPLE_IMAGES))), np.float32)
+        sample = examples[:SAMPLE_IMAGES]
+        views = [(example, 0) for example in sample]
+        with naming_changed(sample):
+            (pixels,) = view_batches(views, size=self.key.image_size, batch=SAMPLE_IMAGES)
+        return np.asarray(pixels, np.float32)
 
 
 def engine_available(asked: str, reporter: Reporter) -> str:

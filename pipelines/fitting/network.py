@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.optimizer import LayerwiseOptimizer
-from models.precision import Precision, best_precision, computing_in
+from models.precision import Precision, computing_in, precision_of
 from pipelines.evaluation.calibration import apply_temperature, fit_cooling
 from pipelines.evaluation.metrics import losses
 from pipelines.evaluation.predictions import gather_predictions
@@ -100,7 +100,7 @@ def fit_network(
     """
     strategy = strategy or all_devices()
     stage, num_images = fit.stage, fit.data.num_images
-    precision = best_precision() if fit.recipe.precision == "auto" else fit.recipe.precision
+    precision = precision_of(fit.recipe.precision)
     trunk = copy_for(strategy, fit.trunk) if fit.trunk is not None else None
     copied = replace(fit, model=copy_for(strategy, fit.model), trunk=trunk)
     models = [copied.model] if trunk is None else [copied.model, trunk]

@@ -1,4 +1,4 @@
-"""Turns examples into tf.data batches of pixels: read, decoded, resized and augmented in parallel, without Python."""
+"""Turns examples into tf.data batches of pixels: read, decoded, resized and augmented in parallel."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pipelines.images.augment import Augmenter
 from pipelines.images.decode import decode_resized
 from pipelines.images.mixing import Mixer
 from pipelines.images.stateless_layers import fold_in
+from pipelines.images.unchanged import digest_of, read_unchanged
 from pipelines.runs.examples import Example
 
 Batches: TypeAlias = Any  # a tf.data.Dataset, for the same reason
@@ -151,17 +152,19 @@ def _images(
     """A tf.data dataset of single images, float32 (size, size, 3), in order."""
     # Paths as bytes: a name need not be UTF-8.
     paths = tf.constant([os.fsencode(example.source) for example in examples], tf.string, [len(examples)])
-    columns = (paths,) if augmenter is None else (paths, _content_seeds(examples), views)
+    digests = tf.constant([digest_of(example) for example in examples], tf.string, [len(examples)])
+    files = (paths, digests)
+    columns = files if augmenter is None else (*files, _content_seeds(examples), views)
     source = tf.data.Dataset.from_tensor_slices(columns)
     return source.map(_loader(size, augmenter, seed), num_parallel_calls=count_cores(), deterministic=True)
 
 
 @lru_cache(maxsize=16)
 def _loader(size: int, augmenter: Augmenter | None, seed: int) -> Callable[..., Tensor]:
-    """A function from a path to pixels, traced once: tracing takes half a second, too long for every epoch."""
+    """A function from a file to pixels, traced once: tracing takes half a second, too long for every epoch."""
 
-    def load(path: Tensor, content_seed: Tensor = None, view: Tensor = None) -> Tensor:
-        image = decode_resized(tf.io.read_file(path), size)
+    def load(path: Tensor, digest: Tensor, content_seed: Tensor = None, view: Tensor = None) -> Tensor:
+        image = decode_resized(read_unchanged(path, digest), size)
         if augmenter is None:
             return image
         return augmenter(image, fold_in(content_seed, _as_int32(seed)), view)

@@ -15,6 +15,7 @@ from pipelines.features.extract import extract
 from pipelines.features.frozen_base import FrozenBase, engine_available
 from pipelines.images.batches import Batches, pixel_batches
 from pipelines.images.readable import DECODE_VERSION
+from pipelines.images.unchanged import naming_changed
 from pipelines.runs.examples import Example
 from pipelines.runs.manifest import BaseRecord, Manifest
 from pipelines.runs.models import load_run
@@ -73,7 +74,7 @@ def frozen_bases(manifest: Manifest) -> tuple[BaseRecord, ...]:
 
 def _predict_pixels(model: keras.Model, examples: Sequence[Example], reporter: Reporter) -> Probabilities:
     batches = pixel_batches(examples, size=int(model.input_shape[1]), batch=BATCH)
-    with reporter.task("evaluate", len(examples)) as task:
+    with naming_changed(examples), reporter.task("evaluate", len(examples)) as task:
         probabilities, _ = predict_batches(model, _counted(batches, task.advance))
     return probabilities
 

@@ -125,6 +125,7 @@ def predict_with_gain(
 
     from pipelines.evaluation.comparison import compare_models
     from pipelines.images.batches import pixel_batches
+    from pipelines.images.unchanged import naming_changed
 
     size = int(model.input_shape[1])
     make_views = build_views(tta, size=size)
@@ -138,7 +139,7 @@ def predict_with_gain(
 
     batches: tuple[list[Probabilities], list[Probabilities]] = ([], [])
     seconds = [0.0, 0.0]
-    with reporter.task("evaluate", len(examples)) as task:
+    with naming_changed(examples), reporter.task("evaluate", len(examples)) as task:
         for pixels, _ in pixel_batches(examples, size=size, batch=BATCH):
             for number, function in enumerate(functions):
                 began = time.perf_counter()

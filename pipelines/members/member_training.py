@@ -144,7 +144,7 @@ class MemberTraining:
             model=keras.Model(shared.model.inputs[0], head(shared.model.outputs[0])),
             predictions=predictions,
             history=list(fitted.history),
-            stages=[describe_bank(list_stages(plan.spec, is_untrained=False)[0], fitted)],
+            stages=[describe_bank(plan, list_stages(plan.spec, is_untrained=False)[0], fitted)],
             backbone=replace(shared.backbone.record(), file=shared.file),
             notes=notes_of(extracted),
             features=extracted.record,

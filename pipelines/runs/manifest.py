@@ -13,7 +13,7 @@ from pipelines.runs.leaderboard import Leaderboard, MemberRow
 from pipelines.runs.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Rate
 from pipelines.runs.report import ModelComparison, Report
 from pipelines.runs.spec import TrainSpec
-from pipelines.runs.training_records import HeadTrial
+from pipelines.runs.training_records import HeadTrial, StageRecipe
 
 SCHEMA: Literal[2] = 2
 
@@ -111,7 +111,9 @@ class StageRecord:
         temperature: that the logits were divided by, of a fine-tuning stage.
         trained: names of the blocks that it trained.
         kept: whether the fine-tuned model was kept.
-        compared: part -> the fine-tuned model (first) against the frozen one.
+        compared: part -> the fine-tuned model (first) against the frozen one. The validation images chose the epoch of
+            the first, so that their difference is too good; the test images chose nothing.
+        recipe: that it was trained by, derived values filled in; None in runs of earlier versions.
     """
 
     name: str
@@ -126,6 +128,7 @@ class StageRecord:
     trained: tuple[str, ...] = ()
     kept: bool | None = None
     compared: dict[Split, ModelComparison] = field(default_factory=dict)
+    recipe: StageRecipe | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

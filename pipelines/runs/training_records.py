@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from pipelines.runs.ranges import Fraction, NonNegativeFloat, NonNegativeInt, Rate
+from pipelines.runs.ranges import Factor, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,53 @@ class HeadTrial:
     best_epoch: NonNegativeInt
     validation_loss: NonNegativeFloat | None
     validation_accuracy: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecipe:
+    """How a stage was trained; what the user left open is filled in.
+
+    Attributes:
+        optimizer: the rule.
+        learning_rate: the first.
+        schedule: `plateau` or `cosine`, as in `pipelines.runs.stages.Recipe`.
+        epochs: at most.
+        patience: epochs without a better validation loss before the stage, or a head of a bank, stops.
+        batch: images a step.
+        weight_decay: on kernels; 0 for none.
+        l2: strength of the L2 penalty on standardised features, of a head of a bank.
+        dropout: rate in [0, 1) of the head; a network may have its own below.
+        warm_up: epochs over which the rate rises.
+        layer_decay: factor on the rate from each block to the one below.
+        clip: greatest global norm of the gradients; None for any.
+        label_smoothing: share of each label that is spread over all classes.
+        ema: momentum of a moving average of the weights; 0 for none.
+        precision: that was computed in.
+        augment: name of the augmentation policy.
+        views: of each image in the cache; None where every epoch draws fresh ones.
+        class_weights: `auto` gives every class the same weight, `none` every image.
+        seed: of what is drawn.
+    """
+
+    optimizer: str
+    learning_rate: NonNegativeFloat
+    schedule: str
+    epochs: PositiveInt
+    patience: PositiveInt
+    batch: PositiveInt
+    weight_decay: NonNegativeFloat
+    l2: NonNegativeFloat = 0.0
+    dropout: Rate
+    warm_up: NonNegativeFloat = 0.0
+    layer_decay: Factor = 1.0
+    clip: NonNegativeFloat | None = None
+    label_smoothing: Rate = 0.0
+    ema: Rate = 0.0
+    precision: str
+    augment: str
+    views: PositiveInt | None
+    class_weights: str
+    seed: NonNegativeInt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

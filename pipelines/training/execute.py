@@ -27,8 +27,11 @@ def execute_plan(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
     # The backbone gets a new head, on features computed once or on fresh views of the pixels; then its blocks train.
     import keras
 
+    from pipelines.images.unchanged import naming_changed
+
     keras.utils.set_random_seed(plan.spec.fit.seed)
-    result = _train_stages(plan)
+    with naming_changed(plan.dataset.examples):
+        result = _train_stages(plan)
     timer.end_phase("train")
 
     # The run is written: the model first, the manifest last.

@@ -20,6 +20,7 @@ from pipelines.runs.manifest import Agreement, ChosenHead, StageRecord
 from pipelines.training.backbone import LazyBackbone
 from pipelines.training.inputs import augmenter_of, parts_of, views_of
 from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights, list_stages
+from pipelines.training.stage_recipe import recipe_of_bank
 
 if TYPE_CHECKING:
     from keras import Model
@@ -75,7 +76,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
         model=model,
         predictions=predictions,
         history=list(fitted.history),
-        stages=[describe_bank(stage, fitted)],
+        stages=[describe_bank(plan, stage, fitted)],
         backbone=backbone.record(),
         notes=notes_of(extracted),
         features=extracted.record,
@@ -117,7 +118,7 @@ def predict_features(head: Model, features: Features) -> Probabilities:
     return np.concatenate([np.asarray(head.predict_on_batch(rows)) for _, rows in features.pieces(PREDICTION_BATCH)])
 
 
-def describe_bank(stage: Stage, fitted: FittedHeads) -> StageRecord:
+def describe_bank(plan: TrainingPlan, stage: Stage, fitted: FittedHeads) -> StageRecord:
     """The record of the stage in run.json, with the best head of the bank."""
     best = fitted.trials[0]
     return StageRecord(
@@ -129,6 +130,7 @@ def describe_bank(stage: Stage, fitted: FittedHeads) -> StageRecord:
         heads=len(fitted.heads),
         chosen=ChosenHead(l2=best.l2, learning_rate=best.learning_rate, dropout=best.dropout, seed=best.seed),
         seconds=round(fitted.seconds, 2),
+        recipe=recipe_of_bank(plan, stage, best),
     )
 
 

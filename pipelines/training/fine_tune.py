@@ -16,10 +16,11 @@ from rich.filesize import decimal
 from models.blocks import divide_into_blocks, find_lowest_trained
 from models.classifier import build_top
 from models.freezing import freeze, set_trainable
+from models.heads import dropout_of
 from models.optimizer import learning_rate_factors
 from models.splitting import boundary_layer, split_at
 from pipelines.evaluation.calibration import calibrate
-from pipelines.evaluation.comparison import compare_models, fine_tuning_line
+from pipelines.evaluation.comparison import compare_models, fine_tuning_lines
 from pipelines.features.boundary import Boundary, activation_limit, boundary_batches, draw_epoch, flattened, make_room
 from pipelines.features.cached import CLEAN, Views
 from pipelines.features.extract import Extracted, extract
@@ -91,10 +92,18 @@ def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
         for part, (probabilities, labels) in after.items()
     }
     is_kept = bool(progress.best_epoch) and compared["validation"].first_is_better
-    line = fine_tuning_line(compared["validation"], is_kept=is_kept)
-    plan.reporter.note(line)
+    lines = fine_tuning_lines(compared, is_kept=is_kept)
+    for line in lines:
+        plan.reporter.note(line)
     record = replace(
-        describe_stage(stage, progress),
+        describe_stage(
+            plan,
+            stage,
+            progress,
+            _fine_tuning_recipe(plan.spec),
+            dropout=dropout_of(model.get_layer("head")),
+            views=None if activations is None else views_of(plan).count,
+        ),
         temperature=round(progress.temperature, 4),
         trained=cut.trained,
         kept=is_kept,
@@ -102,7 +111,7 @@ def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
     )
     result = replace(
         frozen,
-        notes=[*frozen.notes, line],
+        notes=[*frozen.notes, *lines],
         history=[*frozen.history, *progress.history],
         stages=[*frozen.stages, record],
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from models.classifier import build_classifier, build_feature_extractor, build_top
 from models.freezing import freeze
-from models.heads import build_head
+from models.heads import build_head, dropout_of
 from pipelines.evaluation.predictions import Predictions, predict_batches
 from pipelines.fitting.network import NetworkFit, fit_network
 from pipelines.images.batches import pixel_batches
@@ -18,6 +18,7 @@ from pipelines.runs.stages import Recipe
 from pipelines.training.curves import watcher
 from pipelines.training.inputs import pixels_of
 from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages
+from pipelines.training.stage_recipe import recipe_of_network
 
 if TYPE_CHECKING:
     from keras import Model
@@ -81,7 +82,11 @@ def train_on_pixels(
         model=model,
         predictions=predict_parts(plan, model, size),
         history=[record for _, earlier in prepared.stages for record in earlier.history] + progress.history,
-        stages=[describe_stage(*passed) for passed in [*prepared.stages, (stage, progress)]],
+        stages=[
+            # Each block is trained under a head without dropout.
+            *(describe_stage(plan, *earlier, recipe_of(spec), dropout=0.0) for earlier in prepared.stages),
+            describe_stage(plan, stage, progress, fit.recipe, dropout=dropout_of(head)),
+        ],
         backbone=plan.names.source.record(backbone),
     )
 
@@ -108,8 +113,16 @@ def predict_parts(plan: TrainingPlan, model: Model, size: int) -> dict[Split, Pr
     }
 
 
-def describe_stage(stage: Stage, progress: StageProgress) -> StageRecord:
-    """The record of a stage in run.json."""
+def describe_stage(
+    plan: TrainingPlan,
+    stage: Stage,
+    progress: StageProgress,
+    recipe: Recipe,
+    *,
+    dropout: float,
+    views: int | None = None,
+) -> StageRecord:
+    """The record of a stage in run.json; arguments as of `recipe_of_network`."""
     return StageRecord(
         name=stage.label,
         unfreeze=stage.unfreeze,
@@ -118,4 +131,5 @@ def describe_stage(stage: Stage, progress: StageProgress) -> StageRecord:
         # A stage without a finite loss has no best epoch either.
         validation_loss=round(progress.best_loss, 5) if math.isfinite(progress.best_loss) else None,
         seconds=round(sum(record.seconds or 0.0 for record in progress.history), 2),
+        recipe=recipe_of_network(plan, stage, recipe, dropout=dropout, views=views),
     )

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageOps
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file's content, as an example holds it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def drawn(width: int = 97, height: int = 61, seed: int = 0) -> Image.Image:

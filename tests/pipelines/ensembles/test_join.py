@@ -23,6 +23,7 @@ from pipelines.runs.layout import is_run
 from pipelines.runs.manifest import DataRecord, Manifest, RunRequest
 from pipelines.runs.models import load_run, save_model
 from tests.pipelines.manifests import manifest_with
+from tests.pipelines.pictures import sha256_of
 from tests.pipelines.reporters import Notes
 
 SIDE = 2
@@ -43,7 +44,7 @@ def images_in(folder: Path, parts: Sequence[Split] = ("validation", "test")) -> 
             path = folder / f"{grey}.png"
             Image.new("RGB", (SIDE, SIDE), (grey, grey, grey)).save(path)
             label = int(grey > 128) if grey not in (120, 150) else int(grey < 128)
-            example = Example(path=str(path), label=label, split=part, sha256=f"{grey:064x}", source=str(path))
+            example = Example(path=str(path), label=label, split=part, sha256=sha256_of(path), source=str(path))
             examples[part] = (*examples[part], example)
     fitted, test = examples["validation"], examples["test"]
     return Images(fitted=fitted, test=test, all=(*fitted, *test), class_names=NAMES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from pipelines.evaluation.comparison import compare_models, compare_scores, fine_tuning_line
+from pipelines.evaluation.comparison import compare_models, compare_scores, fine_tuning_lines
 from pipelines.evaluation.intervals import paired_bootstrap
 
 
@@ -66,10 +66,19 @@ def test_the_line_of_a_fine_tuning_shows_both_models_and_which_is_kept() -> None
     labels = np.zeros(4, np.int32)
     fine_tuned = np.array([[0.8, 0.2]] * 4, np.float32)
     frozen = np.array([[0.4, 0.6]] * 4, np.float32)
-    comparison = compare_models(fine_tuned, frozen, labels, names=("fine-tuned", "frozen"), part="validation")
-    # -log(0.4) = 0.9163, -log(0.8) = 0.2231: every image has the same difference, so the interval has no width.
-    assert fine_tuning_line(comparison, is_kept=True) == (
-        "fine-tuning: calibrated validation loss 0.9163 frozen, 0.2231 fine-tuned (-0.6931, 95% interval -0.6931 to "
-        "-0.6931); accuracy 0.0% and 100.0% (+100.0 points, +100.0 to +100.0): the fine-tuned model is kept"
+    names = ("fine-tuned", "frozen")
+    validation, test = (
+        compare_models(fine_tuned, frozen, labels, names=names, part=part) for part in ("validation", "test")
     )
-    assert fine_tuning_line(comparison, is_kept=False).endswith("the frozen model is kept")
+    # -log(0.4) = 0.9163, -log(0.8) = 0.2231: every image has the same difference, so the interval has no width.
+    scores = (
+        "0.9163 frozen, 0.2231 fine-tuned (-0.6931, 95% interval -0.6931 to -0.6931); accuracy 0.0% and 100.0% (+100.0 "
+        "points, +100.0 to +100.0)"
+    )
+    kept, on_test = fine_tuning_lines({"validation": validation, "test": test}, is_kept=True)
+    assert kept.startswith(f"fine-tuning: calibrated validation loss {scores}: the fine-tuned model is kept; ")
+    # Its epoch is the one of the least loss on these images.
+    assert kept.endswith("these images chose its epoch, so the gain is somewhat too good")
+    assert on_test == f"fine-tuning, on images that chose nothing: calibrated test loss {scores}"
+    (line,) = fine_tuning_lines({"validation": validation}, is_kept=False)
+    assert "the frozen model is kept" in line

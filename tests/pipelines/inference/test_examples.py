@@ -20,6 +20,7 @@ from pipelines.runs.models import save_model
 from pipelines.runs.spec import DataSpec, NetworkSpec, TrainSpec
 from pipelines.system.progress import Silent
 from tests.pipelines.manifests import manifest_with
+from tests.pipelines.pictures import sha256_of
 
 SIDE = 16
 SPEC = TrainSpec(out="run", data=DataSpec(path="/photos"), network=NetworkSpec(engine="keras"))
@@ -55,7 +56,7 @@ def examples(tmp_path: Path) -> list[Example]:
     for number in range(40):
         path = tmp_path / f"{number:02d}.png"
         Image.fromarray(generator.integers(0, 256, (SIDE, SIDE, 3), np.uint8)).save(path)
-        drawn.append(Example(path=str(path), label=number % 3, split="test", sha256=f"{number:064x}", source=str(path)))
+        drawn.append(Example(path=str(path), label=number % 3, split="test", sha256=sha256_of(path), source=str(path)))
     return drawn
 
 

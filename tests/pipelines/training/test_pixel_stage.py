@@ -31,17 +31,22 @@ def test_streaming_trains_the_head_alone(drawn: Path, image_folder: Draw, tmp_pa
 
 
 @pytest.mark.parametrize(("best_loss", "validation_loss"), [(0.123456789, 0.12346), (math.inf, None)])
-def test_a_stage_without_a_finite_loss_has_none_in_its_record(best_loss: float, validation_loss: float | None) -> None:
+def test_a_stage_without_a_finite_loss_has_none_in_its_record(
+    best_loss: float, validation_loss: float | None, prepared: Prepare
+) -> None:
+    plan, _ = prepared()
     record = EpochRecord(stage="head", epoch=1, loss=1.0, validation_loss=1.0, validation_accuracy=0.5, seconds=1.255)
     progress = StageProgress(epoch=2, best_epoch=1, best_loss=best_loss, history=[record, record])
     stage = Stage(name="layer-wise", unfreeze="block1", epochs=9, learning_rate=0.1)
-    assert describe_stage(stage, progress) == StageRecord(
+    described = describe_stage(plan, stage, progress, recipe_of(plan.spec), dropout=0.0)
+    assert described == StageRecord(
         name="layer-wise block1",
         unfreeze="block1",
         epochs=2,
         best_epoch=1,
         validation_loss=validation_loss,
         seconds=2.51,
+        recipe=described.recipe,
     )
 
 

@@ -1,0 +1,5 @@
+"""The drawn pictures and runs of the pipelines' tests."""
+
+from tests.pipelines.conftest import drawn
+
+__all__ = ["drawn"]
