@@ -102,12 +102,13 @@ def joined(
     *,
     method: str = "mean",
     budget: Budget | None = None,
+    reporter: Notes | None = None,
 ) -> Manifest:
     folder.mkdir()
     request = EnsembleRequest(method=METHODS[method], name=method, budget=budget or Budget())
     data = DataRecord(root="photos", origin="folders", images={}, skipped=0)
     run = JoinedRun(folder=folder, spec=RunRequest(), data=data, notes=("a note",), seconds={"members": 2.5})
-    return join(members, images, request, run, reporter=Notes())
+    return join(members, images, request, run, reporter=reporter or Notes())
 
 
 def saved(folder: Path, part: Split) -> Probabilities:
@@ -149,6 +150,23 @@ def test_a_fitted_temperature_is_in_the_saved_model_and_in_all_predictions(tmp_p
         np.testing.assert_allclose(saved(tmp_path / "run", part), expected, atol=1e-5)
     pixels = np.stack([np.full((SIDE, SIDE, 3), grey, np.float32) for grey in GREYS["test"]])
     np.testing.assert_allclose(load_run(tmp_path / "run")[0](pixels), expected, atol=1e-4)
+
+
+def test_members_are_joined_when_their_images_are_gone_or_changed(tmp_path: Path) -> None:
+    images, notes = images_in(tmp_path / "images"), Notes()
+    members = [member_in(tmp_path / name, images, sharpness) for name, sharpness in (("soft", 0.02), ("hard", 0.1))]
+    gone, changed, *_ = images.test
+    Path(gone.path).unlink()
+    Path(changed.path).write_bytes(b"something else")
+    some = joined(tmp_path / "some", members, images, reporter=notes)
+    assert some.agreement is not None
+    assert (some.agreement.images, some.agreement.top1_agreement) == (2, 1.0)
+    for example in images.test[2:]:
+        Path(example.path).unlink()
+    none = joined(tmp_path / "none", members, images, reporter=notes)
+    assert none.agreement is None
+    assert any("was not compared with its members" in line for line in notes.lines)
+    assert none.metrics == some.metrics
 
 
 def test_the_run_is_complete_and_names_its_members(tmp_path: Path) -> None:
