@@ -104,9 +104,7 @@ def join(
     save_model(model, run.folder)
     predictions = _predictions(images, probabilities[places], fitted, models, model_weights)
     pooled = predictions["test"][0] if images.test else _pooled(probabilities[places], fitted)
-    agreement = _compare_with_pooled(model, images, pooled, out_of_fold=members[0].folds is not None)
-    if agreement is None and members[0].folds is None:
-        reporter.warn("the saved model was not compared with its members: none of the images is where it was")
+    agreement = _compare_with_pooled(model, images, pooled, reporter, out_of_fold=members[0].folds is not None)
 
     # What the user reads.
     weights = dict(zip(places, fitted.weights, strict=True))
@@ -218,7 +216,7 @@ def _predictions(
 
 
 def _compare_with_pooled(
-    model: keras.Model, images: Images, pooled: Probabilities, *, out_of_fold: bool
+    model: keras.Model, images: Images, pooled: Probabilities, reporter: Reporter, *, out_of_fold: bool
 ) -> Agreement | None:
     """Compare the joined model with the pooled probabilities of its members, on a few test images, or validation ones.
 
@@ -230,6 +228,7 @@ def _compare_with_pooled(
     examples: tuple[Example, ...] = images.test or images.fitted
     places = [place for place in spread_places(len(examples)) if not change_of(examples[place])]
     if not places:
+        reporter.warn("the saved model was not compared with its members: none of the images is where it was")
         return None
     batches = pixel_batches([examples[place] for place in places], size=int(model.input_shape[1]), batch=len(places))
     exact, _ = predict_batches(model, batches)

@@ -95,15 +95,10 @@ def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
     lines = fine_tuning_lines(compared, is_kept=is_kept)
     for line in lines:
         plan.reporter.note(line)
+    recipe, dropout = _fine_tuning_recipe(plan.spec), dropout_of(model.get_layer("head"))
+    views = None if activations is None else views_of(plan).count
     record = replace(
-        describe_stage(
-            plan,
-            stage,
-            progress,
-            _fine_tuning_recipe(plan.spec),
-            dropout=dropout_of(model.get_layer("head")),
-            views=None if activations is None else views_of(plan).count,
-        ),
+        describe_stage(plan, stage, progress, recipe, dropout=dropout, views=views),
         temperature=round(progress.temperature, 4),
         trained=cut.trained,
         kept=is_kept,
