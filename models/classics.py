@@ -1,4 +1,4 @@
-"""Builds LeNet-5, AlexNet, ZFNet and a small CNN, to be trained from scratch.
+"""Builds AlexNet, ZFNet and a small CNN, to be trained from scratch.
 
 They take scaled pixels and return features, without the layer that classifies. Weights are initialised after
 He et al. (2015): the Gaussians of deviation 0.01 of 2012 leave their first plateau only after ImageNet's many steps.
@@ -14,13 +14,6 @@ if TYPE_CHECKING:
     import keras
 
 _DROPOUT = 0.5
-# Which of the six maps of S2 each of the 16 maps of C3 is connected to (LeCun et al. 1998, Table I).
-_C3_SOURCES = (
-    *(tuple(sorted((first + step) % 6 for step in range(3))) for first in range(6)),
-    *(tuple(sorted((first + step) % 6 for step in range(4))) for first in range(6)),
-    *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),
-    (0, 1, 2, 3, 4, 5),
-)
 
 
 def small_cnn(pixels: keras.KerasTensor, *, batch_norm: bool = True) -> keras.KerasTensor:
@@ -40,45 +33,6 @@ def small_cnn(pixels: keras.KerasTensor, *, batch_norm: bool = True) -> keras.Ke
         x = convolution(x, filters, Kernel(3), name=f"block{number}_conv", batch_norm=batch_norm)
         x = layers.MaxPooling2D(name=f"block{number}_pool")(x)
     return x
-
-
-def lenet5(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.KerasTensor:
-    """LeNet-5: LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998).
-
-    Proceedings of the IEEE 86(11), section II.B, figure 2 and table I: subsampling with a trainable coefficient and
-    bias, partial connections from S2 to C3, the scaled hyperbolic tangent of appendix A. 60,000 parameters at
-    32 x 32. The radial basis functions of its output are left to the head.
-
-    Args:
-        pixels: (batch, height, width, 1), grey; sides of 32 pixels or more, 32 in the paper.
-        batch_norm: whether to normalise before each tangent.
-
-    Returns:
-        The features of F6 (batch, 84).
-    """
-    from keras import layers, ops
-
-    def squash(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        if batch_norm:
-            x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-        return 1.7159 * ops.tanh(x * (2 / 3))
-
-    def subsample(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        x = layers.AveragePooling2D(2, name=f"{name}_pool")(x)
-        # A kernel of one pixel and one map: the trainable coefficient and bias of each map.
-        return squash(layers.DepthwiseConv2D(1, name=f"{name}_gain")(x), name)
-
-    x = squash(layers.Conv2D(6, 5, name="block1_c1")(pixels), "block1_c1")
-    x = subsample(x, "block1_s2")
-    maps = [
-        layers.Conv2D(1, 5, name=f"block2_c3_{number:02d}")(ops.take(x, list(sources), axis=-1))
-        for number, sources in enumerate(_C3_SOURCES)
-    ]
-    x = squash(layers.Concatenate(name="block2_c3")(maps), "block2_c3")
-    x = subsample(x, "block2_s4")
-    x = squash(layers.Conv2D(120, 5, name="block3_c5")(x), "block3_c5")
-    x = layers.Flatten(name="block4_flatten")(x)
-    return squash(layers.Dense(84, name="block4_f6")(x), "block4_f6")
 
 
 def alexnet(pixels: keras.KerasTensor, *, batch_norm: bool = False) -> keras.KerasTensor:

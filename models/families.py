@@ -157,9 +157,10 @@ CONVNEXT = Family(
     weights_file="{name}_notop.h5",
     has_preprocessing_option=True,
 )
-# Networks written out in `models.classics` and `models.googlenet`, trained from scratch.
+# Networks written out in `models.classics`, `models.lenet` and `models.googlenet`, trained from scratch.
 SMALL = Family(name="small CNN", module="models.classics", scaling="tf", min_size=8, weights_file="")
-LENET = Family(name="LeNet", module="models.classics", scaling="grey", min_size=32, weights_file="")
+LENET_4 = Family(name="LeNet", module="models.lenet", scaling="grey", min_size=16, weights_file="")
+LENET = Family(name="LeNet", module="models.lenet", scaling="grey", min_size=32, weights_file="")
 ALEXNET = Family(name="AlexNet", module="models.classics", scaling="torch", min_size=67, weights_file="")
 ZFNET = Family(name="ZFNet", module="models.classics", scaling="torch", min_size=53, weights_file="")
 GOOGLENET = Family(name="GoogLeNet", module="models.googlenet", scaling="torch", min_size=32, weights_file="")

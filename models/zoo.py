@@ -20,6 +20,7 @@ from models.families import (
     INCEPTION_RESNET,
     INCEPTION_V3,
     LENET,
+    LENET_4,
     MOBILENET,
     MOBILENET_V2,
     MOBILENET_V3,
@@ -70,7 +71,7 @@ class Backbone:
         size_mb: of the weights with top in MB, as documented.
         top1: ImageNet top-1 accuracy in percent, as documented.
         top5: ImageNet top-5 accuracy in percent, as documented.
-        batch_norm: whether a network of `models.classics` or `models.googlenet` has batch normalisation.
+        batch_norm: whether a network of headstart's own modules has batch normalisation.
         recipe: how its paper trains it from scratch; None for pretrained networks.
     """
 
@@ -214,6 +215,8 @@ BACKBONES: dict[str, Backbone] = {
         family=CONVNEXT, parameters=350_196_968, base_parameters=348_147_968, size_mb=1310, top1=86.7),
     "small_cnn": Backbone(name="small_cnn", constructor="small_cnn", image_size=32,
         family=SMALL, base_parameters=93_920, batch_norm=True, recipe=_ADAM),
+    "lenet4": Backbone(name="lenet4", constructor="lenet4", image_size=32,
+        family=LENET_4, base_parameters=49_488, recipe=_LENET),
     "lenet5": Backbone(name="lenet5", constructor="lenet5", image_size=32,
         family=LENET, base_parameters=60_000, recipe=_LENET),
     "alexnet": Backbone(name="alexnet", constructor="alexnet", image_size=227,

@@ -72,7 +72,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     timer.end_phase("check")
 
     # The members, one process a backbone.
-    failures = _train_groups(spec, members, folder, reporter)
+    failures, ended = _train_groups(spec, members, folder, reporter)
     timer.end_phase("members")
     trained = [member for member in members if is_run(folder / MEMBERS_FOLDER / member.name)]
     if not trained:
@@ -88,7 +88,12 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
         folder=folder,
         spec=RunRequest(members=spec),
         data=describe_data(dataset),
-        notes=(*notes, *(f"{name} failed: {error.message}" for name, error in failures.items()), *loaded.notes),
+        notes=(
+            *notes,
+            *ended,
+            *(f"{name} failed: {error.message}" for name, error in failures.items()),
+            *loaded.notes,
+        ),
         seconds=timer.seconds,
     )
     return join(loaded.predictions, loaded.images, loaded.request, run, reporter=reporter)
@@ -100,17 +105,16 @@ def _check_members(spec: MembersSpec, members: Sequence[Member]) -> tuple[str, .
     for member in members:
         member_spec = spec_of(spec, member, Path())
         source = look_up_names(member_spec).source
-        if source.is_untrained and (spec.bag or spec.boost):
-            raise UserError(
-                f"`{source.name}` starts from random weights: it has no cached features to weight",
-                "omit --bag and --boost",
-            )
         notes |= dict.fromkeys(options_without_effect(member_spec, is_untrained=source.is_untrained))
     return tuple(notes)
 
 
 def _require_folds(spec: MembersSpec, dataset: Dataset) -> None:
     """Refuse, before anything is trained, a division into folds that is not possible."""
+    if spec.boost:
+        from pipelines.members.held_out import divide_held_out
+
+        divide_held_out(dataset, seed=spec.common.fit.seed)
     if spec.folds:
         from pipelines.data.folds import divide_folds
 
@@ -119,9 +123,14 @@ def _require_folds(spec: MembersSpec, dataset: Dataset) -> None:
 
 def _train_groups(
     spec: MembersSpec, members: Sequence[Member], folder: Path, reporter: Reporter
-) -> dict[str, UserError]:
-    """Train the members that are not complete, one process a backbone; return why others failed, by name."""
+) -> tuple[dict[str, UserError], list[str]]:
+    """Train the members that are not complete, one process a backbone.
+
+    Returns:
+        Why others failed, by name; and a line for each boosting that ended before its last member.
+    """
     failures: dict[str, UserError] = {}
+    ended: list[str] = []
     missing = [member for member in members if not is_run(folder / MEMBERS_FOLDER / member.name)]
     (folder / MEMBERS_FOLDER).mkdir(exist_ok=True)
     with reporter.task("members", len(members)) as task:
@@ -131,6 +140,9 @@ def _train_groups(
             if "failed" in event:
                 failures[event["failed"]] = UserError(event["message"], event["hint"])
                 reporter.warn(f"{event['failed']} failed: {event['message']}")
+            if event.get("ended") and event["message"] not in ended:
+                ended.append(event["message"])
+                reporter.warn(event["message"])
             task.advance()
 
         for backbone, group in itertools.groupby(missing, key=lambda member: member.backbone):
@@ -146,4 +158,4 @@ def _train_groups(
                 reporter.warn(f"{backbone}: {error.message}")
                 lost = [member for member in order.members if not is_run(folder / MEMBERS_FOLDER / member.name)]
                 failures |= {member.name: error for member in lost if member.name not in failures}
-    return failures
+    return failures, ended

@@ -44,11 +44,19 @@ Folds = Annotated[
         "did not see it.",
     ),
 ]
-Bag = Annotated[bool, typer.Option("--bag", rich_help_panel=PANEL, help="Train each member on a bootstrap sample.")]
+Bag = Annotated[
+    bool,
+    typer.Option(
+        "--bag", rich_help_panel=PANEL, help="Train each head, or network from scratch, on a bootstrap sample."
+    ),
+]
 Boost = Annotated[
     bool,
     typer.Option(
-        "--boost", rich_help_panel=PANEL, help="Train the --seeds in sequence, each on what the former got wrong."
+        "--boost",
+        rich_help_panel=PANEL,
+        help="Train the --seeds of a head, or of a network from scratch, in sequence: half of what the second sees the "
+        "first gets wrong out of fold, half of what the third sees those disagree on. It takes three times as long.",
     ),
 ]
 MEMBERS = Panel(

@@ -1,4 +1,4 @@
-"""Hands hyperparameters and boosting weights from one member to the next, in files of the ensemble's state."""
+"""Hands hyperparameters and out-of-fold predictions from one member to the next, in files of the ensemble's state."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 
 from models.errors import UserError
 from models.heads import Candidate
+from pipelines.members.boosting import weigh_images
 from pipelines.members.spec import Member, file_names
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.manifest import ChosenHead
-from pipelines.system.files import write_json
+from pipelines.system.files import atomic, write_json
 from pipelines.system.records import as_record
 from pipelines.training.feature_stage import list_head_candidates
 
 if TYPE_CHECKING:
-    from models.arrays import Doubles, Weights
+    from models.arrays import Labels, Weights
     from pipelines.fitting.heads import FittedHeads
     from pipelines.training.plan import TrainingPlan
 
@@ -39,27 +40,42 @@ class SharedHyperparameters:
     spec: MembersSpec
     state: Path
 
-    def image_weights(self, member: Member, count: int) -> Weights | None:
-        """How often each of `count` images is in the member's bootstrap sample, or its boosting weight, of mean 1.
+    def image_weights(self, member: Member, labels: Labels) -> Weights | None:
+        """How often each training image is in the member's bootstrap sample, or its boosting weight, of mean 1.
+
+        Args:
+            member: that is to be trained.
+            labels: (images,) of its training images.
 
         Raises:
+            BoostingEnds: the members before it leave nothing to be trained on.
             UserError: the previous member of the boosting failed.
         """
+        count = len(labels)
         if self.spec.bag:
             drawn = np.random.default_rng((member.seed, 1 + (member.fold or 0))).integers(0, count, count)
             return np.bincount(drawn, minlength=count).astype(np.float32)
         if not self.spec.boost:
             return None
-        if member.seed == self.spec.common.fit.seed:
-            return np.ones(count, np.float32)
-        path = self._file("boost", member, f"-{member.seed}.npy")
-        if not path.is_file():
-            raise UserError("skipped: the previous member failed", "boosted members follow each other")
-        return np.asarray(np.load(path), np.float32)
+        predicted: list[Labels] = []
+        for seed in range(self.spec.common.fit.seed, member.seed):
+            path = self._held_out_file(member, seed)
+            # Asked before each is read: the boosting of an interrupted training may have ended long before.
+            weigh_images(predicted, labels)
+            if not path.is_file():
+                raise UserError("skipped: the previous member failed", "boosted members follow each other")
+            predicted.append(np.asarray(np.load(path), np.int32))
+        return weigh_images(predicted, labels)
 
-    def keep_weights(self, member: Member, image_weights: Doubles) -> None:
-        """Save the weights (images,) of mean 1 for the member that follows."""
-        np.save(self._file("boost", member, f"-{member.seed + 1}.npy"), image_weights)
+    def needs_held_out(self, member: Member) -> bool:
+        """Whether the member's out-of-fold predictions are still to be made: another of the boosting follows it."""
+        is_last = member.seed == self.spec.common.fit.seed + self.spec.seeds - 1
+        return self.spec.boost and not is_last and not self._held_out_file(member, member.seed).is_file()
+
+    def keep_held_out(self, member: Member, classes: Labels) -> None:
+        """Save the classes (images,) that the member predicts out of fold, for those that follow."""
+        with atomic(self._held_out_file(member, member.seed)) as temporary, open(temporary, "wb") as stream:
+            np.save(stream, classes)
 
     def candidates(self, member: Member, plan: TrainingPlan, num_features: int) -> tuple[Candidate, ...]:
         """Hyperparameters for the member's head: those of the first of its kind, or a grid for that first."""
@@ -78,6 +94,9 @@ class SharedHyperparameters:
             best = fitted.trials[0]
             chosen = ChosenHead(l2=best.l2, learning_rate=best.learning_rate, dropout=best.dropout, seed=best.seed)
             write_json(path, asdict(chosen))
+
+    def _held_out_file(self, member: Member, seed: int) -> Path:
+        return self._file("held-out", member, f"-{seed}.npy")
 
     def _file(self, kind: str, member: Member, ending: str) -> Path:
         return self.state / f"{kind}-{file_names(self.spec.backbones)[member.backbone]}-{member.head}{ending}"

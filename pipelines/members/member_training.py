@@ -13,11 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from models.errors import UserError
+from models.heads import Candidate
 from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds
 from pipelines.fitting.heads import FittedHeads, fit_heads
-from pipelines.members.boosting import boost
+from pipelines.members.boosting import BoostingEnds
+from pipelines.members.held_out import predict_head_held_out, predict_network_held_out
 from pipelines.members.hyperparameters import SharedHyperparameters
 from pipelines.members.shared_features import SharedFeatures, share_features
 from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder, spec_of
@@ -29,12 +33,12 @@ from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.files import atomic
 from pipelines.system.progress import PhaseTimer
 from pipelines.system.relay import ProgressRelay, serve
+from pipelines.system.text import counted
 from pipelines.training.execute import complete_run, execute_plan
 from pipelines.training.feature_stage import describe_bank, notes_of, predict_features, search_of
 from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights, list_stages, look_up_names
 
 if TYPE_CHECKING:
-    from models.arrays import Weights
     from pipelines.evaluation.predictions import Predictions
     from pipelines.features.cached import Features
 
@@ -56,12 +60,12 @@ class MemberTraining:
 
     def train(self, members: Sequence[Member]) -> None:
         """Train members one after the other."""
-        finished_heads: set[str] = set()  # whose boosting has ended
         for member in members:
-            if member.head in finished_heads:
-                continue
             try:
-                continues = self._train_member(member)
+                self._train_member(member)
+            except BoostingEnds as end:
+                kind, count = f"{member.backbone}, {member.head} head", counted(end.num_members, "member")
+                self.relay.send(ended=member.name, message=f"boosting of {kind}, ends after {count}: {end}")
             except UserError as error:
                 self.relay.send(failed=member.name, message=error.message, hint=error.hint)
             except Exception as error:  # A bug in one member must not cost the user the others.
@@ -70,65 +74,59 @@ class MemberTraining:
                 self.relay.send(
                     failed=member.name, message=f"{type(error).__name__}: {first_line}", hint="please report it"
                 )
-            else:
-                if not continues:
-                    finished_heads.add(member.head)
-                    self.relay.note(f"{member.name}: boosting ends: the last member makes no errors, or is at chance")
 
-    def _train_member(self, member: Member) -> bool:
-        """Train a member; return whether boosting continues after it."""
+    def _train_member(self, member: Member) -> None:
+        """Train a member and write its run."""
+        dataset = self.dataset if member.fold is None else self.folds[member.fold]
+        labels = np.asarray([example.label for example in dataset.part("train")], np.int32)
+        # Known before the run is opened: a boosting that has ended leaves no folder.
+        image_weights = self.shared_hyperparameters.image_weights(member, labels)
         spec = spec_of(self.spec, member, self.out / MEMBERS_FOLDER / member.name)
         names = look_up_names(spec)
         folder, _ = open_run(spec.out, RunRequest(train=spec), force=False)
-        dataset = self.dataset if member.fold is None else self.folds[member.fold]
-        plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=folder, reporter=self.relay)
+        plan = TrainingPlan(
+            spec=spec, names=names, dataset=dataset, folder=folder, reporter=self.relay, image_weights=image_weights
+        )
         write_split(folder, dataset)
         timer = PhaseTimer()
         if names.source.is_untrained or not spec.data.cache or spec.fine_tune.blocks is not None:
+            if self.shared_hyperparameters.needs_held_out(member):
+                self.shared_hyperparameters.keep_held_out(member, predict_network_held_out(plan))
+                timer.end_phase("out-of-fold")
             manifest = execute_plan(plan, timer)
             self._report(member, manifest, sum(manifest.seconds.values()))
-            return True
+            return
         self.relay.lines = False  # Nobody reads the epochs of forty members.
         if self._shared is None:
             self._shared = share_features(plan, self.spec, self.out, self.dataset, self.folds)
         timer.end_phase("features")
-        return self._fit_head(member, plan, self._shared, timer)
+        self._fit_head(member, plan, self._shared, timer)
 
-    def _fit_head(self, member: Member, plan: TrainingPlan, shared: SharedFeatures, timer: PhaseTimer) -> bool:
-        """Fit a member's head and write its run; return whether boosting continues after it."""
+    def _fit_head(self, member: Member, plan: TrainingPlan, shared: SharedFeatures, timer: PhaseTimer) -> None:
+        """Fit a member's head and write its run."""
         train, validation = shared.of_fold(member.fold)
-        image_weights = self.shared_hyperparameters.image_weights(member, len(train))
         candidates = self.shared_hyperparameters.candidates(member, plan, train.num_features)
         fitted = fit_heads(
             search_of(plan, candidates, epochs=list_stages(plan.spec, is_untrained=False)[0].epochs),
             train=train,
             validation=validation,
             class_weights=class_weights(plan.dataset, plan.spec.fit.class_weights),
-            sample_weights=image_weights,
+            sample_weights=plan.image_weights,
             reporter=self.relay,
         )
         self.shared_hyperparameters.keep_choice(member, fitted)
         timer.end_phase("fit")
         result = self._result_of(plan, shared, fitted, validation)
-        continues = True
-        if self.spec.boost:
-            assert image_weights is not None
-            weight, continues = self._boost(member, fitted, train, image_weights)
-            result = replace(result, boost_weight=weight)
+        if self.shared_hyperparameters.needs_held_out(member):
+            best = fitted.trials[0]
+            candidate = Candidate(l2=best.l2, learning_rate=best.learning_rate, dropout=best.dropout, seed=best.seed)
+            classes = predict_head_held_out(plan, candidate, train=train, validation=validation)
+            self.shared_hyperparameters.keep_held_out(member, classes)
+            timer.end_phase("out-of-fold")
         with atomic(plan.folder / HEAD_FILE, suffix=".keras") as temporary:
             fitted.heads[fitted.best].save(temporary)
         manifest = complete_run(plan, result, timer)
         self._report(member, manifest, manifest.seconds["fit"] + manifest.seconds["save"])
-        return continues
-
-    def _boost(
-        self, member: Member, fitted: FittedHeads, train: Features, image_weights: Weights
-    ) -> tuple[float, bool]:
-        """Weight the images for the next member; return this one's weight in the vote, and whether another follows."""
-        predicted = predict_features(fitted.heads[fitted.best], train).argmax(1)
-        boosting = boost(image_weights, predicted != train.labels, len(self.dataset.class_names))
-        self.shared_hyperparameters.keep_weights(member, boosting.image_weights * len(train))
-        return boosting.weight, boosting.continues
 
     def _result_of(
         self, plan: TrainingPlan, shared: SharedFeatures, fitted: FittedHeads, validation: Features

@@ -115,5 +115,6 @@ def _refuse_contradictions(spec: MembersSpec) -> None:
         raise UserError("--boost needs at least two rounds", "set the number of rounds with --seeds, such as --seeds 5")
     if (spec.bag or spec.boost) and not (spec.common.data.cache and spec.common.fine_tune.blocks is None):
         raise UserError(
-            f"--{'bag' if spec.bag else 'boost'} weights images on cached features", "omit --no-cache and --fine-tune"
+            f"--{'bag' if spec.bag else 'boost'} weights images on cached features, or of a network from scratch",
+            "omit --no-cache and --fine-tune",
         )

@@ -16,10 +16,11 @@ class MembersSpec:
         common: what all members share; its backbone, head and seed are those of the first.
         backbones: names, runs or files.
         heads: names of `models.heads.HEADS`.
-        seeds: how many; they count up from the common one. With `boost`, the number of boosting rounds.
+        seeds: how many; they count up from the common one. With `boost`, how many follow each other.
         folds: of cross-validation; 0 for the data's own validation part.
         bag: whether each member is trained on a bootstrap sample of its own.
-        boost: whether the members on one backbone are trained in sequence, each on what the previous one got wrong.
+        boost: whether the members on one backbone are trained in sequence, each on what is hard for those before it, as
+            `pipelines.members.boosting` says.
         method: how the members are combined, a name of `pipelines.ensembles.methods.METHODS`.
     """
 

@@ -189,7 +189,7 @@ class Manifest:
         engine: that computed them.
         agreement: of the saved model with the cached features.
         bank: the heads that were tried, the best first.
-        boost_weight: that boosting gives a member; None without boosting.
+        boost_weight: that boosting gave a member before 2026-11-24; None since, for their outputs are added.
         members: of an ensemble; empty for a single model.
         leaderboard: of an ensemble.
         bases: of an ensemble that stands on frozen bases alone.

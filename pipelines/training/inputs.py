@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from pipelines.features.cached import Views
 from pipelines.fitting.network import FitData
 from pipelines.images.augment import Augmenter, build_augmenter
@@ -21,7 +23,8 @@ def pixels_of(plan: TrainingPlan, size: int) -> FitData:
         size: side of the images, pixels.
 
     Returns:
-        Batches as of `pixel_batches`; labels are one-hot where the policy mixes images.
+        Batches as of `pixel_batches`; labels are one-hot where the policy mixes images. An epoch has as many images as
+        the training part, each as often as its weight says.
     """
     spec, train = plan.spec, plan.dataset.part("train")
     policy, num_classes = plan.names.policy, plan.num_classes
@@ -30,7 +33,7 @@ def pixels_of(plan: TrainingPlan, size: int) -> FitData:
 
     def batches(epoch: int) -> Batches:
         return pixel_batches(
-            train,
+            _drawn_by_weight(plan, epoch),
             size=size,
             batch=spec.fit.batch_size,
             draws=Draws(epoch=epoch, seed=spec.fit.seed, shuffle=True, augmenter=augmenter, mixer=mixer),
@@ -40,6 +43,21 @@ def pixels_of(plan: TrainingPlan, size: int) -> FitData:
 
     validation = pixel_batches(plan.dataset.part("validation"), size=size, batch=spec.fit.batch_size)
     return FitData(train=batches, validation=validation, num_images=len(train))
+
+
+def _drawn_by_weight(plan: TrainingPlan, epoch: int) -> Sequence[Example]:
+    """The training images of an epoch: systematic sampling, so that each occurs as often as its weight, or once more.
+
+    A bootstrap sample has whole weights, and is the same in every epoch.
+    """
+    train, weights = plan.dataset.part("train"), plan.image_weights
+    if weights is None:
+        return train
+    assert len(weights) == len(train), "a weight for every training image"
+    # The sum is the number of images, so that the points lie a step of 1 apart.
+    ends = np.cumsum(weights, dtype=np.float64) * (len(train) / np.sum(weights, dtype=np.float64))
+    points = np.arange(len(train)) + np.random.default_rng((plan.spec.fit.seed, epoch)).uniform()
+    return [train[place] for place in np.searchsorted(ends, points).clip(max=len(train) - 1)]
 
 
 def views_of(plan: TrainingPlan) -> Views:

@@ -53,6 +53,7 @@ class TrainingPlan:
         dataset: the images, checked and divided.
         folder: of the run.
         reporter: shows progress.
+        image_weights: (images of the training part,) of mean 1, how often each is seen in an epoch; None for once.
     """
 
     spec: TrainSpec
@@ -60,6 +61,7 @@ class TrainingPlan:
     dataset: Dataset
     folder: Path
     reporter: Reporter
+    image_weights: Weights | None = None
 
     @property
     def state(self) -> Path:

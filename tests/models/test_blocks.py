@@ -27,6 +27,7 @@ NAMES = {
     "convnext_tiny": "stem stage_0 stage_1 stage_2 stage_3",
     "nasnet_mobile": "reduction_stem_1 reduction_stem_2 normal_0 reduction_reduce_4 normal_12",
     "small_cnn": "block1 block2 block3",
+    "lenet4": "block1 block2 block3",
     "lenet5": "block1 block2 block3 block4",
     "alexnet": "block1 block2 block3 block4 block5 block6 block7",
     "zfnet": "block1 block2 block3 block4 block5 block6 block7",

@@ -7,10 +7,9 @@ import pytest
 
 from models.backbones import build_backbone
 from models.classics import local_response
-from models.keras_private import producer_inputs
 from models.zoo import BACKBONES
 
-CLASSICS = ["lenet5", "alexnet", "alexnet_bn", "zfnet", "zfnet_bn", "googlenet", "googlenet_bn", "small_cnn"]
+CLASSICS = ["lenet4", "lenet5", "alexnet", "alexnet_bn", "zfnet", "zfnet_bn", "googlenet", "googlenet_bn", "small_cnn"]
 
 
 def build(name: str, size: int | None = None) -> Any:
@@ -23,41 +22,6 @@ def shapes(model: Any, *names: str) -> list[tuple[int, ...]]:
 
 def parameters(model: Any, *names: str) -> list[int]:
     return [model.get_layer(name).count_params() for name in names]
-
-
-def test_lenet5_is_the_one_of_1998() -> None:
-    model = build("lenet5")
-    names = ("block1_c1", "block1_s2_gain", "block2_c3", "block2_s4_gain", "block3_c5", "block4_f6")
-    assert shapes(model, *names) == [(28, 28, 6), (14, 14, 6), (10, 10, 16), (5, 5, 16), (1, 1, 120), (84,)]
-    assert parameters(model, *(name for name in names if name != "block2_c3")) == [156, 12, 32, 48_120, 10_164]
-    partial = parameters(model, *(f"block2_c3_{number:02d}" for number in range(16)))
-    # Table I: six maps see three maps, nine see four, one sees all six.
-    assert partial == [76] * 6 + [101] * 9 + [151] and sum(partial) == 1_516
-    assert model.count_params() == 60_000
-
-
-def test_lenet5_connects_c3_as_in_table_1() -> None:
-    model = build("lenet5")
-    import keras
-
-    kernels = [model.get_layer(f"block2_c3_{number:02d}").input for number in range(16)]
-    [subsampled] = producer_inputs(kernels[0])
-    # Maps that hold their own number show which of them reach each kernel.
-    numbered = np.broadcast_to(np.arange(6, dtype="float32"), (1, *subsampled.shape[1:]))
-    reached = keras.Model(subsampled, kernels)(numbered)
-    seen = {tuple(np.asarray(maps)[0, 0, 0].astype(int).tolist()) for maps in reached}
-    assert len(seen) == 16
-    counts = [sum(number in group for group in seen) for number in range(6)]
-    assert counts == [10] * 6  # each map of S2 feeds ten of C3
-
-
-def test_lenet5_sees_grey_with_white_below_zero() -> None:
-    import keras
-
-    model = build("lenet5")
-    scaled = keras.Model(model.inputs[0], model.get_layer("scaling").output)
-    ends = scaled(np.stack([np.zeros((32, 32, 3)), np.full((32, 32, 3), 255.0)]).astype("float32"))
-    np.testing.assert_allclose(np.asarray(ends)[:, 0, 0, 0], [1.175, -0.1], atol=1e-3)
 
 
 def test_alexnet_is_the_one_of_2012() -> None:
@@ -134,7 +98,9 @@ def test_each_has_a_recipe_and_no_pretrained_weights(name: str) -> None:
         assert (backbone.recipe.weight_decay, backbone.recipe.head_dropout) == (5e-4, 0.0)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "small_cnn", pytest.param("googlenet_bn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["lenet4", "lenet5", "small_cnn", pytest.param("googlenet_bn", marks=pytest.mark.slow)]
+)
 def test_it_learns(name: str) -> None:
     """Two easy classes, a few steps: the loss falls well below chance."""
     import keras

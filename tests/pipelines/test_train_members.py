@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.arrays import Probabilities
+from models.arrays import Labels, Probabilities
 from models.errors import UserError
 from pipelines import train_members as module
 from pipelines.data.check import check
@@ -19,6 +19,7 @@ from pipelines.ensemble import ensemble
 from pipelines.ensembles import join
 from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
+from pipelines.members import member_training
 from pipelines.runs.ensemble_spec import EnsembleSpec
 from pipelines.runs.folder import foreign_files, read_split
 from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run
@@ -26,6 +27,7 @@ from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.train_members import train_members
 from pipelines.training.backbone import find_backbone
+from pipelines.training.plan import TrainingPlan
 from tests.pipelines.conftest import CLASSES
 from tests.pipelines.members.small_ensemble import members_spec, run_here
 from tests.pipelines.reporters import Notes
@@ -130,6 +132,46 @@ def test_a_member_that_fails_is_named_and_the_others_are_not_trained_again(
     assert {member.name for member in manifest.members} == {"one-s0", "one-s1"}
     assert [note.partition(":")[0] for note in manifest.notes] == ["bad-s0 failed", "bad-s1 failed"]
     assert not (tmp_path / "run" / STATE_FOLDER).exists()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_boosting_that_ends_early_is_said_on_the_terminal_and_kept(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_correct(plan: TrainingPlan, *_: object, **__: object) -> Labels:
+        return np.asarray([example.label for example in plan.dataset.part("train")], np.int32)
+
+    monkeypatch.setattr(member_training, "predict_head_held_out", all_correct)
+    notes = Notes()
+    manifest = train_members(members_spec(drawn, tmp_path / "run", "one", seeds=3, boost=True), reporter=notes)
+    assert [member.name for member in manifest.members] == ["one-r0"]
+    [line] = [note for note in manifest.notes if "boosting" in note]
+    assert line.endswith("ends after 1 member: it predicts every training image correctly, out of fold")
+    assert notes.lines.count(line) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
+def test_a_network_from_scratch_is_boosted_and_its_outputs_are_added(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_an_error(plan: TrainingPlan) -> Labels:
+        """Trained for two epochs, all networks would predict alike."""
+        labels = np.asarray([example.label for example in plan.dataset.part("train")], np.int32)
+        labels[plan.spec.fit.seed] = (labels[plan.spec.fit.seed] + 1) % 3
+        return labels
+
+    monkeypatch.setattr(member_training, "predict_network_held_out", with_an_error)
+    common: dict[str, object] = {"epochs": 2, "image_size": 16}
+    spec = members_spec(drawn, tmp_path / "run", common=common, seeds=3, boost=True, method="mean")
+    manifest = train_members(replace(spec, backbones=("lenet4",)))
+    assert {member.name for member in manifest.members} == {"lenet4-r0", "lenet4-r1", "lenet4-r2"}
+    assert [member.weight for member in manifest.members] == pytest.approx([1 / 3] * 3)
+    members = [predictions_of(tmp_path / "run" / "members" / f"lenet4-r{number}") for number in range(3)]
+    for sha256, probabilities in predictions_of(tmp_path / "run").items():
+        if manifest.leaderboard is not None and manifest.leaderboard.temperature is None:
+            np.testing.assert_allclose(probabilities, np.mean([of[sha256] for of in members], axis=0), atol=1e-3)
+    assert not list((tmp_path / "run").rglob("held-out*"))
 
 
 @pytest.mark.usefixtures("in_process")

@@ -1,4 +1,4 @@
-"""What one member leaves for the next: hyperparameters, and the weights of boosting."""
+"""What one member leaves for the next: hyperparameters, and the predictions that boosting goes by."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from models.heads import HEADS, Candidate
 from models.zoo import BACKBONES
 from pipelines.fitting.heads import FittedHeads
 from pipelines.images.policies import POLICIES
+from pipelines.members.boosting import BoostingEnds
 from pipelines.members.hyperparameters import SEARCHED_HIDDEN, SharedHyperparameters
 from pipelines.members.spec import list_members
 from pipelines.runs.ensemble_spec import MembersSpec
@@ -35,6 +36,7 @@ TRIAL = HeadTrial(
     validation_loss=0.4,
     validation_accuracy=0.9,
 )
+LABELS = np.array([0, 1, 2, 0], np.int32)
 FITTED = cast(FittedHeads, SimpleNamespace(trials=(TRIAL,)))
 
 
@@ -73,30 +75,43 @@ def test_the_first_of_its_kind_searches_and_the_others_take_its_choice(tmp_path:
 def test_a_bag_is_drawn_with_replacement_by_seed_and_fold(tmp_path: Path) -> None:
     spec = spec_of(bag=True, heads=("linear",), folds=2)
     shared = SharedHyperparameters(spec=spec, state=tmp_path)
-    bags = [shared.image_weights(member, 500) for member in list_members(spec)]
+    labels = np.zeros(500, np.int32)
+    bags = [shared.image_weights(member, labels) for member in list_members(spec)]
     for bag in bags:
         assert bag is not None
         assert bag.sum() == 500
         assert (bag == 0).mean() == pytest.approx((1 - 1 / 500) ** 500, abs=0.06)
     assert len({bag.tobytes() for bag in bags if bag is not None}) == 6
-    again = shared.image_weights(list_members(spec)[0], 500)
+    again = shared.image_weights(list_members(spec)[0], labels)
     assert bags[0] is not None and again is not None
     np.testing.assert_array_equal(bags[0], again)
 
 
-def test_boosting_hands_weights_from_one_round_to_the_next(tmp_path: Path) -> None:
+def test_boosting_hands_out_of_fold_predictions_from_one_member_to_the_next(tmp_path: Path) -> None:
     spec = spec_of(boost=True, heads=("linear",))
     shared = SharedHyperparameters(spec=spec, state=tmp_path)
     first, second, third = list_members(spec)
-    weights = shared.image_weights(first, 4)
+    assert [shared.needs_held_out(member) for member in (first, second, third)] == [True, True, False]
+    weights = shared.image_weights(first, LABELS)
     assert weights is not None and weights.tolist() == [1, 1, 1, 1]
-    shared.keep_weights(first, np.array([0.5, 0.5, 2.0, 1.0]))
-    weights = shared.image_weights(second, 4)
-    assert weights is not None and weights.tolist() == [0.5, 0.5, 2.0, 1.0]
+    shared.keep_held_out(first, np.array([0, 1, 2, 1], np.int32))
+    assert not shared.needs_held_out(first)
+    weights = shared.image_weights(second, LABELS)
+    assert weights is not None and weights == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
     with pytest.raises(UserError, match="skipped: the previous member failed"):
-        shared.image_weights(third, 4)
+        shared.image_weights(third, LABELS)
+
+
+def test_a_boosting_that_has_ended_is_known_when_the_training_resumes(tmp_path: Path) -> None:
+    spec = spec_of(boost=True, heads=("linear",))
+    first, *following = list_members(spec)
+    SharedHyperparameters(spec=spec, state=tmp_path).keep_held_out(first, LABELS)
+    for member in following:
+        with pytest.raises(BoostingEnds) as caught:
+            SharedHyperparameters(spec=spec, state=tmp_path).image_weights(member, LABELS)
+        assert caught.value.num_members == 1
 
 
 def test_members_without_bag_and_boosting_weight_all_images_alike(tmp_path: Path) -> None:
     spec = spec_of()
-    assert SharedHyperparameters(spec=spec, state=tmp_path).image_weights(list_members(spec)[0], 4) is None
+    assert SharedHyperparameters(spec=spec, state=tmp_path).image_weights(list_members(spec)[0], LABELS) is None

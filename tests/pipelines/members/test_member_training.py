@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.arrays import Weights
+from models.arrays import Labels, Weights
 from pipelines.data.dataset_file import write_dataset
-from pipelines.evaluation.predictions import predict_batches
 from pipelines.fitting.heads import fit_heads
-from pipelines.images.batches import pixel_batches
 from pipelines.members import member_training as module
-from pipelines.members.boosting import boost
 from pipelines.members.spec import MembersOrder, list_members
 from pipelines.runs.layout import is_run
-from pipelines.runs.models import load_run
+from pipelines.runs.manifest import Manifest
 from pipelines.runs.read_manifest import read_manifest
+from pipelines.system.progress import PhaseTimer
 from pipelines.system.relay import ProgressRelay
+from pipelines.training.execute import execute_plan
+from pipelines.training.plan import TrainingPlan
 from tests.pipelines.members.small_ensemble import events_of, member_training, members_spec, sent_through_json
 
 
@@ -37,30 +37,77 @@ def sample_weights(monkeypatch: pytest.MonkeyPatch) -> list[Weights]:
     return weights
 
 
-def test_boosting_raises_the_weights_of_images_that_the_previous_member_predicts_wrongly(
+def test_half_of_what_the_second_boosted_head_sees_is_what_the_first_gets_wrong_out_of_fold(
     drawn: Path, tmp_path: Path, sample_weights: list[Weights]
 ) -> None:
     spec = members_spec(drawn, tmp_path / "run", "two", seeds=2, boost=True)
-    training, _ = member_training(spec, drawn, tmp_path / "run")
-    # Every fifth label is wrong: what contradicts its neighbours cannot be learned.
-    mixed = [
-        replace(example, label=(example.label + (place % 5 == 0)) % 3)
-        for place, example in enumerate(training.dataset.examples)
-    ]
+    training, messages = member_training(spec, drawn, tmp_path / "run")
+    # Every fifth label is wrong: a head that has not seen such an image contradicts it.
+    examples = training.dataset.examples
+    is_mislabelled = {example.sha256 for example in examples[::5]}
+    mixed = [replace(example, label=(example.label + (example.sha256 in is_mislabelled)) % 3) for example in examples]
     training.dataset = replace(training.dataset, examples=tuple(mixed))
     training.train(list_members(spec))
-    assert np.all(sample_weights[0] == 1)
-    first, manifest = load_run(tmp_path / "run" / "members" / "two-r0")
-    examples = training.dataset.part("train")
-    probabilities, labels = predict_batches(first, pixel_batches(examples, size=int(first.input_shape[1]), batch=32))
-    is_wrong = probabilities.argmax(1) != labels
-    expected = boost(np.ones(len(examples)), is_wrong, 3)
-    assert 0 < is_wrong.sum() < len(examples)
-    assert manifest.boost_weight == pytest.approx(expected.weight, rel=0.1)
-    # Cached features are float16: a prediction at the border may differ.
-    difference = np.abs(sample_weights[1] / len(examples) - expected.image_weights)
-    assert np.mean(difference < 1e-4) > 0.95
-    assert sample_weights[1].mean() == pytest.approx(1, abs=1e-5)
+    assert [event["done"] for event in events_of(messages)] == ["two-r0", "two-r1"]
+    first, second = sample_weights
+    assert np.all(first == 1)
+    assert second.mean() == pytest.approx(1, abs=1e-5)
+    is_hard = second > 1
+    assert second[is_hard].sum() == pytest.approx(len(second) / 2, rel=1e-5)
+    mislabelled = np.asarray([example.sha256 in is_mislabelled for example in training.dataset.part("train")])
+    assert is_hard[mislabelled].mean() > 0.7 > 0.3 > is_hard[~mislabelled].mean()
+
+
+def test_boosting_ends_where_every_image_is_predicted_out_of_fold_and_says_so_again_when_resumed(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_correct(plan: TrainingPlan, *_: object, **__: object) -> Labels:
+        return np.asarray([example.label for example in plan.dataset.part("train")], np.int32)
+
+    monkeypatch.setattr(module, "predict_head_held_out", all_correct)
+    spec = members_spec(drawn, tmp_path / "run", "one", seeds=3, boost=True)
+    members = list_members(spec)
+    training, messages = member_training(spec, drawn, tmp_path / "run")
+    training.train(members)
+    module.MemberTraining(spec=spec, out=training.out, dataset=training.dataset, relay=training.relay).train(
+        members[1:]
+    )
+    done, *ended = events_of(messages)
+    assert done == {"done": "one-r0"}
+    assert [event["ended"] for event in ended] == ["one-r1", "one-r2"] * 2
+    assert {event["message"].partition(": ")[2] for event in ended} == {
+        "it predicts every training image correctly, out of fold"
+    }
+    assert [path.name for path in (tmp_path / "run" / "members").iterdir()] == ["one-r0"]
+
+
+def test_members_from_scratch_are_bagged_and_boosted(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[Weights | None] = []
+
+    def watched(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
+        weights.append(plan.image_weights)
+        return execute_plan(plan, timer)
+
+    def first_is_wrong(plan: TrainingPlan) -> Labels:
+        labels = np.asarray([example.label for example in plan.dataset.part("train")], np.int32)
+        return np.where(np.arange(len(labels)) == 0, (labels + 1) % 3, labels)
+
+    monkeypatch.setattr(module, "execute_plan", watched)
+    monkeypatch.setattr(module, "predict_network_held_out", first_is_wrong)
+    common: dict[str, object] = {"epochs": 1, "image_size": 16, "batch": 32}
+    for name in ("bag", "boost"):
+        spec = members_spec(drawn, tmp_path / name, "one", seeds=2, common=common, **{name: True})
+        spec = replace(spec, backbones=("small_cnn",))
+        training, messages = member_training(spec, drawn, tmp_path / name)
+        training.train(list_members(spec))
+        assert [next(iter(event)) for event in events_of(messages)] == ["done", "done"]
+    bag, other_bag, equal, boosted = weights
+    assert bag is not None and other_bag is not None and equal is not None and boosted is not None
+    assert bag.sum() == other_bag.sum() == len(bag) and not np.array_equal(bag, other_bag)
+    assert np.all(equal == 1)
+    assert boosted[0] == pytest.approx(len(boosted) / 2) and np.all(boosted[1:] < 1)
 
 
 def test_each_bag_is_a_bootstrap_sample_of_its_own(drawn: Path, tmp_path: Path, sample_weights: list[Weights]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipelines.images.policies import find_policy
 from pipelines.images.policy import Switches
 from pipelines.runs.examples import Dataset, Example
 from pipelines.system.progress import Silent
+from pipelines.training import inputs
 from pipelines.training.backbone import BackboneSource
 from pipelines.training.inputs import augmenter_of, parts_of, pixels_of, views_of
 from pipelines.training.plan import TrainingNames, TrainingPlan
@@ -115,6 +117,26 @@ def test_each_epoch_has_every_image_once_in_an_order_of_its_own(examples: tuple[
     ((pixels, labels),) = data.validation
     np.testing.assert_allclose(pixels.numpy().mean((1, 2, 3)), [100, 110], rtol=1e-5)
     assert labels.numpy().tolist() == [0, 1]
+
+
+def test_a_bootstrap_sample_is_the_same_in_every_epoch(examples: tuple[Example, ...]) -> None:
+    weights = np.asarray([0, 3, 1, 0, 2, 0], np.float32)
+    data = pixels_of(replace(plan_of(examples, batch=4), image_weights=weights), SIZE)
+    for epoch in range(3):
+        levels = sorted(round(float(image.mean())) for pixels, _ in data.train(epoch) for image in pixels.numpy())
+        assert levels == [50, 50, 50, 60, 80, 80]
+    assert data.num_images == 6
+
+
+def test_an_image_is_seen_as_often_as_its_weight_or_once_more(examples: tuple[Example, ...]) -> None:
+    weights = np.asarray([0.6, 0.6, 0.6, 0.6, 0.6, 3.0], np.float32)
+    plan = replace(plan_of(examples), image_weights=weights)
+    counts = np.zeros((400, 6))
+    for epoch in range(len(counts)):
+        drawn = inputs._drawn_by_weight(plan, epoch)
+        counts[epoch] = [drawn.count(example) for example in examples[:6]]
+    assert np.all(counts.sum(1) == 6) and np.all(counts >= np.floor(weights)) and np.all(counts <= np.ceil(weights))
+    np.testing.assert_allclose(counts.mean(0), weights, atol=0.08)  # three standard errors of 400 draws
 
 
 def test_labels_are_soft_where_the_policy_mixes_images(examples: tuple[Example, ...], tmp_path: Path) -> None:
