@@ -6,7 +6,7 @@ headstart train photos/ --backbone mobilenet_v2 --backbone resnet50 --head linea
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,15 +88,14 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
         folder=folder,
         spec=RunRequest(members=spec),
         data=describe_data(dataset),
-        notes=(
-            *notes,
-            *ended,
-            *(f"{name} failed: {error.message}" for name, error in failures.items()),
-            *loaded.notes,
-        ),
+        notes=(*notes, *ended, *_failure_lines(failures), *loaded.notes),
         seconds=timer.seconds,
     )
     return join(loaded.predictions, loaded.images, loaded.request, run, reporter=reporter)
+
+
+def _failure_lines(failures: Mapping[str, UserError]) -> list[str]:
+    return [f"{name} failed: {error.message}" for name, error in failures.items()]
 
 
 def _check_members(spec: MembersSpec, members: Sequence[Member]) -> tuple[str, ...]:
