@@ -60,7 +60,7 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
     images = common_images(runs, class_names)
     if len(images.fitted) < FEW_IMAGES:
         reporter.warn(f"only {len(images.fitted):,} validation images: ensemble weights will be unreliable")
-    folder, _ = open_run(spec.out, RunRequest(ensemble=spec), force=force)
+    folder, _ = open_run(spec.out, RunRequest(ensemble=spec), force=force, reporter=reporter)
 
     # The members' models and predictions, and one model of them.
     from pipelines.ensembles.join import JoinedRun, join

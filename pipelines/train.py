@@ -42,7 +42,7 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     from pipelines.runs.manifest import RunRequest
 
     listing = scan(spec.data.path, reporter=reporter)
-    folder, is_resumed = open_run(spec.out, RunRequest(train=spec), force=force)
+    folder, is_resumed = open_run(spec.out, RunRequest(train=spec), force=force, reporter=reporter)
     if is_resumed:
         reporter.note("resuming the interrupted training")
 

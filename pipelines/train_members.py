@@ -56,7 +56,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     for line in notes:
         reporter.warn(line)
     listing = scan(spec.common.data.path, reporter=reporter)
-    folder, is_resumed = open_run(spec.common.out, RunRequest(members=spec), force=force)
+    folder, is_resumed = open_run(spec.common.out, RunRequest(members=spec), force=force, reporter=reporter)
     if is_resumed:
         reporter.note("resuming the interrupted training: members that are complete stay as they are")
 
@@ -148,7 +148,8 @@ def _train_groups(
             order = MembersOrder(
                 spec=spec,
                 members=tuple(group),
-                out=str(folder.absolute()),
+                out=str(Path(spec.common.out).absolute()),
+                place=str(folder.absolute()),
                 dataset=str((folder / STATE_FOLDER / DATASET_FILE).absolute()),
             )
             try:

@@ -46,15 +46,18 @@ if TYPE_CHECKING:
 def main(order: MembersOrder, relay: ProgressRelay) -> None:
     """Train the members that an order names; one that fails is reported, and the others continue."""
     dataset = read_dataset(Path(order.dataset))
-    MemberTraining(spec=order.spec, out=Path(order.out), dataset=dataset, relay=relay).train(order.members)
+    training = MemberTraining(
+        spec=order.spec, out=Path(order.out), place=Path(order.place), dataset=dataset, relay=relay
+    )
+    training.train(order.members)
 
 
 class MemberTraining:
     """Trains members on one backbone."""
 
-    def __init__(self, *, spec: MembersSpec, out: Path, dataset: Dataset, relay: ProgressRelay) -> None:
-        self.spec, self.out, self.dataset, self.relay = spec, out, dataset, relay
-        self.shared_hyperparameters = SharedHyperparameters(spec=spec, state=out / STATE_FOLDER)
+    def __init__(self, *, spec: MembersSpec, out: Path, place: Path, dataset: Dataset, relay: ProgressRelay) -> None:
+        self.spec, self.out, self.place, self.dataset, self.relay = spec, out, place, dataset, relay
+        self.shared_hyperparameters = SharedHyperparameters(spec=spec, state=place / STATE_FOLDER)
         self.folds = divide_folds(dataset, spec.folds, seed=spec.common.fit.seed) if spec.folds else ()
         self._shared: SharedFeatures | None = None
 
@@ -83,7 +86,8 @@ class MemberTraining:
         image_weights = self.shared_hyperparameters.image_weights(member, labels)
         spec = spec_of(self.spec, member, self.out / MEMBERS_FOLDER / member.name)
         names = look_up_names(spec)
-        folder, _ = open_run(spec.out, RunRequest(train=spec), force=False)
+        place = self.place / MEMBERS_FOLDER / member.name
+        folder, _ = open_run(place, RunRequest(train=spec), force=False, reporter=self.relay)
         plan = TrainingPlan(
             spec=spec, names=names, dataset=dataset, folder=folder, reporter=self.relay, image_weights=image_weights
         )
@@ -98,7 +102,7 @@ class MemberTraining:
             return
         self.relay.lines = False  # Nobody reads the epochs of forty members.
         if self._shared is None:
-            self._shared = share_features(plan, self.spec, self.out, self.dataset, self.folds)
+            self._shared = share_features(plan, self.spec, self.place, self.dataset, self.folds)
         timer.end_phase("features")
         self._fit_head(member, plan, self._shared, timer)
 

@@ -42,13 +42,15 @@ class MembersOrder:
     Attributes:
         spec: of the whole ensemble.
         members: those to train, all on one backbone, in order.
-        out: the ensemble's folder, absolute.
+        out: the ensemble's folder, absolute, as the members' records name it.
+        place: the folder that it is trained in, absolute: another one while a run in `out` is replaced.
         dataset: the file that `pipelines.data.dataset_file.write_dataset` wrote, absolute.
     """
 
     spec: MembersSpec
     members: tuple[Member, ...]
     out: str
+    place: str
     dataset: str
 
 

@@ -12,33 +12,60 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.layout import MANIFEST_FILE, STATE_FOLDER, is_run, is_run_entry
+from pipelines.runs.layout import MANIFEST_FILE, SPEC_FILE, STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
+from pipelines.runs.ownership import TEMPORARY_STATE, delete_own, delete_temporaries, holds_nothing, is_proven
 from pipelines.runs.read_manifest import write_manifest
+from pipelines.runs.replacement import place_beside, put_in_place, require_replaceable, run_to_replace, settle
 from pipelines.system.cache import transcoded_file
 from pipelines.system.files import write_csv, write_json
+from pipelines.system.lock import is_locked, lock_folder, unlock_folder
+from pipelines.system.progress import Reporter
 from pipelines.system.records import as_record
-from pipelines.system.text import name_list
-
-SPEC_FILE = "spec.json"
 
 
-def open_run(folder: str | Path, request: RunRequest, *, force: bool) -> tuple[Path, bool]:
-    """Make or reopen the folder of a run that is to be trained.
+def open_run(
+    folder: str | Path, request: RunRequest, *, force: bool, reporter: Reporter | None = None
+) -> tuple[Path, bool]:
+    """Make or reopen the folder in which a run is to be trained, and lock it until the run is complete.
 
     Args:
         folder: where the run goes.
         request: what is asked for; an interrupted training resumes only where it was asked for the same.
-        force: replace what is there.
+        force: replace what is there. A complete run stays until `finish_run`: the new one is trained beside it.
+        reporter: warns where the file system has no locks.
 
     Returns:
-        The folder, and whether an interrupted training of the same request is in it.
+        The folder to train in, and whether an interrupted training of the same request is in it.
 
     Raises:
-        UserError: `folder` is a file, has other content, or is a run and `force` is not given.
+        UserError: `folder` is a file, has other content, is a run and `force` is not given, or another process
+            trains into it.
     """
+    run = _place_of_run(folder)
+    for place in (run, place_beside(run)):
+        if is_locked(place):
+            lock_folder(place)  # refuses it where it is another process that holds it
+    settle(run)
+    if run.is_dir() and not holds_nothing(run):
+        if not is_proven(run):
+            raise UserError(
+                f"`{folder}` is not empty and is not a headstart run", "choose a new or empty folder for --out"
+            )
+        if is_run(run) and not force:
+            raise UserError(f"`{folder}` holds a complete run", "choose another --out, or replace it with --force")
+        if force:
+            require_replaceable(run)
+    place = place_beside(run) if is_run(run) else run
+    place.mkdir(parents=True, exist_ok=True)
+    if not lock_folder(place) and reporter is not None:
+        reporter.warn(f"the disk of `{folder}` has no locks: nothing keeps a second training out of it")
+    return place, _begin_or_resume(place, folder, request, force=force)
+
+
+def _place_of_run(folder: str | Path) -> Path:
+    """Where the run goes, behind a link."""
     path = Path(folder)
-    spec_file = path / STATE_FOLDER / SPEC_FILE
     if not os.fspath(folder):
         raise UserError("--out is empty", "name a folder, such as `--out runs/photos`")
     file = next((parent for parent in path.parents if parent.is_file()), None)
@@ -48,62 +75,35 @@ def open_run(folder: str | Path, request: RunRequest, *, force: bool) -> tuple[P
         raise UserError(f"`{folder}` is a link to a folder that does not exist", "make it, or choose another --out")
     if path.exists() and not path.is_dir():
         raise UserError(f"`{folder}` is a file, not a folder", "choose another --out")
-    if path.is_dir() and not _holds_nothing(path):
-        if not is_run(path) and not spec_file.is_file():
-            raise UserError(
-                f"`{folder}` is not empty and is not a headstart run", "choose a new or empty folder for --out"
-            )
-        if is_run(path) and not force:
-            raise UserError(f"`{folder}` holds a complete run", "choose another --out, or replace it with --force")
+    return path.resolve() if path.is_symlink() or path.name in ("", "..") else path
+
+
+def _begin_or_resume(place: Path, folder: str | Path, request: RunRequest, *, force: bool) -> bool:
+    """Begin a training in a folder that is locked; return whether one of the same request is resumed instead."""
+    delete_temporaries(place)
+    if not holds_nothing(place):
+        if _read_request(place / STATE_FOLDER / SPEC_FILE) == request:
+            # A replacement that was killed before it took its place is scored and written again.
+            (place / MANIFEST_FILE).unlink(missing_ok=True)
+            return True
         if not force:
-            if _read_request(spec_file) == request:
-                return path, True
+            unlock_folder(place)
             raise UserError(
                 f"`{folder}` holds an interrupted training with other options",
                 "type its command again to resume it, or replace it with --force",
             )
-        remove_run(path)
-    _begin_state(path, request)
-    return path, False
-
-
-def remove_run(folder: Path) -> None:
-    """Delete what headstart wrote into a run's folder, the manifest first: what a kill leaves is no complete run.
-
-    The folder itself stays, and so a link to it does.
-
-    Raises:
-        UserError: the folder holds other files too; nothing is deleted.
-    """
-    foreign = foreign_files(folder)
-    if foreign:
-        raise UserError(
-            f"`{folder}` holds files that headstart did not write: {name_list(foreign)}",
-            "move them away, or choose another --out",
-        )
-    (folder / MANIFEST_FILE).unlink(missing_ok=True)
-    for entry in sorted(folder.iterdir()):
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
-def foreign_files(folder: Path) -> list[str]:
-    """What a run's folder holds that headstart does not write there: paths relative to it, sorted."""
-    foreign = [entry.name for entry in folder.iterdir() if not is_run_entry(entry.name)]
-    for member in folder.glob("members/*"):
-        names = [entry.name for entry in member.iterdir()] if member.is_dir() else [""]
-        foreign += [str(Path("members", member.name, name)) for name in names if not is_run_entry(name)]
-    foreign += [f"backbones/{entry.name}" for entry in folder.glob("backbones/*") if entry.suffix != ".keras"]
-    return sorted(foreign)
+        require_replaceable(place)
+        (place / MANIFEST_FILE).unlink(missing_ok=True)
+        delete_own(place)
+    _begin_state(place, request)
+    return False
 
 
 def _begin_state(folder: Path, request: RunRequest) -> None:
     """Make the state folder with its request by one rename: a kill leaves both or neither."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for unfinished in folder.glob(f".{STATE_FOLDER}.*"):
-        shutil.rmtree(unfinished)
+    for unfinished in folder.iterdir():
+        if TEMPORARY_STATE.fullmatch(unfinished.name):
+            shutil.rmtree(unfinished)
     fresh = folder / f".{STATE_FOLDER}.{os.getpid()}"
     fresh.mkdir()
     write_json(fresh / SPEC_FILE, asdict(request))
@@ -111,18 +111,19 @@ def _begin_state(folder: Path, request: RunRequest) -> None:
     fresh.rename(folder / STATE_FOLDER)
 
 
-def _holds_nothing(folder: Path) -> bool:
-    """Whether a folder is empty but for a state that was killed before its request was written."""
-    names = {entry.name for entry in folder.iterdir()}
-    begun = {name for name in names if name == STATE_FOLDER or name.startswith(f".{STATE_FOLDER}.")}
-    written = [entry for entry in folder.glob(f"{STATE_FOLDER}/*") if not entry.name.startswith(".")]
-    return names == begun and not written
-
-
 def finish_run(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, which makes the run complete; then delete the state."""
+    """Write the manifest, which makes the run complete; put it into its place, delete the state and free the lock."""
     write_manifest(folder, manifest)
-    shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
+    run = run_to_replace(folder)
+    if run is not None:
+        put_in_place(folder, run)
+        folder = run
+    if (folder / STATE_FOLDER).is_dir():
+        # By its request a state is known: without it, a kill would leave a folder that may be anyone's.
+        doomed = folder / f".{STATE_FOLDER}.{os.getpid()}"
+        (folder / STATE_FOLDER).rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+    unlock_folder(folder)
 
 
 def write_split(folder: Path, dataset: Dataset) -> None:

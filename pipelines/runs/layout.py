@@ -9,6 +9,9 @@ RUN/curves.png    the same as a picture
 RUN/answers.npz   the probabilities of the validation and test images
 RUN/skipped.csv   images left out, and why
 RUN/state/        what an unfinished training needs to resume; gone when the run is complete
+RUN/tensorboard/  events, where they were asked for
+RUN/members/      runs of the members of an ensemble
+RUN/backbones/    networks that members share
 """
 
 from __future__ import annotations
@@ -18,16 +21,12 @@ from pathlib import Path
 from models.errors import UserError
 
 MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER = "run.json", "model.keras", "head.keras", "state"
-# What headstart writes into the folder of a run; of older versions too. `--force` deletes nothing else.
-RUN_ENTRIES = frozenset(
-    {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER, "members", "backbones", "tensorboard"}
-    | {"split.csv", "skipped.csv", "history.csv", "answers.npz", "curves.png", "ensemble.png", "heads.npz"}
+SPEC_FILE = "spec.json"  # in the state: what was asked for
+# The files that headstart writes into the folder of a run; of older versions too.
+RUN_FILES = frozenset(
+    {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, "split.csv", "skipped.csv", "history.csv"}
+    | {"answers.npz", "curves.png", "ensemble.png", "heads.npz"}
 )
-
-
-def is_run_entry(name: str) -> bool:
-    """Whether headstart writes an entry of this name into a run, or a temporary file that becomes one."""
-    return name in RUN_ENTRIES or any(name.startswith(f".{entry}.") for entry in RUN_ENTRIES)
 
 
 def is_run(folder: str | Path) -> bool:

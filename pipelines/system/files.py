@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import ctypes
+import errno
 import json
 import os
 import tempfile
@@ -54,3 +56,21 @@ def atomic(path: Path, suffix: str = "") -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Give each of two files or folders the other's name, in one step; False where the file system cannot.
+
+    Raises:
+        OSError: one of them is not there, or may not be renamed.
+    """
+    current_folder, exchanged = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux's renameat2(2)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    if libc.renameat2(current_folder, os.fsencode(first), current_folder, os.fsencode(second), exchanged) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), os.fspath(first))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import UserError
-from pipelines.runs.folder import foreign_files
 from pipelines.runs.layout import MANIFEST_FILE, STATE_FOLDER, is_run
+from pipelines.runs.ownership import foreign_files
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.spec import TrainSpec
 from pipelines.train import train

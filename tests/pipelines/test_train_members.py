@@ -21,9 +21,10 @@ from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.members import member_training
 from pipelines.runs.ensemble_spec import EnsembleSpec
-from pipelines.runs.folder import foreign_files, read_split
+from pipelines.runs.folder import read_split
 from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run
 from pipelines.runs.models import load_run
+from pipelines.runs.ownership import foreign_files
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.train_members import train_members
 from pipelines.training.backbone import find_backbone
@@ -172,6 +173,28 @@ def test_a_network_from_scratch_is_boosted_and_its_outputs_are_added(
         if manifest.leaderboard is not None and manifest.leaderboard.temperature is None:
             np.testing.assert_allclose(probabilities, np.mean([of[sha256] for of in members], axis=0), atol=1e-3)
     assert not list((tmp_path / "run").rglob("held-out*"))
+
+
+@pytest.mark.usefixtures("in_process")
+def test_an_ensemble_is_whole_until_its_replacement_is(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    old = train_members(members_spec(drawn, run, "one"))
+    spec = members_spec(drawn, run, "one", seeds=2)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(join, "join", _interrupt)
+        train_members(spec, force=True)
+    assert read_manifest(run) == old
+    notes = Notes()
+    new = train_members(spec, force=True, reporter=notes)
+    assert "resuming the interrupted training: members that are complete stay as they are" in notes.lines
+    assert read_manifest(run) == new
+    assert sorted(path.name for path in (run / "members").iterdir()) == ["one-s0", "one-s1"]
+    member = read_manifest(run / "members" / "one-s1")
+    assert member.spec.train is not None
+    assert member.spec.train.out == str(run / "members" / "one-s1")
+    assert [path.name for path in tmp_path.iterdir() if "headstart" in path.name] == []
 
 
 @pytest.mark.usefixtures("in_process")

@@ -42,7 +42,7 @@ def member_training(spec: MembersSpec, drawn: Path, out: Path) -> tuple[MemberTr
     (out / "members").mkdir()
     messages = io.StringIO()
     dataset = check(scan(str(drawn / "data")))
-    return MemberTraining(spec=spec, out=out, dataset=dataset, relay=ProgressRelay(messages)), messages
+    return MemberTraining(spec=spec, out=out, place=out, dataset=dataset, relay=ProgressRelay(messages)), messages
 
 
 def events_of(messages: io.StringIO) -> list[Event]:

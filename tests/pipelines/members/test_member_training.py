@@ -144,12 +144,20 @@ def test_an_order_survives_the_way_into_another_process(drawn: Path, tmp_path: P
     spec = members_spec(drawn, tmp_path / "run", "one")
     training, messages = member_training(spec, drawn, tmp_path / "run")
     write_dataset(tmp_path / "dataset", training.dataset)
+    (tmp_path / "beside" / "state").mkdir(parents=True)
     order = MembersOrder(
-        spec=spec, members=list_members(spec), out=str(tmp_path / "run"), dataset=str(tmp_path / "dataset")
+        spec=spec,
+        members=list_members(spec),
+        out=str(tmp_path / "run"),
+        place=str(tmp_path / "beside"),
+        dataset=str(tmp_path / "dataset"),
     )
     assert sent_through_json(order) == order
     module.main(order, ProgressRelay(messages))
-    assert is_run(tmp_path / "run" / "members" / "one")
+    member = read_manifest(tmp_path / "beside" / "members" / "one")
+    # While a run is replaced its members are trained beside it, and already named as they will be called.
+    assert member.spec.train is not None
+    assert member.spec.train.out == str(tmp_path / "run" / "members" / "one")
 
 
 @pytest.mark.parametrize("options", [{"augment": "light", "views": 2}], ids=["views"])
@@ -161,7 +169,9 @@ def test_a_resumed_ensemble_finds_the_features_of_its_first_members(
     training, _ = member_training(spec, drawn, tmp_path / "run")
     training.train([first])
     # Another process trains the second.
-    module.MemberTraining(spec=spec, out=training.out, dataset=training.dataset, relay=training.relay).train([second])
+    module.MemberTraining(
+        spec=spec, out=training.out, place=training.out, dataset=training.dataset, relay=training.relay
+    ).train([second])
     features = [read_manifest(tmp_path / "run" / "members" / member.name).features for member in (first, second)]
     assert features[0] is not None and features[1] is not None
     assert features[0].views == features[1].views == 2

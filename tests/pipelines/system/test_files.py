@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.system.files import atomic, write_csv, write_json
+from pipelines.system.files import atomic, exchange, write_csv, write_json
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
@@ -68,3 +68,15 @@ def test_csv_keeps_stray_bytes_of_names(tmp_path: Path) -> None:
     assert b"\xff.jpg,1" in content
     with open(tmp_path / "file.csv", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         assert list(csv.reader(stream)) == [["path", "label"], [rows[0][0], "1"], [rows[1][0], "2"]]
+
+
+def test_two_folders_change_places_in_one_step(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    if not exchange(tmp_path / "a", tmp_path / "b"):
+        pytest.skip("the file system cannot exchange names")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["a"]
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "a", tmp_path / "nothing")
