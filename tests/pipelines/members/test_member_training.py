@@ -69,9 +69,9 @@ def test_boosting_ends_where_every_image_is_predicted_out_of_fold_and_says_so_ag
     members = list_members(spec)
     training, messages = member_training(spec, drawn, tmp_path / "run")
     training.train(members)
-    module.MemberTraining(spec=spec, out=training.out, dataset=training.dataset, relay=training.relay).train(
-        members[1:]
-    )
+    module.MemberTraining(
+        spec=spec, out=training.out, place=training.out, dataset=training.dataset, relay=training.relay
+    ).train(members[1:])
     done, *ended = events_of(messages)
     assert done == {"done": "one-r0"}
     assert [event["ended"] for event in ended] == ["one-r1", "one-r2"] * 2
