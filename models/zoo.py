@@ -47,6 +47,9 @@ class PublishedRecipe:
         batch_size: images a step.
         weight_decay: factor of the weights that is added to the gradient in each step.
         head_dropout: rate in [0, 1) on the features; 0 where the network has dropout layers.
+        augment: the policy of `pipelines.images.policies` with its views of the images; a training that does not ask
+            for it is told of it.
+        views: of `--tta` that its paper averages predictions over.
     """
 
     optimizer: Literal["sgd", "adam"]
@@ -54,6 +57,8 @@ class PublishedRecipe:
     batch_size: int
     weight_decay: float = 0.0
     head_dropout: float = 0.0
+    augment: str = "none"
+    views: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +112,8 @@ class Backbone:
 _ADAM = PublishedRecipe(optimizer="adam", learning_rate=1e-3, batch_size=32)
 _LENET = PublishedRecipe(optimizer="sgd", learning_rate=1e-2, batch_size=32)
 _ALEXNET = PublishedRecipe(
-    optimizer="sgd", learning_rate=1e-2, batch_size=128, weight_decay=5e-4
-)  # Krizhevsky 2012, section 5
+    optimizer="sgd", learning_rate=1e-2, batch_size=128, weight_decay=5e-4, augment="alexnet", views="crop10"
+)  # Krizhevsky 2012, sections 4.1 and 5
 _ZFNET = PublishedRecipe(optimizer="sgd", learning_rate=1e-2, batch_size=128)  # Zeiler 2014, section 3
 _GOOGLENET = PublishedRecipe(optimizer="sgd", learning_rate=1e-2, batch_size=32, weight_decay=2e-4, head_dropout=0.4)
 # fmt: off

@@ -81,9 +81,12 @@ def preview(
     listing = scan(data, reporter=reporter)
 
     from pipelines.data.check import check
+    from pipelines.images.colour_covariance import measured
 
     dataset = check(listing, for_training=False, reporter=reporter)
     examples = _choose(dataset, per_class)
+    # A training measures the colours of its training images; where no parts are given, they are not divided yet.
+    policy = measured(policy, dataset.part("train") or dataset.examples)
     grid = _draw(examples, policy, size=size, seed=seed, reporter=reporter)
 
     from PIL import Image

@@ -15,9 +15,9 @@ Tta = Annotated[
     str | None,
     typer.Option(
         "--tta",
-        metavar="flip|crop5|N",
+        metavar="flip|crop5|crop10|N",
         show_default="none",
-        help="Average over views of each image: mirrored, five crops, or N light augmentations.",
+        help="Average over views of each image: mirrored, five crops, these and mirrored, or N light augmentations.",
     ),
 ]
 Method = Annotated[

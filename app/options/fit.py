@@ -17,7 +17,8 @@ Augment = Annotated[
         "--augment",
         metavar="POLICY",
         rich_help_panel=_DATA,
-        help=f"{', '.join(POLICIES)}, or a TOML file; `light` flips left and right, turns and zooms a little.",
+        help=f"{', '.join(POLICIES)}, or a TOML file; `light` flips left and right, turns and zooms a little; "
+        "`alexnet` crops, flips and shifts colours as Krizhevsky et al. 2012.",
     ),
 ]
 Views = Annotated[

@@ -27,6 +27,18 @@ POLICIES: dict[str, Policy] = {
             _step("RandomZoom", height_factor=(-0.15, 0.05)),
         ),
     ),
+    # Krizhevsky et al. 2012, section 4.1: mirror images, patches of 224 of 256 pixels at any place, and colours. The
+    # centre of a patch of 7/8 of the side is at most 1/16 of the side, 1/14 of the patch, from the middle.
+    "alexnet": Policy(
+        name="alexnet",
+        views=8,
+        steps=(
+            _step("RandomFlip", mode="horizontal"),
+            _step("RandomZoom", height_factor=(-0.125, -0.125)),
+            _step("RandomTranslation", height_factor=1 / 14, width_factor=1 / 14),
+            _step("FancyPCA", stddev=0.1),
+        ),
+    ),
     "medium": Policy(
         name="medium",
         views=6,

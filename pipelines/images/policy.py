@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 Argument: TypeAlias = Any  # whatever a layer takes: a number, a word, a pair of numbers
 # Part of the key of cached features: raise it when a policy gives other pixels than before.
 AUGMENT_VERSION = 1
-# Layer -> what it changes. All but the last four are Keras' layers of that name; RandAugment and AugMix choose among
+# Layer -> what it changes. All but the last five are Keras' layers of that name; RandAugment and AugMix choose among
 # Keras' layers for each image, which Keras' own two do not do inside tf.data.
 LAYERS: dict[str, str] = {
     "RandomFlip": "geometry",
@@ -35,6 +35,7 @@ LAYERS: dict[str, str] = {
     "RandomGaussianBlur": "texture",
     "RandomErasing": "texture",
     "GaussianNoise": "texture",
+    "FancyPCA": "colour",
     "Rotate90": "geometry",
     "RandAugment": "mixed",
     "AugMix": "mixed",

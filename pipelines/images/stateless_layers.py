@@ -1,4 +1,4 @@
-"""Draws random image layers from a key, not from a counter: Keras' layers, and four that Keras lacks for tf.data."""
+"""Draws random image layers from a key, not from a counter: Keras' layers, and five that Keras lacks for tf.data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from models.arrays import Tensor
+from pipelines.images.fancy_pca import fancy_pca
 
 # (image float32 (size, size, 3) in [0, 255], key int32 (2,)) -> image
 Transform = Callable[[Tensor, Tensor], Tensor]
@@ -153,6 +154,7 @@ def _aug_mix(
 
 # Layer of a policy -> a function of its arguments that returns a transform; all other layers are Keras'.
 TRANSFORMS: dict[str, Callable[..., Transform]] = {
+    "FancyPCA": fancy_pca,
     "GaussianNoise": _gaussian_noise,
     "Rotate90": _rotate90,
     "RandAugment": _rand_augment,

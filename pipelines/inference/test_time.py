@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pipelines.runs.examples import Example
     from pipelines.system.progress import Reporter
 
-NAMED = ("flip", "crop5")
+NAMED = ("flip", "crop5", "crop10")
 MAX_VIEWS = 64
-CROP = 0.875  # side of a crop, as a share of the image's side
+CROP = 0.875  # side of a crop, as a share of the image's side: 224 of 256 pixels
 POLICY = "light"  # augments the views when --tta is a number
 BATCH = 32
 # Pixels (batch, size, size, 3) in [0, 255] -> as many views of them, each of the same shape.
@@ -82,8 +82,9 @@ def build_views(tta: str, *, size: int) -> MakeViews:
     """Build the function that makes the views of a batch, of TensorFlow operations.
 
     Args:
-        tta: `flip` (the image and its mirror image), `crop5` (centre and corners), or a number N: the image and N - 1
-            light augmentations, the same ones for every image.
+        tta: `flip` (the image and its mirror image), `crop5` (centre and corners), `crop10` (those and their mirror
+            images: Krizhevsky et al. 2012, section 4.1), or a number N: the image and N - 1 light augmentations, the
+            same ones for every image.
         size: side of the images, pixels.
 
     Raises:
@@ -94,6 +95,8 @@ def build_views(tta: str, *, size: int) -> MakeViews:
         return lambda pixels: [pixels, pixels[:, :, ::-1]]
     if tta == "crop5":
         return lambda pixels: _crops(pixels, size)
+    if tta == "crop10":
+        return lambda pixels: [*_crops(pixels, size), *_crops(pixels[:, :, ::-1], size)]
     return _augmentations(int(tta), size)
 
 

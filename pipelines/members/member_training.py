@@ -20,6 +20,8 @@ from models.heads import Candidate
 from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds
 from pipelines.fitting.heads import FittedHeads, fit_heads
+from pipelines.images.colour_covariance import measured
+from pipelines.images.unchanged import naming_changed
 from pipelines.members.boosting import BoostingEnds
 from pipelines.members.held_out import predict_head_held_out, predict_network_held_out
 from pipelines.members.hyperparameters import SharedHyperparameters
@@ -41,6 +43,7 @@ from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights,
 if TYPE_CHECKING:
     from pipelines.evaluation.predictions import Predictions
     from pipelines.features.cached import Features
+    from pipelines.images.policy import Policy
 
 
 def main(order: MembersOrder, relay: ProgressRelay) -> None:
@@ -60,12 +63,14 @@ class MemberTraining:
         self.shared_hyperparameters = SharedHyperparameters(spec=spec, state=place / STATE_FOLDER)
         self.folds = divide_folds(dataset, spec.folds, seed=spec.common.fit.seed) if spec.folds else ()
         self._shared: SharedFeatures | None = None
+        self._policy: Policy | None = None
 
     def train(self, members: Sequence[Member]) -> None:
         """Train members one after the other."""
         for member in members:
             try:
-                self._train_member(member)
+                with naming_changed(self.dataset.examples):
+                    self._train_member(member)
             except BoostingEnds as end:
                 kind, count = f"{member.backbone}, {member.head} head", counted(end.num_members, "member")
                 self.relay.send(ended=member.name, message=f"boosting of {kind}, ends after {count}: {end}")
@@ -86,6 +91,9 @@ class MemberTraining:
         image_weights = self.shared_hyperparameters.image_weights(member, labels)
         spec = spec_of(self.spec, member, self.out / MEMBERS_FOLDER / member.name)
         names = look_up_names(spec)
+        # All members on the backbone see views of the same policy, whatever their fold.
+        self._policy = self._policy or measured(names.policy, self.dataset.part("train"))
+        names = replace(names, policy=self._policy)
         place = self.place / MEMBERS_FOLDER / member.name
         folder, _ = open_run(place, RunRequest(train=spec), force=False, reporter=self.relay)
         plan = TrainingPlan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +27,13 @@ def execute_plan(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
     # The backbone gets a new head, on features computed once or on fresh views of the pixels; then its blocks train.
     import keras
 
+    from pipelines.images.colour_covariance import measured
     from pipelines.images.unchanged import naming_changed
 
     keras.utils.set_random_seed(plan.spec.fit.seed)
     with naming_changed(plan.dataset.examples):
+        policy = measured(plan.names.policy, plan.dataset.part("train"))
+        plan = replace(plan, names=replace(plan.names, policy=policy))
         result = _train_stages(plan)
     timer.end_phase("train")
 

@@ -31,12 +31,28 @@ def train_from_scratch(plan: TrainingPlan) -> TrainingResult:
     backbone = source.build(plan.spec.network.image_size)
     plan.reporter.note(f"{source.name} has no pretrained weights; training all layers from scratch")
     plan = replace(plan, spec=with_published_recipe(plan.spec, source.backbone))
+    notes = [line] if (line := unpublished_line(plan)) else []
+    for line in notes:
+        plan.reporter.note(line)
 
     def prepare(model: keras.Model) -> Prepared:
         trained = with_auxiliaries(plan, model)
         return Prepared(model=trained, stages=train_layerwise(plan, model) if plan.spec.fine_tune.layerwise else [])
 
-    return train_on_pixels(plan, list_stages(plan.spec, is_untrained=True)[0], backbone, prepare=prepare)
+    result = train_on_pixels(plan, list_stages(plan.spec, is_untrained=True)[0], backbone, prepare=prepare)
+    return replace(result, notes=[*notes, *result.notes])
+
+
+def unpublished_line(plan: TrainingPlan) -> str:
+    """What the network's paper does to its images and this training does not, and how to ask for it; may be empty."""
+    backbone = plan.names.source.backbone
+    recipe = backbone.recipe if backbone else None
+    if recipe is None or recipe.augment in ("none", plan.names.policy.name):
+        return ""
+    return (
+        f"the images are not augmented as the paper does: --augment {recipe.augment} does that, and `evaluate --tta "
+        f"{recipe.views}` averages its views"
+    )
 
 
 def with_published_recipe(spec: TrainSpec, backbone: Backbone | None) -> TrainSpec:

@@ -49,8 +49,10 @@ def test_the_ways_to_average_over_views_that_the_page_names_are_taken(headstart:
     for command in ("evaluate", "predict"):
         page = " ".join(headstart(command, "--help").out.split())
         ways, _, rest = page.partition("--tta ")[2].partition(" ")
-        assert rest.startswith("Average over views of each image: mirrored, five crops, or N light augmentations.")
+        assert rest.startswith(
+            "Average over views of each image: mirrored, five crops, these and mirrored, or N light augmentations."
+        )
         *names, number = ways.split("|")
-        assert (names, number) == (["flip", "crop5"], "N")
+        assert (names, number) == (["flip", "crop5", "crop10"], "N")
         for way in (*names, "2", "64"):
             require_views(way)  # raises for what it does not know

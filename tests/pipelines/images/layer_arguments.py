@@ -12,7 +12,7 @@ SIZE = 48
 IMAGE = np.asarray(drawn(SIZE, SIZE), np.float32)
 
 # Layer -> its arguments as TOML holds them.
-ARGUMENTS: dict[str, dict[str, str | float | list[float]]] = {
+ARGUMENTS: dict[str, dict[str, str | float | list[float] | list[list[float]]]] = {
     "RandomFlip": {"mode": "horizontal_and_vertical"},
     "RandomRotation": {"factor": 0.1},
     "RandomZoom": {"height_factor": [-0.3, 0.2], "width_factor": [-0.3, 0.2]},
@@ -32,6 +32,7 @@ ARGUMENTS: dict[str, dict[str, str | float | list[float]]] = {
     "RandomGaussianBlur": {"factor": 1.0, "kernel_size": 5, "sigma": 1.0},
     "RandomErasing": {"factor": 1.0},
     "GaussianNoise": {"stddev": 9.0},
+    "FancyPCA": {"stddev": 0.5, "covariance": [[0.08, 0.06, 0.05], [0.06, 0.07, 0.05], [0.05, 0.05, 0.07]]},
     "Solarization": {"addition_factor": 0.3, "threshold_factor": 0.5},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,11 +15,16 @@ from pipelines.images.augment import build_augmenter
 from pipelines.images.policies import POLICIES, find_policy
 from pipelines.images.policy import LAYERS, Policy, PolicyStep, Switches
 from pipelines.images.stateless_layers import PerImageSeeds, fold_in
-from tests.pipelines.images.layer_arguments import IMAGE, SIZE, write_policy
+from tests.pipelines.images.layer_arguments import ARGUMENTS, IMAGE, SIZE, write_policy
 
 
 def _views(policy: str, count: int, switches: Switches | None = None, seed: tuple[int, int] = (5, -7)) -> np.ndarray:
-    augment = build_augmenter(find_policy(policy, switches), size=SIZE)
+    found = find_policy(policy, switches)
+    # As a training fills it in, from its own images.
+    steps = [
+        replace(step, arguments=ARGUMENTS["FancyPCA"]) if step.layer == "FancyPCA" else step for step in found.steps
+    ]
+    augment = build_augmenter(replace(found, steps=tuple(steps)), size=SIZE)
     views = tf.data.Dataset.range(1, count + 1).map(
         lambda view: augment(tf.constant(IMAGE), tf.constant(seed, tf.int32), tf.cast(view, tf.int32)),
         num_parallel_calls=2,

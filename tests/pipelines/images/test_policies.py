@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
+import tensorflow as tf
+from scipy.stats import kstest
 
 from models.errors import UserError
+from pipelines.images.augment import build_augmenter
 from pipelines.images.policies import POLICIES, find_policy
 from pipelines.images.policy import LAYERS, Switches
 
@@ -42,3 +48,20 @@ def test_a_mistyped_name_gets_a_suggestion() -> None:
     with pytest.raises(UserError) as caught:
         find_policy("ligt")
     assert "light" in caught.value.hint
+
+
+def test_the_patches_of_alexnet_are_seven_eighths_of_the_side_at_any_place() -> None:
+    # Krizhevsky et al. 2012: 224 of 256 pixels. A ramp to the right and one downwards show where a patch was taken.
+    size = 64
+    crop = replace(POLICIES["alexnet"], steps=POLICIES["alexnet"].steps[1:3])
+    augment = build_augmenter(crop, size=size)
+    right = np.tile(np.arange(size, dtype=np.float32), (size, 1))
+    picture = tf.constant(np.stack([right, right.T, 0 * right], axis=-1))
+    views = tf.map_fn(
+        lambda view: augment(picture, tf.constant([3, 7]), view), tf.range(1, 401), fn_output_signature=tf.float32
+    ).numpy()
+    for first, last in ((views[:, :, 0, 0], views[:, :, -1, 0]), (views[:, 0, :, 1], views[:, -1, :, 1])):
+        np.testing.assert_allclose(last.mean(1) - first.mean(1), 7 / 8 * (size - 1), atol=0.1)
+        # Uniform over the eighth that is left.
+        assert kstest(first.mean(1) / (size / 8), "uniform").pvalue > 1e-3
+    assert abs(np.corrcoef(views[:, :, 0, 0].mean(1), views[:, 0, :, 1].mean(1))[0, 1]) < 0.2

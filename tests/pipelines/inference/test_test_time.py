@@ -41,6 +41,17 @@ def test_crop5_is_the_centre_and_the_corners() -> None:
     assert means == pytest.approx([82.5, 71.5, 73.5, 91.5, 93.5], abs=0.2)
 
 
+def test_crop10_is_the_five_crops_and_their_mirror_images() -> None:
+    pixels = tf.constant(batch())
+    views = [np.asarray(view) for view in build_views("crop10", size=16)(pixels)]
+    assert len(views) == 10
+    # A mirrored picture's left corner is the mirror image of the picture's right corner: centre, then the four corners.
+    for place, mirrored in ((0, 5), (1, 7), (2, 6), (3, 9), (4, 8)):
+        np.testing.assert_allclose(views[mirrored], views[place][:, :, ::-1], atol=1e-3)
+    for view, of_five in zip(views, build_views("crop5", size=16)(pixels), strict=False):
+        np.testing.assert_array_equal(view, of_five)
+
+
 def test_a_number_is_the_image_and_light_views_of_it_the_same_in_any_batch() -> None:
     pixels, make_views = batch(), build_views("4", size=16)
     views = [np.asarray(view) for view in make_views(tf.constant(pixels))]

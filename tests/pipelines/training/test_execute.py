@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipelines.images.colour_covariance import measure_covariance
+from pipelines.images.policies import POLICIES
 from pipelines.runs.examples import Dataset, Example, Skipped, Split
 from pipelines.runs.manifest import DataRecord
 from pipelines.runs.training_records import EpochRecord
 from pipelines.system.files import write_csv
-from pipelines.training.execute import describe_data, history_table
+from pipelines.system.progress import PhaseTimer
+from pipelines.training import execute
+from pipelines.training.execute import describe_data, execute_plan, history_table
+from pipelines.training.plan import TrainingPlan
+from tests.pipelines.training.prepared import prepare
 
 
 def example(label: int, split: Split) -> Example:
@@ -59,3 +66,20 @@ def test_images_are_counted_by_part_and_class(tmp_path: Path, monkeypatch: pytes
 def test_a_tensorflow_data_set_keeps_its_name() -> None:
     dataset = Dataset(root="tfds:mnist", origin="tfds", class_names=("0",), examples=())
     assert describe_data(dataset).root == "tfds:mnist"
+
+
+def test_colours_are_shifted_by_the_covariance_of_the_training_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, _ = prepare(tmp_path, per_class=2)
+    plan = replace(plan, names=replace(plan.names, policy=POLICIES["alexnet"]))
+    trained: list[TrainingPlan] = []
+
+    def stop(plan: TrainingPlan) -> None:
+        trained.append(plan)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execute, "_train_stages", stop)
+    with pytest.raises(KeyboardInterrupt):
+        execute_plan(plan, PhaseTimer())
+    assert trained[0].names.policy.steps[-1].arguments["covariance"] == measure_covariance(plan.dataset.part("train"))

@@ -15,10 +15,17 @@ from models.classifier import build_classifier
 from models.errors import UserError
 from models.heads import HEADS, build_head
 from models.zoo import BACKBONES
-from pipelines.images.policies import POLICIES
+from pipelines.images.policies import POLICIES, find_policy
+from pipelines.inference.test_time import require_views
 from pipelines.system.progress import Silent
 from pipelines.training.backbone import BackboneSource
-from pipelines.training.from_scratch import train_from_scratch, train_layerwise, with_auxiliaries, with_published_recipe
+from pipelines.training.from_scratch import (
+    train_from_scratch,
+    train_layerwise,
+    unpublished_line,
+    with_auxiliaries,
+    with_published_recipe,
+)
 from pipelines.training.plan import TrainingNames, TrainingPlan
 from tests.pipelines.training.prepared import draw_dataset
 from tests.specs import train_spec, with_options
@@ -50,6 +57,17 @@ def test_a_classic_is_trained_by_its_published_recipe_unless_told_otherwise() ->
     resnet = with_published_recipe(spec, BACKBONES["resnet50"]).fit
     assert (resnet.rule, resnet.batch_size, resnet.weight_decay) == ("adam", 32, None)
     assert with_published_recipe(spec, None) == spec
+
+
+def test_a_training_says_which_views_of_the_images_the_paper_adds(plan: TrainingPlan) -> None:
+    source = BackboneSource(name="alexnet", backbone=BACKBONES["alexnet"], weights="none")
+    names = replace(plan.names, source=source)
+    line = unpublished_line(replace(plan, names=names))
+    assert "--augment alexnet" in line and "--tta crop10" in line
+    require_views("crop10")
+    assert find_policy("alexnet").steps
+    assert unpublished_line(replace(plan, names=replace(names, policy=POLICIES["alexnet"]))) == ""
+    assert unpublished_line(plan) == ""
 
 
 def test_googlenet_is_trained_with_auxiliary_classifiers_that_are_dropped_afterwards(plan: TrainingPlan) -> None:
