@@ -14,7 +14,7 @@ from app.console import Terminal
 from app.pages.report import next_line, skipped_line, training_page
 from app.pages.tables import WIDTH, new_table, scored, shortened, shortened_inside
 from pipelines.ensembles.methods import METHODS
-from pipelines.runs.leaderboard import Leaderboard
+from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, Spread
 from pipelines.runs.report import Report
 from pipelines.system.text import counted
 
@@ -37,6 +37,9 @@ def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
     """
     assert manifest.leaderboard is not None, "an ensemble has one"
     terminal.page(ensemble_page(manifest.leaderboard, manifest.metrics), stream="stderr")
+    limit = manifest.spec.ensemble.max_latency if manifest.spec.ensemble else None
+    if limit is not None and manifest.leaderboard.chosen_ms is not None:
+        terminal.note(limit_line(manifest.leaderboard.chosen_ms, limit))
     if manifest.data.skipped:
         terminal.warn(skipped_line(manifest.data.skipped))
     for note in manifest.notes:
@@ -50,7 +53,7 @@ def ensemble_page(board: Leaderboard, reports: Mapping[Split, Report]) -> Group:
     parts: list[RenderableType] = [leaderboard_table(board)]
     if num_members > LISTED_MEMBERS:
         parts.append(f"the {LISTED_MEMBERS} of {num_members:,} members with the most weight; all in `run.json`")
-    parts += ["accuracy: on validation images, 95 % interval; ms: per image, on this machine", ""]
+    parts += ["accuracy: on validation images, 95 % interval; ms: median per image, here", ""]
     if 1 < num_names <= MATRIX_MEMBERS:
         parts += [disagreement_table(board), ""]
     elif num_names > MATRIX_MEMBERS:
@@ -58,6 +61,18 @@ def ensemble_page(board: Leaderboard, reports: Mapping[Split, Report]) -> Group:
     parts += [training_page(reports), ""]
     parts += [Text(line) for line in gain_lines(board)]
     return Group(*parts)
+
+
+def limit_line(chosen_ms: Spread, limit: float) -> str:
+    """How near to `limit`, ms per image, the members are that were chosen for it."""
+    low, high = (_three_digits(end) for end in chosen_ms.quartiles)
+    line = (
+        f"--max-latency {limit:g}: the chosen members take {_three_digits(chosen_ms.median)} ms together "
+        f"(quartiles {low} .. {high})"
+    )
+    if chosen_ms.quartiles[1] > limit:
+        return f"{line}; the limit lies within the spread: another measurement may choose otherwise"
+    return f"{line}, {100 * (1 - chosen_ms.median / limit):.0f} % below it"
 
 
 def leaderboard_table(board: Leaderboard) -> Table:
@@ -96,7 +111,8 @@ def disagreement_table(board: Leaderboard) -> Table:
 
 def gain_lines(board: Leaderboard) -> list[str]:
     """The gain over the best member, in lines of at most 80 columns."""
-    lines = _compared_lines(board) if len(board.names) > 1 else _alone_lines(board)
+    # Runs of before 2026-11-24 have a gain of one group over itself.
+    lines = _compared_lines(board.gain) if board.gain and len(board.names) > 1 else _alone_lines(board)
     if fitted := _fitted_on_validation(board):
         lines.append(f"  {fitted} on validation images: the validation figures look better than they are")
     for score, fold in board.folds.items():
@@ -106,13 +122,16 @@ def gain_lines(board: Leaderboard) -> list[str]:
             f"(95 % interval {low:.3f} .. {high:.3f})"
         )
     scaling = f", temperature {board.temperature:.2f}" if board.temperature else ""
-    cost = f"{_three_digits(board.ms)} ms per image, {_three_digits(board.mb)} MB"
+    quartiles = ""
+    if board.ms_quartiles is not None:
+        first, third = (_three_digits(end) for end in board.ms_quartiles)
+        quartiles = f" (quartiles {first} .. {third})"
+    cost = f"{_three_digits(board.ms)} ms per image{quartiles}, {_three_digits(board.mb)} MB"
     lines.append(f"combined by {board.method}{scaling}: {cost}")
     return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]
 
 
-def _compared_lines(board: Leaderboard) -> list[str]:
-    gain = board.gain
+def _compared_lines(gain: EnsembleGain) -> list[str]:
     part, images = gain.comparison.part, gain.comparison.images
     lines = textwrap.wrap(gain.line, WIDTH, subsequent_indent="  ")
     lines.append(f"  on {images:,} {part} images; best member on validation: {gain.best}")

@@ -1,49 +1,64 @@
-"""Measures prediction time and model size of ensemble members."""
+"""Lists what ensemble members cost: prediction time and size, each frozen base once."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
-from pipelines.ensembles.selection import Cost
+from pipelines.ensembles.selection import Budget, Cost
+from pipelines.ensembles.timing import Timing, one_after_the_other
 from pipelines.runs.read_manifest import model_files
-from pipelines.system.progress import Reporter
 
 if TYPE_CHECKING:
     import keras
 
-TIMED_IMAGES, TIMED_REPEATS = 8, 3
+
+def models_to_time(members: Sequence[MemberPredictions]) -> dict[str, keras.Model]:
+    """A model for each distinct base, under its `base_key`: beside the base, heads take next to no time."""
+    models: dict[str, keras.Model] = {}
+    for member in members:
+        for model in member.models:
+            models.setdefault(base_key(model), model.model)
+    return models
 
 
-def measure_costs(members: Sequence[MemberPredictions], reporter: Reporter) -> list[Cost]:
-    """What each member costs; each backbone is timed once."""
-    times: dict[str, float] = {}
+def time_of(member: MemberPredictions, times: Mapping[str, Timing]) -> Timing:
+    """The time of a member, or of all models of a group of folds; each base counts once."""
+    return one_after_the_other(times[key] for key in dict.fromkeys(base_key(model) for model in member.models))
+
+
+def list_costs(members: Sequence[MemberPredictions], times: Mapping[str, Timing] | None) -> list[Cost]:
+    """What each member costs.
+
+    Args:
+        members: all of them.
+        times: of their bases, by `base_key`; None where time has no limit, and was not measured.
+    """
     costs = []
-    with reporter.task("timing", len(members)) as task:
-        for member in members:
-            keys = [base_key(model) for model in member.models]
-            for key, model in zip(keys, member.models, strict=True):
-                if key not in times:
-                    times[key] = milliseconds(model.model)
-            head_sizes = [_head_megabytes(model) for model in member.models]
-            backbone_sizes = {
-                key: megabytes(model) - head_size
-                for key, model, head_size in zip(keys, member.models, head_sizes, strict=True)
-            }
-            costs.append(
-                Cost(
-                    backbone=keys[0] if len(backbone_sizes) == 1 else member.name,
-                    backbone_ms=sum(times[key] for key in backbone_sizes),
-                    backbone_mb=sum(backbone_sizes.values()),
-                    head_mb=sum(head_sizes),
-                )
+    for member in members:
+        keys = [base_key(model) for model in member.models]
+        head_sizes = [_head_megabytes(model) for model in member.models]
+        backbone_sizes = {
+            key: megabytes(model) - head_size
+            for key, model, head_size in zip(keys, member.models, head_sizes, strict=True)
+        }
+        costs.append(
+            Cost(
+                backbone=keys[0] if len(backbone_sizes) == 1 else member.name,
+                backbone_ms=time_of(member, times).spread.median if times else 0.0,
+                backbone_mb=sum(backbone_sizes.values()),
+                head_mb=sum(head_sizes),
             )
-            task.advance()
+        )
     return costs
+
+
+def over_limit(ms: float, budget: Budget) -> tuple[str, ...]:
+    """A line where the joined model takes longer, `ms` per image, than the limit that its members were chosen for."""
+    if budget.latency_ms is None or ms <= budget.latency_ms:
+        return ()
+    return (f"the ensemble takes {ms:.3g} ms per image, more than --max-latency {budget.latency_ms:g}",)
 
 
 def base_key(member: LoadedMember) -> str:
@@ -52,21 +67,6 @@ def base_key(member: LoadedMember) -> str:
     if manifest.backbone.weights_sha256 is None:
         return str(member.folder)
     return f"{manifest.backbone.weights_sha256} {manifest.image_size} {manifest.head.pooling}"
-
-
-def milliseconds(model: keras.Model) -> float:
-    """Milliseconds an image that a model takes on this machine, as `predict` runs it: the least of several."""
-    import tensorflow as tf
-
-    call = tf.function(lambda pixels: model(pixels, training=False))
-    pixels = tf.zeros((TIMED_IMAGES, *model.input_shape[1:]))
-    np.asarray(call(pixels))
-    seconds = []
-    for _ in range(TIMED_REPEATS):
-        began = time.perf_counter()
-        np.asarray(call(pixels))
-        seconds.append(time.perf_counter() - began)
-    return 1000 * min(seconds) / TIMED_IMAGES
 
 
 def megabytes(member: LoadedMember) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from models.ensemble import combine
 from models.pools import StackingRegression
-from pipelines.ensembles.costs import measure_costs
+from pipelines.ensembles.costs import list_costs, models_to_time, over_limit
 from pipelines.ensembles.frozen_bases import record_bases
 from pipelines.ensembles.member_predictions import (
     EnsembleRequest,
@@ -27,6 +27,7 @@ from pipelines.ensembles.member_predictions import (
 from pipelines.ensembles.picture import PICTURE, draw_ensemble
 from pipelines.ensembles.ranking import FittedEnsemble, rank_members
 from pipelines.ensembles.selection import Budget, affordable, of_true_class
+from pipelines.ensembles.timing import Timing, one_after_the_other, time_models
 from pipelines.ensembles.weights import EnsembleWeights, fit_weights, judged_probabilities, pool_probabilities
 from pipelines.evaluation.agreement import measure_agreement, spread_places
 from pipelines.evaluation.metrics import report
@@ -44,8 +45,10 @@ if TYPE_CHECKING:
     import keras
 
     from models.arrays import Doubles, Labels, Probabilities
-    from pipelines.ensembles.selection import Cost
+    from pipelines.runs.leaderboard import Leaderboard
     from pipelines.system.progress import Reporter
+
+_JOINED = ""  # the key of the ensemble's time; that of a base is never empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +95,7 @@ def join(
 
     # Which members, and their weights.
     probabilities = np.stack([member.probabilities for member in members])
-    costs = measure_costs(members, reporter)
-    places = _within_budget(probabilities, labels, costs, request.budget)
+    places, chosen_time = _within_budget(members, probabilities, labels, request.budget, reporter)
     fitted = fit_weights(
         probabilities[places], labels, request.method, seed=request.seed, votes=request.votes_of(places)
     )
@@ -106,7 +108,8 @@ def join(
     pooled = predictions["test"][0] if images.test else _pooled(probabilities[places], fitted)
     agreement = _compare_with_pooled(model, images, pooled, reporter, out_of_fold=members[0].folds is not None)
 
-    # What the user reads.
+    # What the user reads. The ensemble and its members are timed in turn, or their ratio would be one of two moments.
+    times = time_models({**models_to_time(members), _JOINED: model}, reporter)
     weights = dict(zip(places, fitted.weights, strict=True))
     ensemble = FittedEnsemble(
         model=model,
@@ -114,13 +117,17 @@ def join(
         temperature=fitted.temperature,
         members=members,
         weights=[weights.get(place, 0.0) for place in range(len(members))],
-        costs=costs,
+        time=times[_JOINED],
+        member_times=times,
+        chosen_time=chosen_time,
         labels=labels,
         predictions=predictions,
         folder=run.folder,
     )
+    leaderboard = rank_members(ensemble)
     manifest = replace(
-        _manifest_of(ensemble, models, images, run),
+        _manifest_of(ensemble, leaderboard, models, images, run),
+        notes=(*run.notes, *over_limit(leaderboard.ms, request.budget)),
         agreement=agreement,
         seconds={**run.seconds, "join": round(time.monotonic() - started, 2)},
     )
@@ -128,9 +135,14 @@ def join(
     return manifest
 
 
-def _manifest_of(ensemble: FittedEnsemble, models: Sequence[LoadedMember], images: Images, run: JoinedRun) -> Manifest:
-    """Rank the members, write what belongs to the run, and describe it."""
-    leaderboard = rank_members(ensemble)
+def _manifest_of(
+    ensemble: FittedEnsemble,
+    leaderboard: Leaderboard,
+    models: Sequence[LoadedMember],
+    images: Images,
+    run: JoinedRun,
+) -> Manifest:
+    """Write what belongs to the run, and describe it."""
     draw_ensemble(leaderboard, run.folder / PICTURE)
     save_predictions(run.folder, ensemble.predictions, {"validation": images.fitted, "test": images.test})
     write_examples(run.folder, images.all, images.class_names)
@@ -146,7 +158,6 @@ def _manifest_of(ensemble: FittedEnsemble, models: Sequence[LoadedMember], image
         spec=run.spec,
         data=run.data,
         metrics={part: report(*predicted, images.class_names) for part, predicted in ensemble.predictions.items()},
-        notes=run.notes,
         versions=versions(),
         members=leaderboard.members,
         leaderboard=leaderboard,
@@ -155,11 +166,19 @@ def _manifest_of(ensemble: FittedEnsemble, models: Sequence[LoadedMember], image
     )
 
 
-def _within_budget(probabilities: Doubles, labels: Labels, costs: Sequence[Cost], budget: Budget) -> list[int]:
-    """Places of the members to choose from."""
+def _within_budget(
+    members: Sequence[MemberPredictions], probabilities: Doubles, labels: Labels, budget: Budget, reporter: Reporter
+) -> tuple[list[int], Timing | None]:
+    """Places of the members to choose from, and their time together where it is limited."""
     if budget == Budget():
-        return list(range(len(probabilities)))
-    return list(affordable(of_true_class(probabilities, labels), costs, budget))
+        return list(range(len(members))), None
+    times = time_models(models_to_time(members), reporter) if budget.latency_ms is not None else None
+    costs = list_costs(members, times)
+    places = affordable(of_true_class(probabilities, labels), costs, budget)
+    if times is None:
+        return list(places), None
+    chosen = models_to_time([members[place] for place in places])
+    return list(places), one_after_the_other(times[key] for key in chosen)
 
 
 def _spread(

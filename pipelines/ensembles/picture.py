@@ -23,8 +23,8 @@ def draw_ensemble(board: Leaderboard, path: Path) -> None:
 
     rows = sorted(board.members, key=lambda row: -row.weight)[:MOST]
     rows.sort(key=lambda row: (row.accuracy, -row.log_loss))
-    weights = {row.name: row.weight for row in board.members}  # none of a group of folds, which are drawn in order
-    places = sorted(range(len(board.names)), key=lambda place: -weights.get(board.names[place], 0.0))[:MOST]
+    weights = [_weight_of(name, board) for name in board.names]
+    places = sorted(range(len(board.names)), key=lambda place: -weights[place])[:MOST]
     places.sort()
     height = 1.4 + 0.22 * max(len(rows), len(places), 11)
     figure = Figure(figsize=(14, height), layout="constrained")
@@ -62,6 +62,11 @@ def draw_ensemble(board: Leaderboard, path: Path) -> None:
     figure.colorbar(shown, ax=right, shrink=0.8)
     with atomic(path, suffix=".png") as temporary:
         figure.savefig(temporary, dpi=110)
+
+
+def _weight_of(name: str, board: Leaderboard) -> float:
+    """The weight of a member, or of the models of all folds of a group: `group-f0`, `group-f1` and so on."""
+    return sum(row.weight for row in board.members if row.name == (name if row.fold is None else f"{name}-f{row.fold}"))
 
 
 def _plain(name: str) -> str:

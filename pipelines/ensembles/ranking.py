@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.ensembles.costs import base_key, megabytes, milliseconds
+from pipelines.ensembles.costs import base_key, megabytes, time_of
+from pipelines.ensembles.timing import Timing, at_least
 from pipelines.ensembles.weights import disagreement
 from pipelines.evaluation.comparison import compare_models
 from pipelines.evaluation.intervals import over_folds, wilson
 from pipelines.evaluation.metrics import losses
 from pipelines.runs.layout import MODEL_FILE
-from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
+from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow, Spread
 from pipelines.runs.manifest import RunRequest
 from pipelines.runs.report import FoldScore, Score
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from models.arrays import Indices, Labels, Probabilities
     from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
-    from pipelines.ensembles.selection import Cost
     from pipelines.evaluation.predictions import Predictions
     from pipelines.runs.examples import Split
 
@@ -40,7 +40,9 @@ class FittedEnsemble:
         temperature: of the pooled probabilities; None where they are not scaled.
         members: all that could be part of it.
         weights: (members,) of each; 0 where it is not part of it.
-        costs: of each member.
+        time: of the ensemble.
+        member_times: of the members' bases, by `base_key`, measured in the same rounds.
+        chosen_time: of the chosen members together, when they were chosen for a greatest prediction time; None without.
         labels: (images,) of the images that the weights are fitted on.
         predictions: part -> probabilities of the ensemble and labels.
         folder: of its run.
@@ -51,17 +53,20 @@ class FittedEnsemble:
     temperature: float | None
     members: Sequence[MemberPredictions]
     weights: Sequence[float]
-    costs: Sequence[Cost]
+    time: Timing
+    member_times: Mapping[str, Timing]
+    chosen_time: Timing | None
     labels: Labels
     predictions: dict[Split, Predictions]
     folder: Path
 
 
 def rank_members(ensemble: FittedEnsemble) -> Leaderboard:
-    """The leaderboard of an ensemble, with its gain over the best member."""
+    """The leaderboard of an ensemble, with its gain over the best member where there are several."""
     members, labels = ensemble.members, ensemble.labels
     rows = [_row(ensemble, place, model) for place, member in enumerate(members) for model in member.models]
-    ms = milliseconds(ensemble.model)
+    parts = [times.spread for times in _times_of_parts(ensemble)]
+    time = at_least(ensemble.time.spread, parts)
     predicted = [member.probabilities for member in members]
     return Leaderboard(
         method=ensemble.method,
@@ -69,14 +74,23 @@ def rank_members(ensemble: FittedEnsemble) -> Leaderboard:
         members=tuple(sorted(rows, key=lambda row: (-row.accuracy, row.log_loss))),
         names=tuple(member.name for member in members),
         disagreement=tuple(tuple(row) for row in disagreement(predicted).tolist()),
-        gain=_gain(ensemble, ms),
+        gain=_gain(ensemble, time) if len(members) > 1 else None,
         folds=_score_folds(members[0].folds, ensemble.predictions["validation"][0], labels),
-        ms=ms,
+        ms=time.median,
         mb=(ensemble.folder / MODEL_FILE).stat().st_size / 1e6,
+        ms_quartiles=time.quartiles,
+        chosen_ms=None if ensemble.chosen_time is None else ensemble.chosen_time.spread,
     )
 
 
-def _gain(ensemble: FittedEnsemble, ms: float) -> EnsembleGain:
+def _times_of_parts(ensemble: FittedEnsemble) -> list[Timing]:
+    """The times of the bases that the ensemble contains, none of which it can be faster than."""
+    contained = [member for member, weight in zip(ensemble.members, ensemble.weights, strict=True) if weight]
+    keys = {base_key(model) for member in contained for model in member.models}
+    return [ensemble.member_times[key] for key in sorted(keys)]
+
+
+def _gain(ensemble: FittedEnsemble, time: Spread) -> EnsembleGain:
     """The ensemble against the member that is best on validation, on test images where there are some."""
     scores = [
         (
@@ -86,14 +100,18 @@ def _gain(ensemble: FittedEnsemble, ms: float) -> EnsembleGain:
         for member in ensemble.members
     ]
     best = max(range(len(scores)), key=lambda place: scores[place])
-    member, cost = ensemble.members[best], ensemble.costs[best]
+    member = ensemble.members[best]
+    member_time = time_of(member, ensemble.member_times)
     part: Split = "test" if "test" in ensemble.predictions else "validation"
     probabilities, labels = ensemble.predictions[part]
     of_member = member.test if part == "test" else member.probabilities
     return EnsembleGain(
         comparison=compare_models(probabilities, of_member, labels, names=("ensemble", member.name), part=part),
-        ms=ms,
-        best_ms=cost.backbone_ms + cost.head_ms,
+        ms=time.median,
+        best_ms=member_time.spread.median,
+        times_as_long=at_least(
+            ensemble.time.ratio(member_time), [part.ratio(member_time) for part in _times_of_parts(ensemble)]
+        ),
     )
 
 
@@ -103,8 +121,7 @@ def _row(ensemble: FittedEnsemble, place: int, model: LoadedMember) -> MemberRow
     rows = slice(None) if member.folds is None or model.fold is None else member.folds == model.fold
     probabilities, labels = member.probabilities[rows], ensemble.labels[rows]
     is_correct = probabilities.argmax(1) == labels
-    # A group costs one pass through each distinct base: those of its folds, where they are fine-tuned.
-    num_bases = len({base_key(fold_model) for fold_model in member.models})
+    time = ensemble.member_times[base_key(model)].spread
     return MemberRow(
         name=model.name,
         path=os.path.relpath(model.folder.absolute(), ensemble.folder.absolute()),
@@ -117,8 +134,9 @@ def _row(ensemble: FittedEnsemble, place: int, model: LoadedMember) -> MemberRow
         accuracy=float(is_correct.mean()),
         accuracy_interval=wilson(int(is_correct.sum()), len(is_correct)),
         log_loss=float(losses(probabilities, labels).mean()),
-        ms=ensemble.costs[place].backbone_ms / num_bases,
+        ms=time.median,
         mb=megabytes(model),
+        ms_quartiles=time.quartiles,
     )
 
 

@@ -10,6 +10,19 @@ from pipelines.runs.report import FoldScore, Interval, ModelComparison, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """A figure that was measured several times.
+
+    Attributes:
+        median: of them.
+        quartiles: half of them lie between these.
+    """
+
+    median: NonNegativeFloat
+    quartiles: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemberRow:
     """One member of an ensemble.
 
@@ -25,8 +38,9 @@ class MemberRow:
         accuracy: on them.
         accuracy_interval: of it, 95 %, Wilson's.
         log_loss: on them, nats.
-        ms: prediction time of this member alone, milliseconds per image, measured on this machine.
+        ms: prediction time of this member alone, milliseconds per image, measured on this machine: the median.
         mb: size of this member alone, megabytes on disk.
+        ms_quartiles: of the time; None for runs that were made before 2026-11-24.
     """
 
     name: str
@@ -42,6 +56,7 @@ class MemberRow:
     log_loss: float
     ms: NonNegativeFloat
     mb: NonNegativeFloat
+    ms_quartiles: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +68,14 @@ class EnsembleGain:
             validation images where there is no test part.
         ms: prediction time of the ensemble, milliseconds per image.
         best_ms: of that member.
+        times_as_long: the ensemble against that member, measured in turn; None for runs that were made before
+            2026-11-24.
     """
 
     comparison: ModelComparison
     ms: NonNegativeFloat
     best_ms: NonNegativeFloat
+    times_as_long: Spread | None = None
 
     @property
     def best(self) -> str:
@@ -78,8 +96,15 @@ class EnsembleGain:
             f"ensemble vs best member: {100 * accuracy.value:+.1f} points "
             f"(95 % interval {low:.1f} .. {high:.1f}, paired bootstrap), "
             f"log-loss {log_loss.means[1]:.2f} -> {log_loss.means[0]:.2f}, "
-            f"{self.ms / self.best_ms:.1f}x the time an image"
+            f"{self._times_as_long} the time per image"
         )
+
+    @property
+    def _times_as_long(self) -> str:
+        if self.times_as_long is None:
+            return f"about {self.ms / self.best_ms:.1f}x"
+        low, high = self.times_as_long.quartiles
+        return f"{self.times_as_long.median:.1f}x (quartiles {low:.1f} .. {high:.1f})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +117,12 @@ class Leaderboard:
         members: highest validation accuracy first.
         names: of the rows and columns of `disagreement`; with folds one name for all models of a group.
         disagreement: (names, names) share of the validation images that two predict differently, in [0, 1].
-        gain: over the best member.
+        gain: over the best member; None where one group of folds is all there is.
         folds: accuracy and log-loss over the folds; empty without folds.
-        ms: prediction time of the ensemble, milliseconds per image.
+        ms: prediction time of the ensemble, milliseconds per image: the median.
         mb: size of the ensemble, megabytes on disk.
+        ms_quartiles: of the time; None for runs that were made before 2026-11-24.
+        chosen_ms: what the members took together when they were chosen for a greatest prediction time; None without.
     """
 
     method: str
@@ -103,7 +130,9 @@ class Leaderboard:
     members: tuple[MemberRow, ...]
     names: tuple[str, ...]
     disagreement: tuple[tuple[Fraction, ...], ...]
-    gain: EnsembleGain
+    gain: EnsembleGain | None
     folds: Mapping[Score, FoldScore]
     ms: NonNegativeFloat
     mb: NonNegativeFloat
+    ms_quartiles: Interval | None = None
+    chosen_ms: Spread | None = None

@@ -9,8 +9,18 @@ from typing import Any, cast
 import pytest
 
 from app.console import Terminal
-from app.pages.ensemble import LISTED_MEMBERS, MATRIX_MEMBERS, ensemble_page, gain_lines, leaderboard_table, show
-from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow
+from app.pages.ensemble import (
+    LISTED_MEMBERS,
+    MATRIX_MEMBERS,
+    ensemble_page,
+    gain_lines,
+    leaderboard_table,
+    limit_line,
+    show,
+)
+from pipelines.runs.ensemble_spec import EnsembleSpec
+from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow, Spread
+from pipelines.runs.manifest import RunRequest
 from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
 from tests.app.pages.samples import printed, sample_report
 
@@ -59,10 +69,13 @@ def board(count: int, interval: tuple[float, float] = (0.004, 0.031), part: str 
         members=rows,
         names=tuple(row.name for row in rows),
         disagreement=tuple(tuple(0.0 if one == other else 0.17 for other in range(count)) for one in range(count)),
-        gain=EnsembleGain(comparison=models, ms=24.0, best_ms=10.0),
+        gain=EnsembleGain(
+            comparison=models, ms=24.0, best_ms=10.0, times_as_long=Spread(median=2.42, quartiles=(2.13, 2.71))
+        ),
         folds={"accuracy": FoldScore(mean=0.9, deviation=0.01, interval=(0.88, 0.92))},
         ms=24.0,
         mb=600.0,
+        ms_quartiles=(23.0, 25.5),
     )
 
 
@@ -91,10 +104,11 @@ def test_columns_show_what_the_names_of_runs_do_not() -> None:
 
 def test_the_gain_is_shown_with_its_interval_and_cost() -> None:
     lines = gain_lines(board(3))
-    assert " ".join(" ".join(lines[:2]).split()) == (
+    assert " ".join(" ".join(lines).split()).startswith(
         "ensemble vs best member: +1.8 points (95 % interval 0.4 .. 3.1, paired bootstrap), "
-        "log-loss 0.41 -> 0.33, 2.4x the time an image"
+        "log-loss 0.41 -> 0.33, 2.4x (quartiles 2.1 .. 2.7) the time per image"
     )
+    assert "24 ms per image (quartiles 23 .. 25.5), 600 MB" in " ".join(" ".join(lines).split())
     assert not any(" alone" in line for line in lines)
     assert any("over folds: accuracy 0.900 +- 0.010 (95 % interval 0.880 .. 0.920)" in line for line in lines)
 
@@ -122,9 +136,11 @@ def test_what_was_fitted_on_validation_images_is_said(
     assert f"{fitted}: the validation figures look better than they are" in words
 
 
-def test_the_models_of_one_group_are_compared_with_nothing() -> None:
+# Runs of before 2026-11-24 have a gain of the group over itself.
+@pytest.mark.parametrize("gain", [None, board(5).gain])
+def test_the_models_of_one_group_are_compared_with_nothing(gain: EnsembleGain | None) -> None:
     folds = board(5)
-    alone = replace(folds, names=("mobilenet",), disagreement=((0.0,),))
+    alone = replace(folds, names=("mobilenet",), disagreement=((0.0,),), gain=gain)
     words = " ".join(" ".join(gain_lines(alone)).split())
     assert "mean of the 5 models of `mobilenet`" in words
     assert "vs best member" not in words and "alone" not in words
@@ -137,16 +153,34 @@ def test_nothing_is_said_where_nothing_was_fitted() -> None:
     assert "better than they are" not in words
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (20.0, "the chosen members take 18.2 ms together (quartiles 17.9 .. 19), 9 % below it"),
+        (18.5, "the limit lies within the spread: another measurement may choose otherwise"),
+    ],
+)
+def test_how_near_a_greatest_time_was_is_shown(limit: float, expected: str) -> None:
+    line = limit_line(Spread(median=18.2, quartiles=(17.9, 19.0)), limit)
+    assert line.startswith(f"--max-latency {limit:g}: ")
+    assert line.endswith(expected)
+
+
 def test_the_end_of_a_combination_warns_and_names_the_next_command(capsys: pytest.CaptureFixture[str]) -> None:
     scores = sample_report(["cat", "dog"], 40)
     manifest = SimpleNamespace(
-        leaderboard=board(2), metrics={"test": scores}, data=SimpleNamespace(skipped=3), notes=("a note",)
+        leaderboard=replace(board(2), chosen_ms=Spread(median=9.0, quartiles=(8.8, 9.1))),
+        metrics={"test": scores},
+        data=SimpleNamespace(skipped=3),
+        notes=("a note",),
+        spec=RunRequest(ensemble=EnsembleSpec(runs=("a", "b"), out="c", max_latency=10.0)),
     )
     # What the page reads of a manifest is enough.
     show(Terminal(), cast(Any, manifest), "runs/my ensemble")
     out, err = capsys.readouterr()
     assert out == "" and "ensemble vs best member" in err
-    assert err.splitlines()[-3:] == [
+    assert err.splitlines()[-4:] == [
+        "--max-latency 10: the chosen members take 9 ms together (quartiles 8.8 .. 9.1), 10 % below it",
         "warning: 3 files are not readable images and were left out",
         "warning: a note",
         "the run is in `runs/my ensemble`; next: headstart predict 'runs/my ensemble' IMAGE",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +10,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pipelines.ensembles import costs
-from pipelines.ensembles.costs import base_key, megabytes, milliseconds
+from pipelines.ensembles.costs import base_key, list_costs, megabytes, models_to_time, over_limit, time_of
 from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
+from pipelines.ensembles.selection import Budget, Cost
+from pipelines.ensembles.timing import Timing
 from pipelines.runs.manifest import BackboneRecord, HeadRecord, Manifest
-from pipelines.system.progress import Silent
 from tests.pipelines.manifests import manifest_with
 
 HEAD_PARAMETERS = (4 + 1) * 1000
@@ -52,61 +51,51 @@ def predictions(name: str, *models: LoadedMember) -> MemberPredictions:
     return MemberPredictions(name=name, models=models, probabilities=np.zeros((0, 2)))
 
 
-@pytest.fixture
-def timed(monkeypatch: pytest.MonkeyPatch) -> list[keras.Model]:
-    """The models that were timed, in order: the first takes 1 ms, the second 10 ms, the third 100 ms."""
-    models: list[keras.Model] = []
-
-    def timer(model: keras.Model) -> float:
-        models.append(model)
-        return float(10 ** (len(models) - 1))
-
-    monkeypatch.setattr(costs, "milliseconds", timer)
-    return models
+def costs_of(*members: MemberPredictions) -> list[Cost]:
+    """With bases that take 1 ms, 10 ms, 100 ms and so on, in the order of the members."""
+    keys = models_to_time(members)
+    return list_costs(members, {key: Timing(rounds=np.array([10.0**place])) for place, key in enumerate(keys)})
 
 
-def test_members_on_one_base_share_its_time_and_key(tmp_path: Path, timed: list[keras.Model]) -> None:
+def test_members_on_one_base_share_its_time_and_key(tmp_path: Path) -> None:
     models = [member(tmp_path / name, weights) for name, weights in [("a", "one"), ("b", "two"), ("c", "one")]]
-    one, other, third = costs.measure_costs([predictions(model.name, model) for model in models], Silent())
-    assert timed == [models[0].model, models[1].model]
+    members = [predictions(model.name, model) for model in models]
+    one, other, third = costs_of(*members)
+    assert list(models_to_time(members).values()) == [models[0].model, models[1].model]
     assert [cost.backbone_ms for cost in (one, other, third)] == [1, 10, 1]
     assert one.backbone == third.backbone != other.backbone
 
 
 def test_the_size_of_a_member_is_that_of_its_file_and_the_part_of_its_head_is_four_bytes_a_weight(
-    tmp_path: Path, timed: list[keras.Model]
+    tmp_path: Path,
 ) -> None:
-    (cost,) = costs.measure_costs([predictions("a", member(tmp_path / "a", "one"))], Silent())
+    (cost,) = costs_of(predictions("a", member(tmp_path / "a", "one")))
     assert cost.head_mb == pytest.approx(4 * HEAD_PARAMETERS / 1e6)
     assert cost.backbone_mb + cost.head_mb == pytest.approx(0.1)
     assert cost.backbone_ms == 1
-    assert len(timed) == 1
 
 
-def test_a_model_without_a_head_is_all_backbone(tmp_path: Path, timed: list[keras.Model]) -> None:
+def test_a_model_without_a_head_is_all_backbone(tmp_path: Path) -> None:
     whole = keras.Sequential([keras.Input((2, 2, 4)), layers.Flatten(), layers.Dense(2)])
-    (cost,) = costs.measure_costs([predictions("a", replace(member(tmp_path / "a", None), model=whole))], Silent())
+    (cost,) = costs_of(predictions("a", replace(member(tmp_path / "a", None), model=whole)))
     assert cost.head_mb == 0
     assert cost.backbone_mb == pytest.approx(0.1)
-    assert timed == [whole]
 
 
-def test_folds_on_one_base_cost_it_once_and_each_head(tmp_path: Path, timed: list[keras.Model]) -> None:
+def test_folds_on_one_base_cost_it_once_and_each_head(tmp_path: Path) -> None:
     folds = [member(tmp_path / name, "one") for name in "abc"]
-    (cost,) = costs.measure_costs([predictions("group", *folds)], Silent())
-    assert len(timed) == 1
+    (cost,) = costs_of(predictions("group", *folds))
     assert cost.backbone_ms == 1
     assert cost.head_mb == pytest.approx(3 * 0.02)
     assert cost.backbone_mb == pytest.approx(0.1 - 0.02)
 
 
-def test_folds_that_were_trained_whole_cost_their_sum(tmp_path: Path, timed: list[keras.Model]) -> None:
+def test_folds_that_were_trained_whole_cost_their_sum(tmp_path: Path) -> None:
     folds = [member(tmp_path / name, None) for name in "abc"]
-    (cost,) = costs.measure_costs([predictions("group", *folds)], Silent())
+    (cost,) = costs_of(predictions("group", *folds))
     assert cost.backbone == "group"
     assert cost.backbone_ms == 1 + 10 + 100
     assert cost.backbone_mb == pytest.approx(3 * (0.1 - 0.02))
-    assert len(timed) == 3
 
 
 def test_a_frozen_base_is_its_weights_its_image_size_and_its_pooling(tmp_path: Path) -> None:
@@ -131,11 +120,23 @@ def test_a_model_in_two_files_has_the_size_of_both(tmp_path: Path) -> None:
     assert megabytes(shared) == 2.25
 
 
-def test_time_is_the_least_of_three_batches_of_eight_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Read before and after each batch: 0.4 s, 0.08 s and 0.2 s.
-    clock = itertools.chain([0.0, 0.4, 1.0, 1.08, 2.0, 2.2])
-    model = classifier()
-    monkeypatch.setattr("pipelines.ensembles.costs.time.perf_counter", lambda: next(clock))
-    measured = milliseconds(model)
-    monkeypatch.undo()
-    assert measured == pytest.approx(80 / 8)
+def test_the_time_of_a_group_is_that_of_its_bases_in_each_round(tmp_path: Path) -> None:
+    one, other, again = (member(tmp_path / name, weights) for name, weights in [("a", "x"), ("b", "y"), ("c", "x")])
+    times = {
+        base_key(one): Timing(rounds=np.array([1.0, 2.0, 9.0])),
+        base_key(other): Timing(rounds=np.array([5.0, 3.0, 4.0])),
+    }
+    np.testing.assert_array_equal(time_of(predictions("group", one, other, again), times).rounds, [6, 5, 13])
+
+
+def test_without_a_limit_nothing_has_to_be_timed(tmp_path: Path) -> None:
+    (cost,) = list_costs([predictions("a", member(tmp_path / "a", "one"))], None)
+    assert cost.backbone_ms == 0.0
+    assert cost.backbone_mb > 0
+
+
+@pytest.mark.parametrize(("ms", "limit", "is_over"), [(9.0, 10.0, False), (10.5, 10.0, True), (10.5, None, False)])
+def test_an_ensemble_that_takes_longer_than_its_limit_is_named(ms: float, limit: float | None, is_over: bool) -> None:
+    lines = over_limit(ms, Budget(latency_ms=limit))
+    assert len(lines) == is_over
+    assert all("10.5 ms per image, more than --max-latency 10" in line for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,23 @@ def test_of_more_than_forty_members_those_with_the_most_weight_are_drawn(tmp_pat
     places = [int(label.split()[0][1:]) for label in labels(right)]
     assert places == sorted(places)
     np.testing.assert_allclose(np.asarray(right.images[0].get_array()), 100 * shares[np.ix_(places, places)])
+
+
+def test_of_more_than_forty_groups_of_folds_those_with_the_most_weight_are_drawn(
+    tmp_path: Path, drawn: list[Figure]
+) -> None:
+    groups = [f"m{number}" for number in range(60)]
+    rows = [
+        replace(row(f"{group}-f{fold}", 0.5, 0.05 if number >= 50 else 0.0), fold=fold)
+        for number, group in enumerate(groups)
+        for fold in range(2)
+    ]
+    shares = np.abs(np.subtract.outer(np.arange(60), np.arange(60))) / 100
+    folded = replace(board(rows, np.zeros((120, 120))), names=tuple(groups), disagreement=tuple(map(tuple, shares)))
+    draw_ensemble(folded, tmp_path / "ensemble.png")
+    names = [label.split()[0] for label in labels(panels(drawn)[1])]
+    assert len(names) == 40
+    assert set(groups[50:]) < set(names)
 
 
 def test_a_long_name_keeps_its_ends(tmp_path: Path, drawn: list[Figure]) -> None:

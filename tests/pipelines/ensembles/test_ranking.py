@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,12 +12,14 @@ import pytest
 from sklearn.metrics import log_loss
 
 from models.arrays import Doubles
+from pipelines.ensembles.costs import base_key
 from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
 from pipelines.ensembles.ranking import FittedEnsemble, rank_members
-from pipelines.ensembles.selection import Cost
+from pipelines.ensembles.timing import Timing
 from pipelines.evaluation.predictions import Predictions
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.examples import Split
+from pipelines.runs.leaderboard import Spread
 from pipelines.runs.manifest import BackboneRecord, Manifest, RunRequest
 from tests.pipelines.manifests import manifest_with
 from tests.specs import train_spec
@@ -49,9 +52,17 @@ def model_in(
 
 
 def ensemble_of(
-    folder: Path, members: Sequence[MemberPredictions], *, ms: Sequence[float], test: Doubles | None = None
+    folder: Path,
+    members: Sequence[MemberPredictions],
+    *,
+    ms: Sequence[float],
+    joined_ms: Sequence[float] = (8.0,),
+    test: Doubles | None = None,
 ) -> FittedEnsemble:
-    """An ensemble that is right about three of four validation images, with equal weights."""
+    """An ensemble that is right about three of four validation images, with equal weights.
+
+    Each base of the member at a place takes `ms` of that place in every round, and the ensemble `joined_ms`.
+    """
     (folder / "joined").mkdir()
     (folder / "joined" / "model.keras").write_bytes(bytes(5_000_000))
     predictions: dict[Split, Predictions] = {
@@ -65,7 +76,13 @@ def ensemble_of(
         temperature=1.5,
         members=members,
         weights=[1 / len(members)] * len(members),
-        costs=[Cost(backbone=str(place), backbone_ms=time, backbone_mb=0.0) for place, time in enumerate(ms)],
+        time=Timing(rounds=np.array(joined_ms)),
+        member_times={
+            base_key(model): Timing(rounds=np.array([ms[place]] * len(joined_ms)))
+            for place, member in enumerate(members)
+            for model in member.models
+        },
+        chosen_time=None,
         labels=LABELS,
         predictions=predictions,
         folder=folder / "joined",
@@ -123,7 +140,7 @@ def test_the_leaderboard_describes_the_ensemble(tmp_path: Path, members: list[Me
     board = rank_members(ensemble_of(tmp_path, members, ms=[1.0, 2.0, 3.0]))
     assert (board.method, board.temperature, board.mb) == ("mean", 1.5, 5.0)
     assert board.folds == {}
-    assert board.ms > 0
+    assert board.ms == 8.0
     # The best predicts the last image otherwise than the two others.
     assert board.disagreement == ((0.0, 0.0, 0.25), (0.0, 0.0, 0.25), (0.25, 0.25, 0.0))
 
@@ -133,6 +150,7 @@ def test_the_gain_is_over_the_member_best_on_validation_even_if_another_tests_be
 ) -> None:
     # On the test images, both of class 1, `best` is right about one and the others about both.
     board = rank_members(ensemble_of(tmp_path, members, ms=[1.0, 2.0, 3.0], test=of_first_class(0.1, 0.2)))
+    assert board.gain is not None
     accuracy = board.gain.comparison.accuracy
     assert (accuracy.first, accuracy.second, accuracy.part, accuracy.images) == ("ensemble", "best", "test", 2)
     assert accuracy.means == (1.0, 0.5)
@@ -143,6 +161,7 @@ def test_without_test_images_the_gain_is_on_validation_and_ties_go_to_the_lower_
     tmp_path: Path, members: list[MemberPredictions]
 ) -> None:
     gain = rank_members(ensemble_of(tmp_path, members[:2], ms=[1.0, 2.0])).gain
+    assert gain is not None
     assert (gain.best, gain.comparison.accuracy.part, gain.comparison.accuracy.images) == ("sure", "validation", 4)
     assert gain.comparison.log_loss.means[1] == pytest.approx(log_loss(LABELS, members[1].probabilities))
 
@@ -175,12 +194,39 @@ def test_scores_over_folds_have_their_mean_and_deviation(tmp_path: Path) -> None
     assert folds["log_loss"].deviation == pytest.approx(abs(losses[0] - losses[1]) / 2**0.5)
 
 
-@pytest.mark.parametrize(("sha256", "ms"), [("ab", 4.0), (None, 2.0)])
-def test_a_row_has_the_time_of_its_model_alone(sha256: str | None, ms: float, tmp_path: Path) -> None:
-    # The folds cost 4 ms together: one pass through a shared backbone, or two through two fine-tuned ones.
-    board = rank_members(ensemble_of(tmp_path, [folded(tmp_path, sha256)], ms=[4.0]))
-    assert [row.ms for row in board.members] == [ms, ms]
-    assert board.gain.best_ms == 4.0
+def test_a_row_has_the_time_of_its_model_alone(tmp_path: Path, members: list[MemberPredictions]) -> None:
+    board = rank_members(ensemble_of(tmp_path, [folded(tmp_path, None), *members[:1]], ms=[2.0, 1.0]))
+    assert {row.name: row.ms for row in board.members} == {"net-f0": 2.0, "net-f1": 2.0, "timid": 1.0}
+    # Both folds have a base of their own: the group takes the time of two.
+    assert board.gain is not None and (board.gain.best, board.gain.best_ms) == ("net", 4.0)
+
+
+def test_one_group_of_folds_is_compared_with_nothing(tmp_path: Path) -> None:
+    assert rank_members(ensemble_of(tmp_path, [folded(tmp_path, "ab")], ms=[4.0])).gain is None
+
+
+def test_times_have_their_median_and_quartiles(tmp_path: Path, members: list[MemberPredictions]) -> None:
+    ensemble = ensemble_of(tmp_path, members, ms=[1.0, 2.0, 2.0], joined_ms=[9.0, 5.0, 6.0, 100.0, 4.0])
+    board = rank_members(ensemble)
+    assert (board.ms, board.ms_quartiles, board.chosen_ms) == (6.0, (5.0, 9.0), None)
+    assert board.members[0].ms_quartiles == (2.0, 2.0)
+    assert board.gain is not None and board.gain.times_as_long == Spread(median=3.0, quartiles=(2.5, 4.5))
+
+
+def test_an_ensemble_is_not_faster_than_the_slowest_base_that_it_contains(
+    tmp_path: Path, members: list[MemberPredictions]
+) -> None:
+    ensemble = replace(ensemble_of(tmp_path, members, ms=[7.0, 20.0, 4.0], joined_ms=[3.0]), weights=[0.5, 0.0, 0.5])
+    board = rank_members(ensemble)
+    # `sure`, of 20 ms, has no weight; `best` takes 4 ms.
+    assert (board.ms, board.ms_quartiles) == (7.0, (7.0, 7.0))
+    assert board.gain is not None and board.gain.times_as_long == Spread(median=7 / 4, quartiles=(7 / 4, 7 / 4))
+
+
+def test_the_time_that_members_were_chosen_by_is_recorded(tmp_path: Path, members: list[MemberPredictions]) -> None:
+    ensemble = ensemble_of(tmp_path, members, ms=[1.0, 2.0, 3.0])
+    chosen = rank_members(replace(ensemble, chosen_time=Timing(rounds=np.array([5.0, 7.0, 6.0])))).chosen_ms
+    assert chosen == Spread(median=6.0, quartiles=(5.5, 6.5))
 
 
 def test_the_seed_is_that_of_the_request(tmp_path: Path) -> None:
