@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
-from pipelines.ensembles.selection import Budget, Cost
+from pipelines.ensembles.selection import Cost
 from pipelines.ensembles.timing import Timing, one_after_the_other
 from pipelines.runs.read_manifest import model_files
 
@@ -52,13 +52,6 @@ def list_costs(members: Sequence[MemberPredictions], times: Mapping[str, Timing]
             )
         )
     return costs
-
-
-def over_limit(ms: float, budget: Budget) -> tuple[str, ...]:
-    """A line where the joined model takes longer, `ms` per image, than the limit that its members were chosen for."""
-    if budget.latency_ms is None or ms <= budget.latency_ms:
-        return ()
-    return (f"the ensemble takes {ms:.3g} ms per image, more than --max-latency {budget.latency_ms:g}",)
 
 
 def base_key(member: LoadedMember) -> str:

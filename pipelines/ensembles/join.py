@@ -15,7 +15,8 @@ import numpy as np
 
 from models.ensemble import combine
 from models.pools import StackingRegression
-from pipelines.ensembles.costs import list_costs, models_to_time, over_limit
+from pipelines.ensembles.budget import choose_within_budget, over_limit
+from pipelines.ensembles.costs import models_to_time
 from pipelines.ensembles.frozen_bases import record_bases
 from pipelines.ensembles.member_predictions import (
     EnsembleRequest,
@@ -26,8 +27,7 @@ from pipelines.ensembles.member_predictions import (
 )
 from pipelines.ensembles.picture import PICTURE, draw_ensemble
 from pipelines.ensembles.ranking import FittedEnsemble, rank_members
-from pipelines.ensembles.selection import Budget, affordable, of_true_class
-from pipelines.ensembles.timing import Timing, one_after_the_other, time_models
+from pipelines.ensembles.timing import time_models
 from pipelines.ensembles.weights import EnsembleWeights, fit_weights, judged_probabilities, pool_probabilities
 from pipelines.evaluation.agreement import measure_agreement, spread_places
 from pipelines.evaluation.metrics import report
@@ -44,8 +44,8 @@ from pipelines.system.versions import versions
 if TYPE_CHECKING:
     import keras
 
-    from models.arrays import Doubles, Labels, Probabilities
-    from pipelines.runs.leaderboard import Leaderboard
+    from models.arrays import Doubles, Probabilities
+    from pipelines.ensembles.selection import Budget
     from pipelines.system.progress import Reporter
 
 _JOINED = ""  # the key of the ensemble's time; that of a base is never empty
@@ -95,10 +95,9 @@ def join(
 
     # Which members, and their weights.
     probabilities = np.stack([member.probabilities for member in members])
-    places, chosen_time = _within_budget(members, probabilities, labels, request.budget, reporter)
-    fitted = fit_weights(
-        probabilities[places], labels, request.method, seed=request.seed, votes=request.votes_of(places)
-    )
+    places, chosen_time = choose_within_budget(members, probabilities, labels, request.budget, reporter)
+    votes = request.votes_of(places)
+    fitted = fit_weights(probabilities[places], labels, request.method, seed=request.seed, votes=votes)
     models, model_weights = _spread(fitted, [members[place] for place in places])
 
     # One model, compared with what its members' predictions give.
@@ -124,25 +123,18 @@ def join(
         predictions=predictions,
         folder=run.folder,
     )
-    leaderboard = rank_members(ensemble)
-    manifest = replace(
-        _manifest_of(ensemble, leaderboard, models, images, run),
-        notes=(*run.notes, *over_limit(leaderboard.ms, request.budget)),
-        agreement=agreement,
-        seconds={**run.seconds, "join": round(time.monotonic() - started, 2)},
-    )
+    described = _manifest_of(ensemble, models, images, run, request.budget)
+    seconds = {**run.seconds, "join": round(time.monotonic() - started, 2)}
+    manifest = replace(described, agreement=agreement, seconds=seconds)
     finish_run(run.folder, manifest)
     return manifest
 
 
 def _manifest_of(
-    ensemble: FittedEnsemble,
-    leaderboard: Leaderboard,
-    models: Sequence[LoadedMember],
-    images: Images,
-    run: JoinedRun,
+    ensemble: FittedEnsemble, models: Sequence[LoadedMember], images: Images, run: JoinedRun, budget: Budget
 ) -> Manifest:
-    """Write what belongs to the run, and describe it."""
+    """Rank the members, write what belongs to the run, and describe it."""
+    leaderboard = rank_members(ensemble)
     draw_ensemble(leaderboard, run.folder / PICTURE)
     save_predictions(run.folder, ensemble.predictions, {"validation": images.fitted, "test": images.test})
     write_examples(run.folder, images.all, images.class_names)
@@ -158,27 +150,13 @@ def _manifest_of(
         spec=run.spec,
         data=run.data,
         metrics={part: report(*predicted, images.class_names) for part, predicted in ensemble.predictions.items()},
+        notes=(*run.notes, *over_limit(leaderboard.ms, budget)),
         versions=versions(),
         members=leaderboard.members,
         leaderboard=leaderboard,
         bases=record_bases(models, ensemble.model),
         order=tuple(member.name for member in models),
     )
-
-
-def _within_budget(
-    members: Sequence[MemberPredictions], probabilities: Doubles, labels: Labels, budget: Budget, reporter: Reporter
-) -> tuple[list[int], Timing | None]:
-    """Places of the members to choose from, and their time together where it is limited."""
-    if budget == Budget():
-        return list(range(len(members))), None
-    times = time_models(models_to_time(members), reporter) if budget.latency_ms is not None else None
-    costs = list_costs(members, times)
-    places = affordable(of_true_class(probabilities, labels), costs, budget)
-    if times is None:
-        return list(places), None
-    chosen = models_to_time([members[place] for place in places])
-    return list(places), one_after_the_other(times[key] for key in chosen)
 
 
 def _spread(

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pipelines.ensembles.costs import base_key, list_costs, megabytes, models_to_time, over_limit, time_of
+from pipelines.ensembles.costs import base_key, list_costs, megabytes, models_to_time, time_of
 from pipelines.ensembles.member_predictions import LoadedMember, MemberPredictions
-from pipelines.ensembles.selection import Budget, Cost
+from pipelines.ensembles.selection import Cost
 from pipelines.ensembles.timing import Timing
 from pipelines.runs.manifest import BackboneRecord, HeadRecord, Manifest
 from tests.pipelines.manifests import manifest_with
@@ -133,10 +133,3 @@ def test_without_a_limit_nothing_has_to_be_timed(tmp_path: Path) -> None:
     (cost,) = list_costs([predictions("a", member(tmp_path / "a", "one"))], None)
     assert cost.backbone_ms == 0.0
     assert cost.backbone_mb > 0
-
-
-@pytest.mark.parametrize(("ms", "limit", "is_over"), [(9.0, 10.0, False), (10.5, 10.0, True), (10.5, None, False)])
-def test_an_ensemble_that_takes_longer_than_its_limit_is_named(ms: float, limit: float | None, is_over: bool) -> None:
-    lines = over_limit(ms, Budget(latency_ms=limit))
-    assert len(lines) == is_over
-    assert all("10.5 ms per image, more than --max-latency 10" in line for line in lines)
