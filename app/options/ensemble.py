@@ -56,7 +56,7 @@ Boost = Annotated[
         "--boost",
         rich_help_panel=PANEL,
         help="Train the --seeds of a head, or of a network from scratch, in sequence: half of what the second sees the "
-        "first gets wrong out of fold, half of what the third sees those disagree on. It takes three times as long.",
+        "first gets wrong out of fold, half of what the third sees those disagree on. It can take three times as long.",
     ),
 ]
 MEMBERS = Panel(

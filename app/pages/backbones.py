@@ -37,9 +37,9 @@ def list_page(summaries: Sequence[BackboneSummary], folder: str) -> Table:
         ("backbone", *numbers, "weights"),
         right=numbers,
         caption=(
-            "params: with the head for ImageNet where there is one; top-1, top-5: accuracy\n"
-            "on ImageNet in per cent, as documented by Keras; none: no weights, training\n"
-            "is from scratch\n"
+            "params: with the ImageNet head, if any; top-1, top-5: accuracy on ImageNet\n"
+            "in per cent, by Keras' documentation; none: no weights, training is from\n"
+            "scratch\n"
             f"cached: in {folder}"
         ),
     )
