@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import pytest
 
 from models.weights import weights_file
@@ -18,7 +19,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     file = weights_file(BACKBONES["densenet121"])
     file.parent.mkdir()
-    file.write_bytes(b"\x89HDF\r\n\x1a\n")
+    h5py.File(file, "w").close()
     return tmp_path
 
 
