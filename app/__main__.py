@@ -34,6 +34,8 @@ def main() -> int:
     # Importing makes many objects and no garbage: collecting every 100,000 instead of 700 saves some of each start.
     # Full collections come every 300,000 objects; by default, with the 365,000 of TensorFlow loaded, every 91,000.
     gc.set_threshold(100_000, 2, 1)
+    if os.path.expanduser("~") == "~":  # no HOME, and a user without an entry: Keras would make a folder named `~`
+        os.environ.setdefault("KERAS_HOME", "/tmp/.keras")
     if message := _hidden_package():
         print(message, file=sys.stderr)
         return 1

@@ -2,8 +2,8 @@
 
 Importing TensorFlow 2.21 writes lines to descriptor 2 from C++ that no variable turns off (except the one that turns
 oneDNN off, which changes results), and libjpeg and libtiff write a line for a broken image. Therefore Python's stderr
-gets a descriptor of its own, and descriptor 2, which native code keeps, is redirected when TensorFlow, Keras or Pillow
-is first imported, by any module: a finder in front of `sys.meta_path` notices it. With `-v`, and when the import fails,
+gets a descriptor of its own, and descriptor 2, which native code keeps, is redirected when one of NOISY_PACKAGES is
+first imported, by any module: a finder in front of `sys.meta_path` notices it. With `-v`, and when the import fails,
 native lines are shown.
 """
 
@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import importlib.abc  # imports importlib.resources: 4 ms of every start
 
-NOISY_PACKAGES = ("tensorflow", "keras", "PIL")
+# Package -> the least level of what it logs that is shown. What Pillow logs as an error, it raises too.
+NOISY_PACKAGES = {"tensorflow": "ERROR", "keras": "WARNING", "PIL": "CRITICAL", "matplotlib": "ERROR"}
 
 
 def separate_stderr() -> None:
@@ -40,7 +41,7 @@ def separate_stderr() -> None:
 
 
 def quiet_tensorflow(*, verbose: bool = False) -> None:
-    """Make every later import of TensorFlow, Keras and Pillow quiet, in this process and in those it starts.
+    """Make every later import of the noisy packages quiet, in this process and in those it starts.
 
     Args:
         verbose: whether to show native lines: those of the import after it, later ones as they come.
@@ -92,16 +93,14 @@ class _QuietLoader:
         module.__loader__ = self._loader  # Code that looks for the module's files later needs its own loader.
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
+        if not self._verbose:
+            import logging
+
+            logging.getLogger(module.__name__).setLevel(NOISY_PACKAGES[module.__name__])
         with _redirected_descriptor_2(show=self._verbose):
             self._loader.exec_module(module)
         if module.__name__ == "keras":
             module.config.disable_interactive_logging()  # Keras would print its bars to stdout.
-        elif not self._verbose:
-            import logging
-
-            # What Pillow logs as an error, it raises too, and headstart says of which file.
-            level = logging.ERROR if module.__name__ == "tensorflow" else logging.CRITICAL
-            logging.getLogger(module.__name__).setLevel(level)
 
 
 @contextmanager

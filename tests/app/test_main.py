@@ -128,6 +128,21 @@ def test_a_working_directory_that_is_gone_is_named(
     assert raising(caught.value).code == 70  # somebody else's file
 
 
+def test_a_user_without_a_home_gets_no_folder_named_like_one(tmp_path: Path) -> None:
+    """The user number has no entry in the system's list, and HOME is not set."""
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+os.getuid = lambda: 987654321
+import app.__main__ as entry
+sys.argv[1:] = ["backbones", "lenet5"]
+sys.exit(entry.main())
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "KERAS_HOME")}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr, list(tmp_path.iterdir())) == (0, "", [])
+
+
 def test_a_bug_keeps_its_traceback_and_names_the_versions(raising: Headstart) -> None:
     result = raising(ZeroDivisionError("division by zero"))
     assert result.code == 70
