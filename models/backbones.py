@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError, first_line
 from models.keras_private import keras_home_at_import
+from models.model_file import read_model, require_readable
 from models.weights import is_cached, keras_home, missing_weights_error, weights_file
 from models.zoo import Backbone
 
@@ -90,15 +91,18 @@ def load_backbone(path: Path) -> keras.Model:
     from models.splitting import below_last_dense
 
     file = path / "model.keras" if path.is_dir() else path
-    if not file.is_file():
-        raise UserError(f"`{file}` does not exist", "give the folder of a finished run, or a `.keras` file")
-    model = _read_model(file)
-    inner = next((layer for layer in model.layers if layer.name == "backbone"), None)
+    with _quiet():
+        model = read_model(file, "give the folder of a finished run, or a `.keras` file")
+    import keras
+
+    inner = next((layer for layer in model.layers if layer.name == "backbone" and isinstance(layer, keras.Model)), None)
     if inner is None:
         inner = below_last_dense(model, file)
     shape = inner.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] != 3:
         raise UserError(f"`{file}` takes {shape} and not images of shape (height, width, 3)", "use an image model")
+    if shape[1] is None or shape[1] != shape[2]:
+        raise UserError(f"`{file}` takes images of {shape[1]} x {shape[2]} pixels", "save it with a fixed square input")
     inner.name = "backbone"
     return inner
 
@@ -202,34 +206,22 @@ def _complete_scaling(model: keras.Model, backbone: Backbone, *, from_file: bool
 
 
 def _load_weights(model: keras.Model, file: Path, backbone: Backbone) -> None:
-    if not file.is_file():
-        raise UserError(f"`{file}` does not exist", "give a weights file, `--weights imagenet` or `--weights none`")
+    hint = "give a weights file, `--weights imagenet` or `--weights none`"
+    require_readable(file, hint)
     try:
         with _quiet():
             if file.suffix == ".keras":
-                model.set_weights(_read_model(file).get_weights()[: len(model.weights)])
+                saved = read_model(file, hint)
+                model.set_weights(saved.get_weights()[: len(model.weights)])
             else:
                 model.load_weights(file)
-    except (ValueError, OSError, KeyError) as error:
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # What h5py raises on a damaged file has any type.
         raise UserError(
             f"`{file}` does not fit `{backbone.name}`: {first_line(error)}",
             "give weights of the same architecture, saved without its top",
         ) from error
-
-
-def _read_model(file: Path) -> keras.Model:
-    import keras
-
-    try:
-        with _quiet():
-            model = keras.models.load_model(file, compile=False)
-    except Exception as error:  # A foreign file raises anything; the user needs its name and the reason.
-        raise UserError(f"`{file}` cannot be loaded: {first_line(error)}", "save it anew as `.keras`") from error
-    if not isinstance(model, keras.Model):
-        raise UserError(
-            f"`{file}` does not hold a Keras model", "give the folder of a finished run, or a `.keras` file"
-        )
-    return model
 
 
 @contextlib.contextmanager

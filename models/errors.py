@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 Record = TypeVar("Record")
+LONGEST_QUOTE = 240  # characters of a library's message
 
 
 class UserError(Exception):
@@ -47,5 +48,9 @@ def lookup(table: Mapping[str, Record], name: str, noun: str) -> Record:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, without its full stop or colon; the name of its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+    """The first line of an error's message, without its full stop or colon; the name of its type where it has none.
+
+    A long one, such as Keras' with a whole configuration in it, is cut.
+    """
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.rstrip(".:") if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE].rstrip()} ..."

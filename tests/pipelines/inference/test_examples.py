@@ -23,6 +23,7 @@ from tests.pipelines.manifests import manifest_with
 from tests.pipelines.pictures import sha256_of
 
 SIDE = 16
+NAMES = ("cat", "dog", "fox")
 SPEC = TrainSpec(out="run", data=DataSpec(path="/photos"), network=NetworkSpec(engine="keras"))
 FROZEN = BackboneRecord(name="small", weights="imagenet", parameters=1, weights_sha256="5" * 64)
 
@@ -70,7 +71,7 @@ def finished(folder: Path, model: keras.Model, manifest: Manifest) -> str:
 def test_cached_features_and_pixels_give_the_same_probabilities(
     tmp_path: Path, model: keras.Model, examples: list[Example]
 ) -> None:
-    manifest = manifest_with(image_size=SIDE, backbone=FROZEN, spec=RunRequest(train=SPEC))
+    manifest = manifest_with(class_names=NAMES, image_size=SIDE, backbone=FROZEN, spec=RunRequest(train=SPEC))
     run = finished(tmp_path / "run", model, manifest)
     expected = model.predict_on_batch(
         np.stack([np.asarray(Image.open(example.path), np.float32) for example in examples])
@@ -97,7 +98,7 @@ def test_a_run_whose_engine_is_missing_here_is_predicted_with_another(
 ) -> None:
     frozen = replace(FROZEN, weights_sha256="4" * 64)
     spec = replace(SPEC, network=NetworkSpec(engine="openvino"))
-    manifest = manifest_with(image_size=SIDE, backbone=frozen, spec=RunRequest(train=spec))
+    manifest = manifest_with(class_names=NAMES, image_size=SIDE, backbone=frozen, spec=RunRequest(train=spec))
     run = finished(tmp_path / "run", model, manifest)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     notes = Notes()
@@ -134,7 +135,7 @@ def test_the_bases_of_an_ensemble_are_those_of_its_manifest(
         pooling="avg",
         engine="keras",
     )
-    manifest = manifest_with(image_size=SIDE, bases=(record,))
+    manifest = manifest_with(class_names=NAMES, image_size=SIDE, bases=(record,))
     assert frozen_bases(manifest) == (record,)
     run = finished(tmp_path / "run", model, manifest)
     cached, how = predict_examples(run, manifest, examples[:5], cache=True, reporter=Silent())
