@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from pipelines.ensembles.methods import METHODS
-from pipelines.runs.folder import open_run, read_split
+from pipelines.runs.folder import open_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
+from pipelines.runs.split_file import read_split
 from pipelines.system.cache import transcoded_file
 from pipelines.system.progress import Reporter, Silent
 from pipelines.system.text import one_line

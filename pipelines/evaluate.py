@@ -13,11 +13,11 @@ from pipelines.data.class_names import align
 from pipelines.data.scan import scan
 from pipelines.inference.test_time import ViewsGain, predict_with_gain, require_views
 from pipelines.runs.examples import Dataset, Example, Part, Split
-from pipelines.runs.folder import read_split
 from pipelines.runs.manifest import Manifest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.report import Json, Report
+from pipelines.runs.split_file import read_split
 from pipelines.system.progress import Reporter, Silent
 
 HELD_OUT: tuple[Split, ...] = ("test", "validation")

@@ -38,7 +38,7 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     for line in options_without_effect(spec, is_untrained=names.source.is_untrained):
         reporter.warn(line)
     from pipelines.data.scan import scan
-    from pipelines.runs.folder import open_run, write_split
+    from pipelines.runs.folder import open_run
     from pipelines.runs.manifest import RunRequest
 
     listing = scan(spec.data.path, reporter=reporter)
@@ -48,11 +48,12 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
 
     # Which images, which parts: every file is decoded once.
     from pipelines.data.check import check
+    from pipelines.data.same_images import write_split_once
 
     dataset = check(listing, strict=spec.data.strict, reporter=reporter)
     for remark in dataset.remarks:
         reporter.note(remark)
-    write_split(folder, dataset)
+    write_split_once(folder, dataset, is_resumed=is_resumed)
     timer.end_phase("check")
 
     from pipelines.training.execute import execute_plan

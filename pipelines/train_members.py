@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from pipelines.data.dataset_file import write_dataset
+from pipelines.data.same_images import write_split_once
 from pipelines.data.scan import scan
 from pipelines.ensembles.methods import METHODS
 from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder, list_members, spec_of
-from pipelines.runs.folder import open_run, write_split
+from pipelines.runs.folder import open_run
 from pipelines.runs.layout import STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
@@ -66,7 +67,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     dataset = check(listing, strict=spec.common.data.strict, reporter=reporter)
     for remark in dataset.remarks:
         reporter.note(remark)
-    write_split(folder, dataset)
+    write_split_once(folder, dataset, is_resumed=is_resumed)
     write_dataset(folder / STATE_FOLDER / DATASET_FILE, dataset)
     _require_folds(spec, dataset)
     timer.end_phase("check")

@@ -119,6 +119,8 @@ def _check_files(files: Sequence[ListedFile], max_pixels: int, reporter: Reporte
             known_images.add(result.new_result for result in results if result.new_result)
             checked.extend(results)
             task.advance(len(results))
+        if known_images.is_rebuilt:
+            reporter.warn("the list of images that decode was damaged: it is made anew, every image was decoded again")
     return checked
 
 

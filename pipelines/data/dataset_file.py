@@ -10,7 +10,7 @@ import msgspec
 from models.errors import UserError
 from pipelines.runs.examples import Dataset
 from pipelines.system.files import atomic
-from pipelines.system.records import DamagedRecord, as_record
+from pipelines.system.records import DamagedRecord, as_record, read_plain
 from pipelines.system.text import one_line
 
 
@@ -31,8 +31,11 @@ def read_dataset(path: Path) -> Dataset:
     """
     hint = "train again with --force"
     try:
-        return as_record(json.loads(path.read_bytes()), Dataset)
+        dataset = as_record(read_plain(path), Dataset)
+        if any(example.label >= len(dataset.class_names) for example in dataset.examples):
+            raise DamagedRecord("a label without a class")
+        return dataset
     except OSError as error:
         raise UserError(f"the data set `{one_line(path)}` cannot be read: {error.strerror or error}", hint) from error
-    except (DamagedRecord, ValueError, RecursionError) as error:
+    except DamagedRecord as error:
         raise UserError(f"the data set `{one_line(path)}` is damaged: {one_line(error)}", hint) from error

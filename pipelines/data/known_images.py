@@ -37,7 +37,11 @@ class DecodeResult:
 
 
 class KnownImages:
-    """The decode results of one decoder; several threads and processes may use the file at once."""
+    """The decode results of one decoder; several threads and processes may use the file at once.
+
+    Attributes:
+        is_rebuilt: whether the file was damaged, and is replaced by an empty one.
+    """
 
     def __init__(self, path: Path, decoder: str) -> None:
         """Open the file, or create it where it is missing or damaged.
@@ -49,6 +53,7 @@ class KnownImages:
         Raises:
             UserError: the file cannot be written.
         """
+        self.is_rebuilt = False
         self._path = path
         self._decoder = decoder
         self._lock = threading.Lock()
@@ -121,6 +126,7 @@ class KnownImages:
         """Replace the file by an empty one if the error is damage: all of it can be computed again."""
         if not _is_damage(error):
             raise cache_error(self._path, error) from error
+        self.is_rebuilt = True
         self._database.close()
         with writing_to_cache():
             for path in (self._path, self._path.with_name(self._path.name + "-journal")):

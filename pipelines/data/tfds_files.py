@@ -10,7 +10,7 @@ from pathlib import Path
 from models.errors import UserError
 from pipelines.data.listing import natural_key
 from pipelines.system.cache import cache_folder
-from pipelines.system.records import as_record
+from pipelines.system.records import DamagedRecord, as_record, read_plain
 from pipelines.system.text import one_line
 
 # Written last: a copy is complete when it is there.
@@ -46,8 +46,8 @@ class Description:
         """
         file = copy / DESCRIPTION
         try:
-            return as_record(json.loads(file.read_bytes()), cls)
-        except ValueError as error:
+            return as_record(read_plain(file), cls)
+        except DamagedRecord as error:
             raise UserError(f"`{one_line(file)}` is damaged: {error}", "delete it to copy the images again") from error
 
 

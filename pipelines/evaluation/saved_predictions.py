@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,9 @@ from numpy.typing import NDArray
 from models.arrays import Labels, Probabilities
 from models.errors import UserError
 from pipelines.runs.examples import Example, Split
+from pipelines.system.arrays import AnyArray, read_arrays
 from pipelines.system.files import atomic
+from pipelines.system.records import DamagedRecord
 
 if TYPE_CHECKING:
     from pipelines.evaluation.predictions import Predictions
@@ -68,14 +69,29 @@ def read_predictions(folder: str | Path, part: str) -> SavedPredictions | None:
     if not path.is_file():
         return None
     try:
-        # Opened here: numpy leaves a damaged file open.
-        with open(path, "rb") as stream, np.load(stream) as arrays:
-            if f"{part}/sha256" not in arrays:
-                return None
-            return SavedPredictions(
-                sha256=arrays[f"{part}/sha256"],
-                labels=arrays[f"{part}/labels"],
-                probabilities=arrays[f"{part}/probabilities"],
-            )
-    except (ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise UserError(f"`{path}` is damaged", "delete it, or train the run again with --force") from error
+        arrays = read_arrays(path)
+        if f"{part}/sha256" not in arrays:
+            return None
+        return _checked(*(arrays.get(f"{part}/{name}") for name in ("sha256", "labels", "probabilities")))
+    except DamagedRecord as error:
+        raise UserError(f"`{path}` is damaged: {error}", "delete it, or train the run again with --force") from error
+
+
+def _checked(sha256: AnyArray | None, labels: AnyArray | None, probabilities: AnyArray | None) -> SavedPredictions:
+    """The predictions of one part.
+
+    Raises:
+        DamagedRecord: the arrays are of other types, or do not fit each other.
+    """
+    if sha256 is None or labels is None or probabilities is None:
+        raise DamagedRecord("an array is missing")
+    count = len(sha256) if sha256.ndim else 0
+    if sha256.dtype != "S64" or labels.dtype != np.int32 or probabilities.dtype != np.float32:
+        raise DamagedRecord("an array has another type")
+    if sha256.shape != (count,) or labels.shape != (count,) or probabilities.ndim != 2 or len(probabilities) != count:
+        raise DamagedRecord("the arrays have different lengths")
+    if not ((labels >= 0) & (labels < probabilities.shape[1])).all():
+        raise DamagedRecord("a label without a class")
+    if not ((probabilities >= 0) & (probabilities <= 1 + 1e-3)).all():
+        raise DamagedRecord("a probability outside of 0 and 1")
+    return SavedPredictions(sha256=sha256, labels=labels, probabilities=probabilities)

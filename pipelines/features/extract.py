@@ -17,6 +17,7 @@ from pipelines.runs.examples import Example
 from pipelines.runs.feature_records import FeatureRecord
 from pipelines.system.cache import evict_features
 from pipelines.system.progress import Reporter
+from pipelines.system.text import counted
 
 if TYPE_CHECKING:
     from models.engines.compiled import CompiledBase
@@ -66,15 +67,15 @@ def extract(
     """
     started = time.monotonic()
     wanted = {name: _list_views(examples, views[name]) for name, examples in parts.items()}
-    total = sum(map(len, wanted.values()))
-    sample = next(examples for examples in parts.values() if examples)
+    total, sample = sum(map(len, wanted.values())), next(examples for examples in parts.values() if examples)
 
     # The engine decides in which precision features are computed, and so where they are kept.
     compiled: CompiledBase | None = None
     if (choice := base.recall_engine(total, reporter)) is None:
         compiled = base.compile(sample, total, reporter)
         choice = compiled.choice
-    stores = _open_stores(base.key, {name: views[name] for name in parts}, choice.precision)
+    stores = _open_stores(base, {name: views[name] for name in parts}, choice.precision)
+    _warn_of_damage(stores, reporter)
 
     # What is missing is computed.
     missing = {name: _missing(wanted[name], stores[name]) for name in parts}
@@ -106,6 +107,11 @@ def extract(
     return Extracted(parts=features, line=_line(record, seconds, choice), record=record, engine=choice)
 
 
+def _warn_of_damage(stores: Mapping[str, Stores], reporter: Reporter) -> None:
+    if damaged := _num_damaged(stores):
+        reporter.warn(f"{counted(damaged, 'damaged shard')} of the feature cache deleted: computing its features again")
+
+
 def _num_damaged(stores: Mapping[str, Stores]) -> int:
     return sum(store.damaged for store in {store for pair in stores.values() for store in pair})
 
@@ -128,22 +134,23 @@ def _missing(wanted: Iterable[WantedView], stores: Stores) -> list[WantedView]:
     return list({view.key: view for view in wanted if view.key not in stores[view.number > 0]}.values())
 
 
-def _open_stores(base: BaseKey, views: Mapping[str, Views], precision: str) -> dict[str, Stores]:
+def _open_stores(base: FrozenBase, views: Mapping[str, Views], precision: str) -> dict[str, Stores]:
     """The stores of each part; parts share one open store per folder."""
     opened: dict[Path, ShardStore] = {}
+    num_features = base.num_features()
 
     def open_store(folder: Path) -> ShardStore:
         if folder not in opened:
-            opened[folder] = ShardStore(folder)
+            opened[folder] = ShardStore(folder, num_features)
         return opened[folder]
 
     stores = {}
     for part, of_part in views.items():
         # A clean view is the same whatever the policy.
-        clean = augmented = open_store(base.folder / f"{CLEAN_PREFIX}{precision}")
+        clean = augmented = open_store(base.key.folder / f"{CLEAN_PREFIX}{precision}")
         if of_part.count > 1:
             identity = digest({"policy": of_part.policy_digest, "seed": of_part.seed})
-            augmented = open_store(base.folder / f"{Path(of_part.policy).stem}-{identity}-{precision}")
+            augmented = open_store(base.key.folder / f"{Path(of_part.policy).stem}-{identity}-{precision}")
         stores[part] = clean, augmented
     return stores
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +14,11 @@ from models.errors import UserError
 from pipelines.features.cached import BaseKey
 from pipelines.features.remembered_engines import RememberedEngines
 from pipelines.runs.examples import Example
+from pipelines.runs.ranges import PositiveInt
 from pipelines.system.cache import cache_folder
 from pipelines.system.files import write_json
 from pipelines.system.progress import Reporter
+from pipelines.system.records import DamagedRecord, as_record, read_plain
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +29,13 @@ if TYPE_CHECKING:
 
 CHOICES_FILE = "chosen-engines.json"
 SAMPLE_IMAGES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Description:
+    """What `base.json` says beside the key; nothing in caches of before 2026-11-24."""
+
+    num_features: PositiveInt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +72,10 @@ class FrozenBase:
         """
         from models.engines.compiled import compile_base
 
-        compiled = compile_base(self.build(), self._sample(examples), engine=self.engine, num_images=num_images)
+        model = self.build()
+        compiled = compile_base(model, self._sample(examples), engine=self.engine, num_images=num_images)
         _make_folder(self.key)
-        write_json(self.key.folder / "base.json", asdict(self.key))
+        write_json(self._description_file, {**asdict(self.key), "num_features": int(model.output_shape[-1])})
         self.remember_engine(compiled.choice, reporter)
         return _reported(compiled, reporter)
 
@@ -73,6 +84,17 @@ class FrozenBase:
         from models.engines.compiled import compile_chosen
 
         return _reported(compile_chosen(self.build(), self._sample(examples), choice), reporter)
+
+    def num_features(self) -> int | None:
+        """The length of its features, as noted beside them; None where nothing (readable) is noted."""
+        try:
+            return as_record(read_plain(self._description_file), _Description).num_features
+        except (OSError, DamagedRecord):
+            return None
+
+    @property
+    def _description_file(self) -> Path:
+        return self.key.folder / "base.json"
 
     @property
     def _memory(self) -> RememberedEngines:

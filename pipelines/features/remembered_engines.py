@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
-
-import msgspec
 
 from models.engines.records import EngineChoice
 from models.engines.table import ENGINES
 from models.machine import gpu_names, has_bfloat16_units, processor_name
 from pipelines.system.files import write_json
+from pipelines.system.records import DamagedRecord, as_record, read_plain
 from pipelines.system.versions import installed_version
 
 # Machine -> engine asked for -> choice.
@@ -84,8 +82,8 @@ class RememberedEngines:
     def _read(self) -> Choices | None:
         """All choices; None where the file is damaged or closed to us."""
         try:
-            return msgspec.convert(json.loads(self.file.read_text(encoding="utf-8")), Choices)
+            return as_record(read_plain(self.file), Choices)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError):  # msgspec.ValidationError is a ValueError
+        except (OSError, DamagedRecord):
             return None

@@ -13,13 +13,17 @@ import struct
 import tempfile
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from models.arrays import HalfRows
+from models.errors import UserError
 from pipelines.features import old_shards
+from pipelines.system.arrays import HEADER_ERRORS
 
 KEY_BYTES = 34
 STALE_SECONDS = 3600.0
@@ -50,7 +54,7 @@ class Shard:
         """Open and check a shard.
 
         Raises:
-            ValueError: it is damaged: its checksum is not the one in its name.
+            ValueError: it is damaged: its checksum is not the one in its name, or it is not a shard.
         """
         self.path = path
         self._map: mmap.mmap
@@ -59,10 +63,11 @@ class Shard:
             return
         if _checksum(path) != path.stem.rpartition("-")[2]:
             raise ValueError("wrong checksum")
-        records = np.load(path, mmap_mode="r", allow_pickle=False)
+        records = _load(path)
         keys = records["key"].tobytes()
         self.keys = tuple(keys[start : start + KEY_BYTES] for start in range(0, len(keys), KEY_BYTES))
         self.rows = records["row"].view(np.ndarray)  # a row of a plain array is read in half the time
+        assert isinstance(records.base, mmap.mmap), "np.memmap keeps its map there"
         self._map = records.base
         self.release()  # the keys lie in every page
 
@@ -75,7 +80,7 @@ class Shard:
 def write_shard(folder: Path, keys: Sequence[bytes], rows: HalfRows) -> Path:
     """Write rows (len(keys), row length) as a new shard of `folder`, atomically."""
     folder.mkdir(parents=True, exist_ok=True)
-    records = np.empty(len(keys), [("key", f"V{KEY_BYTES}"), ("row", "<f2", (rows.shape[1],))])
+    records = np.empty(len(keys), _record_type(rows.shape[1]))
     records["key"] = np.frombuffer(b"".join(keys), f"V{KEY_BYTES}")
     records["row"] = rows
     handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
@@ -97,26 +102,49 @@ class ShardStore:
 
     Attributes:
         folder: where they lie.
+        row_length: of every row; None before there is one.
         damaged: how many shards were damaged and removed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open every shard in `folder`; damaged ones are removed, so that their rows are computed again."""
+    def __init__(self, folder: Path, row_length: int | None = None) -> None:
+        """Open every shard in `folder`; damaged ones are removed, so that their rows are computed again.
+
+        Args:
+            folder: where they lie; it need not exist.
+            row_length: of every row; shards with others are damaged. None: the length that most rows have.
+        """
         self.folder = folder
         self.damaged = 0
         self._shards: list[Shard] = []
         # Shard and row in one number: with millions of keys, tuples would take more memory than the features read.
         self._places: dict[bytes, int] = {}
-        for path in sorted(shard_files(folder)) if folder.is_dir() else ():
-            self._open(path)
+        paths = sorted(shard_files(folder)) if folder.is_dir() else []
+        shards = [shard for path in paths if (shard := self._open(path))]
+        self.row_length = _commonest_length(shards) if row_length is None else row_length
+        for shard in shards:
+            if shard.rows.shape[1] == self.row_length:
+                self._include(shard)
+            else:
+                self._remove(shard.path)
         self._sweep()
 
     def __contains__(self, wanted: bytes) -> bool:
         return wanted in self._places
 
     def add(self, keys: Sequence[bytes], rows: HalfRows) -> None:
-        """Write rows (len(keys), row length) and make them readable."""
-        self._open(write_shard(self.folder, keys, rows))
+        """Write rows (len(keys), row length) and make them readable.
+
+        Raises:
+            UserError: the rows that are there have another length, which only a damaged cache has.
+        """
+        if self.row_length not in (None, rows.shape[1]):
+            raise UserError(
+                f"the features in `{self.folder}` have {self.row_length} values, those of the network {rows.shape[1]}",
+                "delete them with `headstart cache clear`",
+            )
+        self.row_length = rows.shape[1]
+        if shard := self._open(write_shard(self.folder, keys, rows)):
+            self._include(shard)
 
     def row(self, wanted: bytes) -> HalfRows:
         """The row (row length,) of a key that is in the store."""
@@ -137,15 +165,21 @@ class ShardStore:
             except OSError:  # evicted or read-only: the rows are still mapped
                 continue
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path) -> Shard | None:
+        """Open a shard; None where it is damaged, and then removed, or where another process evicted it just now."""
         try:
-            shard = Shard(path)
-        except FileNotFoundError:  # another process evicted it between the listing and now
-            return
+            return Shard(path)
+        except (FileNotFoundError, IsADirectoryError):
+            return None
         except ValueError:
-            path.unlink(missing_ok=True)
-            self.damaged += 1
-            return
+            self._remove(path)
+            return None
+
+    def _remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        self.damaged += 1
+
+    def _include(self, shard: Shard) -> None:
         first = len(self._shards) << ROW_BITS
         self._shards.append(shard)
         self._places.update(zip(shard.keys, range(first, first + len(shard.keys)), strict=True))
@@ -158,6 +192,36 @@ class ShardStore:
                     path.unlink(missing_ok=True)
             except FileNotFoundError:
                 continue
+
+
+def _load(path: Path) -> np.memmap[Any, Any]:  # of records, whose type is that of `_record_type`
+    """Map a shard's file.
+
+    Raises:
+        ValueError: it is not a shard.
+    """
+    try:
+        records = np.load(path, mmap_mode="r", allow_pickle=False)
+    except HEADER_ERRORS as error:
+        raise ValueError("not a shard") from error
+    if not isinstance(records, np.memmap) or records.ndim != 1 or records.dtype.names != ("key", "row"):
+        raise ValueError("not a shard")
+    shape = records.dtype["row"].shape
+    if len(shape) != 1 or records.dtype != _record_type(shape[0]):
+        raise ValueError("not a shard")
+    return records
+
+
+def _record_type(row_length: int) -> np.dtype[np.void]:
+    return np.dtype([("key", f"V{KEY_BYTES}"), ("row", "<f2", (row_length,))])
+
+
+def _commonest_length(shards: Iterable[Shard]) -> int | None:
+    """The row length that most rows have; None without any."""
+    counts: Counter[int] = Counter()
+    for shard in shards:
+        counts[shard.rows.shape[1]] += len(shard.rows)
+    return max(counts, key=counts.__getitem__, default=None)
 
 
 def _checksum(path: Path) -> str:

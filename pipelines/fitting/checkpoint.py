@@ -13,11 +13,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from models.errors import UserError
 from models.optimizer import LayerwiseOptimizer
 from pipelines.fitting.step import StepState
 from pipelines.runs.stages import Stage
 from pipelines.runs.training_records import EpochRecord
+from pipelines.system.arrays import AnyArray, read_arrays
 from pipelines.system.files import atomic
+from pipelines.system.records import DamagedRecord, as_record
 
 # The values of a model's weights, in their order; most are float32, the states of seed generators are whole numbers.
 WeightValues: TypeAlias = list[NDArray[Any]]
@@ -118,15 +121,43 @@ class Checkpoint:
             np.savez(stream, **arrays)
 
     def load(self) -> tuple[StageProgress, WeightValues]:
-        """Restore the variables of an interrupted stage; returns its progress and the weights of its best epoch."""
+        """Restore the variables of an interrupted stage; returns its progress and the weights of its best epoch.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         if not self.path.is_file():
             return StageProgress(), []
-        with np.load(self.path) as arrays:
-            for number, variable in enumerate(self._variables()):
-                variable.assign(arrays[f"now{number}"])
-            num_best = sum(name.startswith("best") for name in arrays)
-            best_weights = [arrays[f"best{number}"] for number in range(num_best)]
-            return _from_json(arrays["progress"].tobytes()), best_weights
+        try:
+            arrays = read_arrays(self.path)
+            progress = _from_json(arrays.pop("progress", np.zeros(0, np.uint8)).tobytes())
+            variables = self._variables()
+            now = _numbered(arrays, "now", variables)
+            best = _numbered(arrays, "best", self._model.weights) if "best0" in arrays else []
+        except DamagedRecord as error:
+            raise UserError(
+                f"the checkpoint `{self.path}` is damaged: {error}",
+                "delete it: the stage begins anew",
+            ) from error
+        for variable, value in zip(variables, now, strict=True):
+            variable.assign(value)
+        return progress, best
+
+
+def _numbered(arrays: dict[str, AnyArray], name: str, variables: Sequence[Any]) -> WeightValues:  # as `_variables`
+    """The arrays `name`0, `name`1 ..., one for each variable.
+
+    Raises:
+        DamagedRecord: one is missing, or does not fit its variable.
+    """
+    values = [arrays.get(f"{name}{number}") for number in range(len(variables))]
+    present = [value for value in values if value is not None]
+    if len(present) < len(values) or len(values) < sum(key.startswith(name) for key in arrays):
+        raise DamagedRecord("it is of another network")
+    for value, variable in zip(present, variables, strict=True):
+        if value.shape != tuple(variable.shape) or value.dtype.kind not in "fiub":
+            raise DamagedRecord("it is of another network")
+    return present
 
 
 def _to_json(progress: StageProgress) -> str:
@@ -137,13 +168,21 @@ def _to_json(progress: StageProgress) -> str:
 
 
 def _from_json(text: bytes) -> StageProgress:
-    values = json.loads(text)
+    """The progress of a stage.
+
+    Raises:
+        DamagedRecord: it is not JSON, or a value has another type.
+    """
     names = {key: name for name, key in FILE_KEYS.items()}
-    progress = StageProgress(**{names.get(key, key): value for key, value in values.items()})
-    state = values[FILE_KEYS["step_state"]]
-    progress.step_state = StepState(**{names.get(key, key): value for key, value in state.items()})
-    progress.history = [EpochRecord(**record) for record in values["history"]]
-    return progress
+    try:
+        values = as_record(json.loads(text), dict)
+    except (ValueError, RecursionError) as error:
+        raise DamagedRecord("its progress is not JSON") from error
+    values = {names.get(key, key): value for key, value in values.items()}
+    state = values.get("step_state")
+    if isinstance(state, dict):
+        values["step_state"] = {names.get(key, key): value for key, value in state.items()}
+    return as_record(values, StageProgress)
 
 
 def _value(variable: Any) -> NDArray[Any]:  # a variable of Keras or of TensorFlow, which ship no types

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from models.errors import UserError
 from pipelines.images.readable import UnreadableImage, readable_bytes
 from pipelines.runs.examples import Split
-from pipelines.runs.folder import read_split
 from pipelines.runs.manifest import Manifest
+from pipelines.runs.split_file import read_split
 
 NUM_IMAGES = 16
 # The parts of a run in the order in which their images are taken.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,9 @@ from pipelines.members.boosting import weigh_images
 from pipelines.members.spec import Member, file_names
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.manifest import ChosenHead
+from pipelines.system.arrays import read_array
 from pipelines.system.files import atomic, write_json
-from pipelines.system.records import as_record
+from pipelines.system.records import DamagedRecord, as_record, read_plain
 from pipelines.training.feature_stage import list_head_candidates
 
 if TYPE_CHECKING:
@@ -64,7 +66,11 @@ class SharedHyperparameters:
             weigh_images(predicted, labels)
             if not path.is_file():
                 raise UserError("skipped: the previous member failed", "boosted members follow each other")
-            predicted.append(np.asarray(np.load(path), np.int32))
+            with _naming(path, f"delete `{self.state.parent}` to begin anew"):
+                classes = read_array(path)
+                if classes.shape != labels.shape or classes.dtype.kind != "i":
+                    raise DamagedRecord("its classes are not those of the images")
+            predicted.append(classes.astype(np.int32))
         return weigh_images(predicted, labels)
 
     def needs_held_out(self, member: Member) -> bool:
@@ -81,7 +87,8 @@ class SharedHyperparameters:
         """Hyperparameters for the member's head: those of the first of its kind, or a grid for that first."""
         path = self._file("options", member, ".json")
         if path.is_file():
-            chosen = as_record(json.loads(path.read_text(encoding="utf-8")), ChosenHead)
+            with _naming(path, "delete it: the hyperparameters are searched again"):
+                chosen = as_record(read_plain(path), ChosenHead)
             return (Candidate(**{**asdict(chosen), "seed": member.seed}),)
         heads = plan.spec.head.heads
         count = min(heads, SEARCHED_HIDDEN) if plan.names.head.hidden else heads
@@ -100,3 +107,12 @@ class SharedHyperparameters:
 
     def _file(self, kind: str, member: Member, ending: str) -> Path:
         return self.state / f"{kind}-{file_names(self.spec.backbones)[member.backbone]}-{member.head}{ending}"
+
+
+@contextmanager
+def _naming(path: Path, hint: str) -> Iterator[None]:
+    """Turn damage of a state file into an error that names it."""
+    try:
+        yield
+    except DamagedRecord as error:
+        raise UserError(f"`{path}` is damaged: {error}", hint) from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pipelines.runs.ranges import NonNegativeInt, Sha256
+
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 # What `evaluate` may be asked for.
@@ -25,9 +27,9 @@ class Example:
     """
 
     path: str
-    label: int
+    label: NonNegativeInt
     split: Split
-    sha256: str
+    sha256: Sha256
     source: str
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -17,11 +15,11 @@ from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.ownership import TEMPORARY_STATE, delete_own, delete_temporaries, holds_nothing, is_proven
 from pipelines.runs.read_manifest import write_manifest
 from pipelines.runs.replacement import place_beside, put_in_place, require_replaceable, run_to_replace, settle
-from pipelines.system.cache import transcoded_file
+from pipelines.runs.split_file import SPLIT_FILE
 from pipelines.system.files import write_csv, write_json
 from pipelines.system.lock import is_locked, lock_folder, unlock_folder
 from pipelines.system.progress import Reporter
-from pipelines.system.records import as_record
+from pipelines.system.records import DamagedRecord, as_record, read_plain
 
 
 def open_run(
@@ -136,37 +134,17 @@ def write_split(folder: Path, dataset: Dataset) -> None:
 def write_examples(folder: Path, examples: Iterable[Example], class_names: Sequence[str]) -> None:
     """Write `split.csv` (path, label, split, sha256)."""
     rows = ((example.path, class_names[example.label], example.split, example.sha256) for example in examples)
-    write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
-
-
-def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Example, ...]:
-    """The images that a run was trained and evaluated on, from its `split.csv`."""
-    transcoded = {path.stem for path in transcoded_file("").parent.glob("*.png")}
-    labels = {name: label for label, name in enumerate(class_names)}
-    with open(Path(folder) / "split.csv", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        return tuple(
-            as_record(
-                {
-                    "path": row["path"],
-                    "label": labels[row["label"]],
-                    "split": row["split"],
-                    "sha256": row["sha256"],
-                    "source": str(transcoded_file(row["sha256"])) if row["sha256"] in transcoded else row["path"],
-                },
-                Example,
-            )
-            for row in csv.DictReader(stream)
-        )
+    write_csv(folder / SPLIT_FILE, ("path", "label", "split", "sha256"), rows)
 
 
 def _read_request(file: Path) -> RunRequest | None:
     """What an interrupted training was asked for, by this version or an older one; None where it cannot be read."""
     try:
-        values = as_record(json.loads(file.read_text(encoding="utf-8")), dict)
+        values = as_record(read_plain(file), dict)
         if not values.keys() & {field.name for field in fields(RunRequest)}:
             from pipelines.runs import schema_1
 
             values = schema_1.request(values)
         return as_record(values, RunRequest)
-    except ValueError:  # not UTF-8, not JSON or not a request
+    except DamagedRecord:
         return None

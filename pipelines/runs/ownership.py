@@ -161,7 +161,7 @@ def _read_object(file: Path) -> dict[str, object]:
     """The JSON object in a file; an empty one where there is none."""
     try:
         values = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 

@@ -1,4 +1,4 @@
-"""Ranges of the numbers in run.json: `msgspec.convert` refuses what is outside of them."""
+"""Ranges of the values in the files of a run: `msgspec.convert` refuses what is outside of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
+# The hash of a content, hexadecimal.
+Sha256: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 PositiveInt: TypeAlias = Annotated[int, Meta(ge=1)]
 NonNegativeInt: TypeAlias = Annotated[int, Meta(ge=0)]
 NonNegativeFloat: TypeAlias = Annotated[float, Meta(ge=0)]

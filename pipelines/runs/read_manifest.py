@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from models.errors import UserError
 from pipelines.runs.layout import HEAD_FILE, MANIFEST_FILE, MODEL_FILE, require_run
 from pipelines.runs.ranges import PositiveInt
 from pipelines.system.files import write_json
-from pipelines.system.records import DamagedRecord, as_record, require_finite
+from pipelines.system.records import DamagedRecord, as_record, read_plain
 
 if TYPE_CHECKING:
     from pipelines.runs.manifest import Manifest
@@ -63,8 +62,7 @@ def _parse(file: Path) -> Manifest:
 
     hint = "train the run again with --force"
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        require_finite(values)
+        values = read_plain(file)
         schema = as_record(values, _Schema).schema
         if schema > SCHEMA:
             raise UserError(f"`{file}` was written by a later headstart", "upgrade headstart")
@@ -75,8 +73,6 @@ def _parse(file: Path) -> Manifest:
         return as_record(values, Manifest)
     except DamagedRecord as error:
         raise UserError(f"`{file}` is damaged: {error}", hint) from error
-    except ValueError as error:  # not UTF-8, or not JSON
-        raise UserError(f"`{file}` is damaged, not JSON: {error}", hint) from error
 
 
 def _absence(manifest: Manifest) -> str:

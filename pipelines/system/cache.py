@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import UserError
+from pipelines.system.records import DamagedRecord, as_record, read_plain
 from pipelines.system.text import one_line
 
 DEFAULT_LIMIT_GB = 20.0
@@ -34,6 +34,15 @@ class CacheUsage:
     files: int
     size: int
     used: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BaseNames:
+    """What `base.json` says of a base, for people."""
+
+    backbone: str
+    image_size: int
+    pooling: str
 
 
 def cache_folder() -> Path:
@@ -161,9 +170,9 @@ def write_cache_file(path: Path, content: bytes) -> None:
 def _features_name(folder: Path) -> str:
     """The name of a base's folder of features, from the description that lies in it."""
     try:
-        base = json.loads((folder / "base.json").read_text(encoding="utf-8"))
-        return f"features of {base['backbone']}, {base['image_size']} px, {base['pooling']} pooling"
-    except (OSError, ValueError, KeyError, TypeError):
+        base = as_record(read_plain(folder / "base.json"), _BaseNames)
+        return f"features of {base.backbone}, {base.image_size} px, {base.pooling} pooling"
+    except (OSError, DamagedRecord):
         return f"features {folder.name}"
 
 

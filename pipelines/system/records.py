@@ -1,8 +1,10 @@
-"""Reads plain data, as `json.loads` gives it, into typed records, and says which key does not fit."""
+"""Reads JSON files and plain data into typed records, and says which key does not fit."""
 
 from __future__ import annotations
 
+import json
 import math
+import pathlib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -40,6 +42,8 @@ def as_record(values: Plain, kind: type[Record]) -> Record:
     """
     try:
         return msgspec.convert(values, kind)
+    except UnicodeEncodeError as error:  # msgspec compares keys in UTF-8
+        raise DamagedRecord("a key is not UTF-8") from error
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at ")
         steps = list(_STEP.finditer(place.rpartition("$")[2]))
@@ -47,6 +51,25 @@ def as_record(values: Plain, kind: type[Record]) -> Record:
         if missing := _MISSING.fullmatch(message):
             path, message = (*path, missing[1]), "missing"
         raise _damaged(path, message) from error
+
+
+def read_plain(file: pathlib.Path) -> Plain:
+    """Read a JSON file as plain data: dicts, lists, strings, finite numbers, booleans and None.
+
+    Raises:
+        DamagedRecord: it is not JSON in UTF-8, nests too deeply or holds a number that is not finite.
+        OSError: it cannot be read.
+    """
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        require_finite(values)
+    except DamagedRecord:
+        raise
+    except RecursionError as error:
+        raise DamagedRecord("it nests too deeply") from error
+    except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
+        raise DamagedRecord(f"not JSON: {one_line(error)}") from error
+    return values
 
 
 def require_finite(values: Plain) -> None:

@@ -17,10 +17,11 @@ from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import save_predictions
 from pipelines.predict import predict
 from pipelines.runs.ensemble_spec import EnsembleSpec
-from pipelines.runs.folder import finish_run, read_split
+from pipelines.runs.folder import finish_run
 from pipelines.runs.layout import is_run
 from pipelines.runs.manifest import BackboneRecord, DataRecord, Manifest
 from pipelines.runs.models import save_model
+from pipelines.runs.split_file import read_split
 from pipelines.system.files import write_csv
 from tests.conftest import Result
 from tests.pipelines.manifests import manifest_with

@@ -21,11 +21,11 @@ from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.members import member_training
 from pipelines.runs.ensemble_spec import EnsembleSpec
-from pipelines.runs.folder import read_split
 from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run
 from pipelines.runs.models import load_run
 from pipelines.runs.ownership import foreign_files
 from pipelines.runs.read_manifest import read_manifest
+from pipelines.runs.split_file import read_split
 from pipelines.train_members import train_members
 from pipelines.training.backbone import find_backbone
 from pipelines.training.plan import TrainingPlan

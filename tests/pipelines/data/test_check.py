@@ -28,6 +28,7 @@ from pipelines.runs.examples import Dataset
 from pipelines.system.cache import transcoded_file
 from pipelines.system.progress import Task
 from tests.pipelines.pictures import drawn, exif, pillow_pixels, saved
+from tests.pipelines.reporters import Notes
 
 
 @pytest.fixture(autouse=True)
@@ -354,3 +355,12 @@ def test_progress_counts_every_file(data: Path) -> None:
     counting = Counting()
     check(scan(str(data)), reporter=counting)
     assert counting.total == counting.done == 12
+
+
+def test_a_damaged_list_of_known_images_is_said_once(data: Path, cache: Path) -> None:
+    cache.mkdir()
+    (cache / "ledger.sqlite").write_bytes(b"not a database" * 1000)
+    for is_said in (True, False):
+        notes = Notes()
+        check(scan(str(data)), reporter=notes)
+        assert any("was damaged: it is made anew" in line for line in notes.lines) is is_said

@@ -18,10 +18,10 @@ from pipelines.ensembles.methods import METHODS
 from pipelines.ensembles.selection import Budget
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.runs.examples import Example, Split
-from pipelines.runs.folder import read_split
 from pipelines.runs.layout import is_run
 from pipelines.runs.manifest import DataRecord, Manifest, RunRequest
 from pipelines.runs.models import load_run, save_model
+from pipelines.runs.split_file import read_split
 from tests.pipelines.manifests import manifest_with
 from tests.pipelines.pictures import sha256_of
 from tests.pipelines.reporters import Notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,4 +57,33 @@ def test_no_file_means_no_predictions(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(UserError, match=r"answers\.npz` is damaged"):
+        read_predictions(tmp_path, "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("sha256", np.zeros(3, "S32"), "another type"),
+        ("labels", np.array([0, 1, 0], np.float32), "another type"),
+        ("probabilities", np.full((3, 2), 0.5), "another type"),
+        ("labels", np.array([0, 1], np.int32), "different lengths"),
+        ("probabilities", np.full((3, 2, 1), 0.5, np.float32), "different lengths"),
+        ("labels", np.array([0, 1, 2], np.int32), "a label without a class"),
+        ("labels", np.array([0, 1, -1], np.int32), "a label without a class"),
+        ("probabilities", np.full((3, 2), np.nan, np.float32), "outside of 0 and 1"),
+        ("probabilities", np.full((3, 2), 1.5, np.float32), "outside of 0 and 1"),
+        ("labels", None, "an array is missing"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_damage(tmp_path: Path, name: str, value: Any, words: str) -> None:  # arrays
+    arrays: dict[str, Any] = {
+        "test/sha256": np.array([f"{number:064x}" for number in range(3)], "S64"),
+        "test/labels": np.array([0, 1, 0], np.int32),
+        "test/probabilities": np.full((3, 2), 0.5, np.float32),
+    }
+    np.savez(tmp_path / FILE, **arrays)
+    assert read_predictions(tmp_path, "test") is not None
+    arrays[f"test/{name}"] = value
+    np.savez(tmp_path / FILE, **{key: array for key, array in arrays.items() if array is not None})
+    with pytest.raises(UserError, match=rf"answers\.npz` is damaged: .*{words}"):
         read_predictions(tmp_path, "test")

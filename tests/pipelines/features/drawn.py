@@ -22,13 +22,17 @@ KEY = BaseKey(backbone="tiny", weights_sha256="7" * 64, image_size=SIDE, pooling
 
 
 class Notes(Silent):
-    """Keeps the notes."""
+    """Keeps the notes and warnings."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def note(self, text: str) -> None:
         """Keep a note."""
+        self.lines.append(text)
+
+    def warn(self, text: str) -> None:
+        """Keep a warning."""
         self.lines.append(text)
 
 

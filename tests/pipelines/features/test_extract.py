@@ -20,6 +20,7 @@ from pipelines.features.cached import CLEAN, Views
 from pipelines.features.extract import Extracted, extract
 from pipelines.features.frozen_base import CHOICES_FILE, FrozenBase
 from pipelines.features.remembered_engines import RememberedEngines
+from pipelines.features.shards import key, write_shard
 from pipelines.runs.examples import Example
 from pipelines.runs.layout import is_run
 from pipelines.train import train
@@ -112,9 +113,23 @@ def test_a_damaged_shard_is_computed_again_and_counted(tmp_path: Path, cache: Pa
     run(examples)
     (shard,) = cache.rglob("*.npy")
     shard.write_bytes(shard.read_bytes()[:-1])
+    extracted, lines = run(examples)
+    assert (extracted.record.damaged_shards, extracted.record.new) == (1, 3)
+    assert "1 damaged shard of the feature cache deleted: computing its features again" in lines
+    assert run(examples)[0].record.damaged_shards == 0
+
+
+def test_a_shard_with_rows_of_another_length_is_computed_again(tmp_path: Path, cache: Path) -> None:
+    examples = draw_examples(tmp_path, 3)
+    before, _ = run(examples)
+    (shard,) = cache.rglob("*.npy")
+    keys = [key(example.sha256, 0) for example in examples]
+    write_shard(shard.parent, keys, np.zeros((3, 7), np.float16))  # the base gives three features
+    shard.unlink()
     extracted, _ = run(examples)
     assert (extracted.record.damaged_shards, extracted.record.new) == (1, 3)
-    assert run(examples)[0].record.damaged_shards == 0
+    places = np.arange(3)
+    np.testing.assert_array_equal(extracted.parts["train"].rows(places), before.parts["train"].rows(places))
 
 
 def test_features_of_another_precision_are_computed_anew_and_the_user_is_told_once(tmp_path: Path) -> None:

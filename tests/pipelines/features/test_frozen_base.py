@@ -41,7 +41,18 @@ def test_the_base_is_described_beside_its_features(tmp_path: Path) -> None:
         "image_size": SIDE,
         "pooling": "avg",
         "decode_version": 1,
+        "num_features": 3,
     }
+
+
+def test_the_length_of_features_is_noted_beside_them(tmp_path: Path) -> None:
+    base = FrozenBase(key=KEY, build=tiny_base, engine="keras")
+    assert base.num_features() is None
+    base.compile(draw_examples(tmp_path, 1), 1, Notes())
+    assert base.num_features() == 3
+    for content in ("{}", '{"backbone": "tiny"}', '{"num_features": "3"}', '{"num_features": 0}', "[", "[" * 100_000):
+        (KEY.folder / "base.json").write_text(content)
+        assert base.num_features() is None
 
 
 def test_engines_are_measured_on_the_first_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

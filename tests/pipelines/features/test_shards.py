@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from models.errors import UserError
 from pipelines.features.shards import ShardStore, key, write_shard
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,6 +68,72 @@ def test_rows_stay_readable_after_release_and_after_the_file_is_gone(tmp_path: P
     for path in tmp_path.glob("*.npy"):
         path.unlink()
     np.testing.assert_array_equal(store.row(_keys("b")[0]), rows[1])
+
+
+def named_by_its_checksum(folder: Path, content: bytes) -> Path:
+    """A file that has the name of a whole shard, whatever is in it."""
+    path = folder / f"1-1-{zlib.crc32(content):08x}.npy"
+    path.write_bytes(content)
+    return path
+
+
+def npy(array: Any) -> bytes:  # an array of any type
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no array",
+        npy(np.zeros((3, 5), np.float16)),
+        npy(np.zeros(3, [("key", "V34"), ("row", "<f4", (5,))])),
+        npy(np.zeros(3, [("key", "V33"), ("row", "<f2", (5,))])),
+        npy(np.zeros(3, [("key", "V34"), ("row", "<f2", (5, 1))])),
+        npy(np.zeros(3, [("key", "V34"), ("rows", "<f2", (5,))])),
+        npy(np.zeros((3, 1), [("key", "V34"), ("row", "<f2", (5,))])),
+        npy(np.array([{}], object)),
+        npy(np.zeros(3, [("key", "V34"), ("row", "<f2", (5,))]))[:-1],
+    ],
+)
+def test_a_file_with_a_good_checksum_and_another_content_is_damaged(tmp_path: Path, content: bytes) -> None:
+    path = named_by_its_checksum(tmp_path, content)
+    write_shard(tmp_path, _keys("c"), _rows(1))
+    store = ShardStore(tmp_path)
+    assert (store.damaged, path.exists(), _keys("c")[0] in store) == (1, False, True)
+
+
+def test_rows_of_another_length_are_damaged(tmp_path: Path) -> None:
+    write_shard(tmp_path, _keys("short"), _rows(1, length=3))
+    write_shard(tmp_path, _keys("a", "b"), _rows(2))
+    store = ShardStore(tmp_path, 5)
+    assert (store.damaged, store.row_length) == (1, 5)
+    assert [name in store for name in _keys("short", "a", "b")] == [False, True, True]
+    assert ShardStore(tmp_path, 5).damaged == 0
+
+
+def test_without_a_length_that_of_most_rows_counts(tmp_path: Path) -> None:
+    write_shard(tmp_path, _keys("short"), _rows(1, length=3))
+    write_shard(tmp_path, _keys("a", "b"), _rows(2))
+    write_shard(tmp_path, _keys("long"), _rows(1, length=9))
+    store = ShardStore(tmp_path)
+    assert (store.damaged, store.row_length) == (2, 5)
+
+
+def test_rows_that_do_not_fit_those_that_are_there_are_an_error(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path)
+    store.add(_keys("a"), _rows(1))
+    with pytest.raises(UserError, match="have 5 values, those of the network 6") as caught:
+        store.add(_keys("b"), _rows(1, length=6))
+    assert "cache clear" in caught.value.hint
+
+
+def test_a_folder_with_the_name_of_a_shard_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "folder.npy").mkdir()
+    write_shard(tmp_path, _keys("a"), _rows(1))
+    assert (ShardStore(tmp_path).damaged, (tmp_path / "folder.npy").is_dir()) == (0, True)
 
 
 def test_a_file_of_another_name_is_not_a_shard(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 
+from models.errors import UserError
 from models.optimizer import LayerwiseOptimizer
 from pipelines.fitting.checkpoint import Checkpoint, StageProgress
 from pipelines.fitting.step import StepState
@@ -170,3 +171,39 @@ def earlier_progress() -> StageProgress:
         step_state=StepState(pieces=2, loss_scale=16384.0, finite_steps=5),
         history=[EpochRecord(**record) for record in values["history"]],
     )
+
+
+def _arrays(path: Path) -> dict[str, Any]:  # of several types
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda arrays: arrays.pop("now1"), "it is of another network"),
+        (lambda arrays: arrays.update(now9=np.zeros(1)), "it is of another network"),
+        (lambda arrays: arrays.update(now0=np.zeros((3, 1), np.float32)), "it is of another network"),
+        (lambda arrays: arrays.update(now0=np.array([["a"], ["b"]])), "it is of another network"),
+        (lambda arrays: arrays.pop("best1"), "it is of another network"),
+        (lambda arrays: arrays.pop("progress"), "its progress is not JSON"),
+        (lambda arrays: arrays.update(progress=np.frombuffer(b'{"epoch": "3"}', np.uint8)), "`epoch`"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_and_changes_no_weight(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    model, checkpoint = small_checkpoint(tmp_path)
+    checkpoint.save(earlier_progress(), [np.zeros((2, 1), np.float32), np.zeros(1, np.float32)])
+    arrays = _arrays(checkpoint.path)
+    arrays["now0"] = np.full((2, 1), 7, np.float32)
+    change(arrays)
+    np.savez(checkpoint.path, **arrays)
+    before = model.get_weights()[0]
+    with pytest.raises(UserError, match=words) as caught:
+        checkpoint.load()
+    assert f"`{checkpoint.path}` is damaged" in caught.value.message
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+    # What the hint says helps.
+    checkpoint.path.unlink()
+    assert checkpoint.load() == (StageProgress(), [])

@@ -37,9 +37,7 @@ def test_an_unreadable_image_that_was_named_is_an_error(tmp_path: Path) -> None:
 def test_validation_images_come_first_spread_over_their_part(tmp_path: Path) -> None:
     parts: list[tuple[str, Split, int]] = [("t", "train", 1), ("v", "validation", 48), ("e", "test", 2)]
     examples = tuple(
-        Example(
-            path=f"/{letter}{number:02d}", label=0, split=part, sha256=f"{letter}{number}", source=f"/{letter}{number}"
-        )
+        Example(path=f"/{letter}{number:02d}", label=0, split=part, sha256="ab" * 32, source=f"/{letter}{number}")
         for letter, part, count in parts
         for number in range(count)
     )

@@ -115,3 +115,31 @@ def test_a_boosting_that_has_ended_is_known_when_the_training_resumes(tmp_path: 
 def test_members_without_bag_and_boosting_weight_all_images_alike(tmp_path: Path) -> None:
     spec = spec_of()
     assert SharedHyperparameters(spec=spec, state=tmp_path).image_weights(list_members(spec)[0], LABELS) is None
+
+
+@pytest.mark.parametrize(
+    "content", [np.zeros(3, np.int32), np.zeros((4, 1), np.int32), np.zeros(4, np.float32), np.array([{}], object)]
+)
+def test_predictions_of_other_images_are_damage(tmp_path: Path, content: Any) -> None:  # arrays of several types
+    spec = spec_of(boost=True, heads=("linear",))
+    first, second, *_ = list_members(spec)
+    shared = SharedHyperparameters(spec=spec, state=tmp_path)
+    shared.keep_held_out(first, np.array([0, 1, 0, 0], np.int32))
+    (path,) = tmp_path.iterdir()
+    np.save(path, content)
+    with pytest.raises(UserError, match=rf"`{path}` is damaged"):
+        shared.image_weights(second, LABELS)
+
+
+def test_damaged_hyperparameters_are_named_and_searched_again_without_the_file(tmp_path: Path) -> None:
+    spec = spec_of()
+    member = list_members(spec)[0]
+    shared = SharedHyperparameters(spec=spec, state=tmp_path)
+    shared.keep_choice(member, FITTED)
+    (path,) = tmp_path.iterdir()
+    path.write_text('{"l2": "much"}')
+    with pytest.raises(UserError, match=rf"`{path}` is damaged: `l2`") as caught:
+        shared.candidates(member, plan_of(spec, member.head), 3)
+    assert "delete it" in caught.value.hint
+    path.unlink()
+    assert len(shared.candidates(member, plan_of(spec, member.head), 3)) > 1

@@ -15,10 +15,11 @@ import pytest
 from models.errors import UserError
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.examples import Dataset, Example, Skipped
-from pipelines.runs.folder import finish_run, open_run, read_split, write_split
+from pipelines.runs.folder import finish_run, open_run, write_split
 from pipelines.runs.layout import MODEL_FILE, SPEC_FILE, STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.read_manifest import read_manifest
+from pipelines.runs.split_file import read_split
 from pipelines.system.cache import transcoded_file
 from pipelines.system.lock import LOCK_FILE
 from tests.pipelines.manifests import manifest_with, stage_with

@@ -277,9 +277,9 @@ def changed(place: tuple[str | int, ...], value: object) -> str:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "is damaged, not JSON: Expecting value: line 1 column 1 (char 0)"),
-        ('{"schema": 2,', "is damaged, not JSON: "),
-        (b"\xff\xfe{}", "is damaged, not JSON: 'utf-8' codec can't decode byte 0xff"),
+        ("", "is damaged: not JSON: Expecting value: line 1 column 1 (char 0)"),
+        ('{"schema": 2,', "is damaged: not JSON: "),
+        (b"\xff\xfe{}", "is damaged: not JSON: 'utf-8' codec can't decode byte 0xff"),
         ("[]", "is damaged: expected `object`, got `array`"),
         ("null", "is damaged: expected `object`, got `null`"),
         ('"schema"', "is damaged: expected `object`, got `str`"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from msgspec import Meta
 
-from pipelines.system.records import DamagedRecord, as_record, require_finite
+from pipelines.system.records import DamagedRecord, as_record, read_plain, require_finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,3 +106,34 @@ def test_a_number_that_is_not_finite_is_refused_with_its_key(values: object, key
 
 def test_finite_numbers_are_accepted() -> None:
     require_finite({"a": [1, 2.5, None, True, "nan", {"b": -1e308}]})
+
+
+def test_a_key_that_is_not_utf8_is_damage() -> None:
+    with pytest.raises(DamagedRecord, match="a key is not UTF-8"):
+        as_record({**PLAIN, "\udcff": 1}, Run)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not JSON: "),
+        (b'{"a": 1', "not JSON: "),
+        (b"\xff{}", "not JSON: "),
+        (b"[" * 100_000, "it nests too deeply"),
+        (b"9" * 5000, "not JSON: "),
+        (b'{"a": [NaN]}', r"`a\[0\]`: expected a finite number"),
+        (b'{"a": 1e999}', "`a`: expected a finite number"),
+    ],
+)
+def test_a_file_that_is_not_plain_data_is_damage(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "file.json").write_bytes(content)
+    with pytest.raises(DamagedRecord, match=words):
+        read_plain(tmp_path / "file.json")
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    values = {"name": "caf\u00e9 \udcff", "numbers": [1, 0.5, None, True], "inner": {"a": "b"}}
+    (tmp_path / "file.json").write_text(json.dumps(values))
+    assert read_plain(tmp_path / "file.json") == values
+    with pytest.raises(FileNotFoundError):
+        read_plain(tmp_path / "nothing.json")
