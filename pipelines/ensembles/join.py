@@ -96,8 +96,7 @@ def join(
     # Which members, and their weights.
     probabilities = np.stack([member.probabilities for member in members])
     places, chosen_time = choose_within_budget(members, probabilities, labels, request.budget, reporter)
-    votes = request.votes_of(places)
-    fitted = fit_weights(probabilities[places], labels, request.method, seed=request.seed, votes=votes)
+    fitted = fit_weights(probabilities[places], labels, request.method, seed=request.seed)
     models, model_weights = _spread(fitted, [members[place] for place in places])
 
     # One model, compared with what its members' predictions give.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,20 +74,12 @@ class EnsembleRequest:
         name: of it.
         budget: what the ensemble may cost.
         seed: of what is drawn.
-        votes: weights of the members, given by boosting, for the method `vote`; None for equal ones.
     """
 
     method: Method
     name: str
     budget: Budget = field(default=Budget())
     seed: int = 0
-    votes: tuple[float, ...] | None = None
-
-    def votes_of(self, places: Sequence[int]) -> list[float] | None:
-        """The given weights of some members; None where the method fits them."""
-        if self.votes is None or self.name != "vote":
-            return None
-        return [self.votes[place] for place in places]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -79,11 +79,6 @@ def load_members(
             probabilities[slice(None) if folds is None else folds == member.fold] = validation.probabilities
             models.append(_load_member(member, path, len(dataset.class_names), backbones))
         predictions.append(MemberPredictions(name=name, models=tuple(models), probabilities=probabilities, folds=folds))
-    votes = tuple(
-        1.0 if model.manifest.boost_weight is None else model.manifest.boost_weight
-        for group_predictions in predictions
-        for model in group_predictions.models
-    )
     examples = tuple(
         replace(example, split="train") if spec.folds and example.split != "test" else example
         for example in dataset.examples
@@ -95,7 +90,6 @@ def load_members(
             method=method,
             name=spec.method,
             seed=spec.common.fit.seed,
-            votes=votes if spec.boost and any(votes) else None,
         ),
         notes=tuple(f"{name} is left out: one of its folds failed" for name in incomplete),
     )

@@ -47,7 +47,6 @@ def fit_weights(
     method: Method,
     *,
     seed: int = 0,
-    votes: ArrayLike | None = None,
     calibrate: bool = True,
 ) -> EnsembleWeights:
     """Fit a method.
@@ -57,7 +56,6 @@ def fit_weights(
         labels: (images,) true classes.
         method: how to combine.
         seed: of what is drawn.
-        votes: (members,) weights that are given, by boosting, and not fitted.
         calibrate: whether a temperature is tried.
 
     Raises:
@@ -65,10 +63,9 @@ def fit_weights(
     """
     members, truth = np.asarray(probabilities, np.float64), np.asarray(labels, np.intp)
     stack = fit_stack(members, truth, seed=seed) if method.is_stacked else None
-    shares = method.weigh(members, truth, seed) if votes is None else np.asarray(votes, np.float64)
     fitted = EnsembleWeights(
         pool=method.pool,
-        weights=tuple((shares / shares.sum()).tolist()) if votes is not None else tuple(shares.tolist()),
+        weights=tuple(method.weigh(members, truth, seed).tolist()),
         stack=stack.regression if stack else None,
         held_out=stack.held_out if stack else None,
     )

@@ -74,7 +74,6 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
         engine=result.engine,
         agreement=result.agreement,
         bank=result.bank,
-        boost_weight=result.boost_weight,
     )
     finish_run(folder, manifest)
     return manifest

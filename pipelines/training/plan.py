@@ -89,7 +89,6 @@ class TrainingResult:
         engine: that computed them; None without cached features.
         agreement: of the model with new features; None where none were computed.
         bank: the heads that were tried, the best first.
-        boost_weight: that boosting gives the model.
     """
 
     model: keras.Model
@@ -102,7 +101,6 @@ class TrainingResult:
     engine: EngineChoice | None = None
     agreement: Agreement | None = None
     bank: tuple[HeadTrial, ...] = ()
-    boost_weight: float | None = None
 
 
 def look_up_names(spec: TrainSpec) -> TrainingNames:

@@ -34,10 +34,6 @@ def member_of(*tests: list[list[float]]) -> MemberPredictions:
     return MemberPredictions(name="net", models=models, probabilities=np.zeros((0, 2)))
 
 
-def request_of(name: str, votes: tuple[float, ...] | None) -> EnsembleRequest:
-    return EnsembleRequest(method=METHODS[name], name=name, votes=votes)
-
-
 def test_the_models_of_all_folds_predict_test_images_by_their_mean() -> None:
     member = member_of([[1.0, 0.0], [0.5, 0.5]], [[0.4, 0.6], [0.25, 0.75]], [[0.1, 0.9], [0.0, 1.0]])
     assert member.test.ravel().tolist() == pytest.approx([0.5, 0.5, 0.25, 0.75])
@@ -51,21 +47,9 @@ def test_without_test_images_there_are_no_rows() -> None:
     assert member_of([], []).test.shape == (0, 2)
 
 
-def test_given_weights_follow_the_members_that_are_chosen() -> None:
-    assert request_of("vote", (0.5, 1.5, 2.5)).votes_of([2, 0]) == [2.5, 0.5]
-
-
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "vote"])
-def test_methods_that_fit_their_weights_ignore_given_ones(name: str) -> None:
-    assert request_of(name, (0.5, 1.5)).votes_of([0, 1]) is None
-
-
-def test_a_vote_without_given_weights_has_none() -> None:
-    assert request_of("vote", None).votes_of([0, 1]) is None
-
-
 def test_a_request_has_no_budget_unless_asked() -> None:
-    assert request_of("mean", None).budget == Budget(latency_ms=None, size_mb=None)
+    request = EnsembleRequest(method=METHODS["mean"], name="mean")
+    assert request.budget == Budget(latency_ms=None, size_mb=None)
 
 
 def test_labels_stand_in_the_order_of_the_images() -> None:

@@ -65,7 +65,7 @@ def rows_of(images: tuple[Example, ...], member: str) -> np.ndarray:
     return np.stack([chances, 1 - chances], axis=1)
 
 
-def write_member(folder: Path, member: Member, dataset: Dataset, boost_weight: float | None) -> None:
+def write_member(folder: Path, member: Member, dataset: Dataset) -> None:
     """A run that predicts the validation and test images of its data set."""
     path = folder / "members" / member.name
     path.mkdir(parents=True)
@@ -78,7 +78,7 @@ def write_member(folder: Path, member: Member, dataset: Dataset, boost_weight: f
         for part, examples in images.items()
     }
     save_predictions(path, predictions, images)
-    finish_run(path, manifest_with(boost_weight=boost_weight))
+    finish_run(path, manifest_with())
 
 
 def loaded_from(
@@ -87,14 +87,13 @@ def loaded_from(
     *,
     dataset: Dataset = DATASET,
     failed: tuple[str, ...] = (),
-    boost_weights: tuple[float, ...] = (),
 ) -> LoadedMembers:
     """Write the members but those that failed, and load them."""
     members = [member for member in list_members(spec) if member.name not in failed]
     folds = divide_folds(dataset, spec.folds, seed=SEED) if spec.folds else ()
-    for place, member in enumerate(members):
+    for member in members:
         of_member = dataset if member.fold is None else folds[member.fold]
-        write_member(folder, member, of_member, boost_weights[place] if boost_weights else None)
+        write_member(folder, member, of_member)
     return load_members(members, folder, dataset, spec, METHODS["vote"])
 
 
@@ -155,18 +154,6 @@ def test_a_member_without_test_images_has_no_rows_for_them(tmp_path: Path) -> No
     assert loaded.predictions[0].test.shape == (0, 2)
 
 
-@pytest.mark.parametrize(
-    ("boost", "weights", "votes"),
-    [
-        (True, (0.5, 2.0), (0.5, 2.0)),
-        # No round was better than chance: the members vote as equals.
-        (True, (0.0, 0.0), None),
-        (False, (), None),
-    ],
-)
-def test_boosting_gives_the_votes(
-    boost: bool, weights: tuple[float, ...], votes: tuple[float, ...] | None, tmp_path: Path
-) -> None:
-    request = loaded_from(tmp_path, spec_with(seeds=2, boost=boost), boost_weights=weights).request
-    assert request.votes == votes
+def test_the_request_is_what_the_spec_names(tmp_path: Path) -> None:
+    request = loaded_from(tmp_path, spec_with(seeds=2)).request
     assert (request.name, request.method, request.seed) == ("vote", METHODS["vote"], SEED)

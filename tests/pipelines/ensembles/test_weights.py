@@ -88,10 +88,3 @@ def test_forty_members_are_joined_in_seconds() -> None:
     probabilities, labels = drawn(40, 1000, 10)
     fitted = fit_weights(probabilities, labels, METHODS["greedy"])
     assert len(fitted.weights) == 40
-
-
-def test_votes_that_are_given_are_not_fitted() -> None:
-    probabilities, labels = drawn(3, 60)
-    fitted = fit_weights(probabilities, labels, METHODS["vote"], votes=[1.0, 2.0, 1.0])
-    assert fitted.weights == pytest.approx((0.25, 0.5, 0.25))
-    assert fitted.pool == "vote"
