@@ -15,6 +15,7 @@ from pipelines.data.dataset_file import write_dataset
 from pipelines.data.same_images import write_split_once
 from pipelines.data.scan import scan
 from pipelines.ensembles.methods import METHODS
+from pipelines.members.seeds import without_copies
 from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder, list_members, spec_of
 from pipelines.runs.folder import open_run
 from pipelines.runs.layout import STATE_FOLDER, is_run
@@ -52,8 +53,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
 
     # Everything that can be wrong and needs no TensorFlow is found before anything is trained.
     method = lookup(METHODS, spec.method, "ensemble method")
-    members = list_members(spec)
-    notes = _check_members(spec, members)
+    members, notes = _check_members(spec)
     for line in notes:
         reporter.warn(line)
     listing = scan(spec.common.data.path, reporter=reporter)
@@ -99,14 +99,19 @@ def _failure_lines(failures: Mapping[str, UserError]) -> list[str]:
     return [f"{name} failed: {error.message}" for name, error in failures.items()]
 
 
-def _check_members(spec: MembersSpec, members: Sequence[Member]) -> tuple[str, ...]:
-    """Refuse what no member can be trained with; return a line for each group of options without effect on one."""
-    notes: dict[str, None] = {}
+def _check_members(spec: MembersSpec) -> tuple[tuple[Member, ...], tuple[str, ...]]:
+    """Refuse what no member can be trained with.
+
+    Returns:
+        The members, and a line for each group of options without effect on one.
+    """
+    names = {member: look_up_names(spec_of(spec, member, Path())) for member in list_members(spec)}
+    members, lines = without_copies(spec, names)
+    notes = dict.fromkeys(lines)
     for member in members:
-        member_spec = spec_of(spec, member, Path())
-        source = look_up_names(member_spec).source
-        notes |= dict.fromkeys(options_without_effect(member_spec, is_untrained=source.is_untrained))
-    return tuple(notes)
+        is_untrained = names[member].source.is_untrained
+        notes |= dict.fromkeys(options_without_effect(spec_of(spec, member, Path()), is_untrained=is_untrained))
+    return members, tuple(notes)
 
 
 def _require_folds(spec: MembersSpec, dataset: Dataset) -> None:

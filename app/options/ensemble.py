@@ -30,7 +30,15 @@ Method = Annotated[
     ),
 ]
 Seeds = Annotated[
-    int, typer.Option("--seeds", min=1, max=1000, rich_help_panel=PANEL, help="Members of each kind, seed by seed.")
+    int,
+    typer.Option(
+        "--seeds",
+        min=1,
+        max=1000,
+        rich_help_panel=PANEL,
+        help="Members of each kind, seed by seed; a linear head on a frozen base is changed by a seed only with --bag, "
+        "--boost, --dropout or --views.",
+    ),
 ]
 Folds = Annotated[
     int,

@@ -83,7 +83,7 @@ Dropout = Annotated[
         min=0.0,
         max=0.95,
         rich_help_panel=_HEAD,
-        show_default="several are tried",
+        show_default="0 for linear, several are tried for mlp",
         help="Share of units left out in training.",
     ),
 ]
@@ -105,7 +105,8 @@ Heads = Annotated[
         min=1,
         max=1024,
         rich_help_panel=_HEAD,
-        help="Heads trained at once on the cached features; the best on validation becomes the run's.",
+        help="Heads trained at once on the cached features, the best on validation becomes the run's; an ensemble "
+        "tries at most 4 of an mlp.",
     ),
 ]
 NETWORK = Panel(record=NetworkSpec, options={"weights": Weights, "image_size": ImageSize, "engine": Engine})

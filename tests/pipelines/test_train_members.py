@@ -77,7 +77,7 @@ def test_the_joined_model_runs_each_backbone_once(trained: Path) -> None:
     assert manifest.agreement is not None
     assert manifest.agreement.max_difference < 0.02
     board = manifest.leaderboard
-    assert board is not None
+    assert board is not None and board.gain is not None
     assert len(board.disagreement) == 4
     assert board.gain.comparison.part == "test"
     assert (trained / "ensemble.png").stat().st_size > 10_000
@@ -116,7 +116,7 @@ def test_a_member_that_fails_is_named_and_the_others_are_not_trained_again(
 ) -> None:
     bad = tmp_path / "bad.keras"
     bad.write_bytes(b"no model")
-    spec = members_spec(drawn, tmp_path / "run", "one")
+    spec = members_spec(drawn, tmp_path / "run", "one", bag=True)
     spec = replace(spec, backbones=(str(bad), *spec.backbones), seeds=2)
     notes = Notes()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -181,7 +181,7 @@ def test_an_ensemble_is_whole_until_its_replacement_is(
 ) -> None:
     run = tmp_path / "run"
     old = train_members(members_spec(drawn, run, "one"))
-    spec = members_spec(drawn, run, "one", seeds=2)
+    spec = members_spec(drawn, run, "one", seeds=2, bag=True)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(join, "join", _interrupt)
         train_members(spec, force=True)
@@ -197,10 +197,32 @@ def test_an_ensemble_is_whole_until_its_replacement_is(
     assert [path.name for path in tmp_path.iterdir() if "headstart" in path.name] == []
 
 
+def test_copies_are_refused_before_the_data_are_looked_at(drawn: Path, tmp_path: Path) -> None:
+    spec = members_spec(drawn, tmp_path / "run", "one", seeds=3, common={"data": str(tmp_path / "nowhere")})
+    with pytest.raises(UserError, match=r"--seeds 3 would train copies"):
+        train_members(spec)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_of_two_heads_only_the_one_that_a_seed_changes_has_several_members(drawn: Path, tmp_path: Path) -> None:
+    notes = Notes()
+    spec = members_spec(drawn, tmp_path / "run", "one", heads=("linear", "mlp"), seeds=2, method="mean")
+    manifest = train_members(spec, reporter=notes)
+    assert {member.name for member in manifest.members} == {"one-linear-s0", "one-mlp-s0", "one-mlp-s1"}
+    (line,) = manifest.notes
+    assert line.endswith("linear head: 1 seed instead of 2 seeds, which would be copies of it")
+    assert notes.lines.count(line) == 1
+    assert manifest.leaderboard is not None
+    places = [manifest.leaderboard.names.index(f"one-mlp-s{seed}") for seed in (0, 1)]
+    saved = [predictions_of(tmp_path / "run" / "members" / manifest.leaderboard.names[place]) for place in places]
+    assert any(np.abs(saved[0][sha256] - saved[1][sha256]).max() > 1e-3 for sha256 in saved[0])
+
+
 @pytest.mark.usefixtures("in_process")
 def test_nothing_is_combined_when_no_member_could_be_trained(drawn: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.keras").write_bytes(b"no model")
-    spec = replace(members_spec(drawn, tmp_path / "run"), backbones=(str(tmp_path / "bad.keras"),), seeds=2)
+    spec = replace(members_spec(drawn, tmp_path / "run", bag=True), backbones=(str(tmp_path / "bad.keras"),), seeds=2)
     with pytest.raises(UserError, match="no member could be trained"):
         train_members(spec)
     assert not is_run(tmp_path / "run")
