@@ -78,7 +78,7 @@ def write_member(folder: Path, member: Member, dataset: Dataset) -> None:
         for part, examples in images.items()
     }
     save_predictions(path, predictions, images)
-    finish_run(path, manifest_with())
+    finish_run(path, manifest_with(image_size=2))
 
 
 def loaded_from(
