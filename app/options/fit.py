@@ -18,7 +18,8 @@ Augment = Annotated[
         metavar="POLICY",
         rich_help_panel=_DATA,
         help=f"{', '.join(POLICIES)}, or a TOML file; `light` flips left and right, turns and zooms a little; "
-        "`alexnet` crops, flips and shifts colours as Krizhevsky et al. 2012.",
+        "`alexnet` crops, flips and shifts colours as Krizhevsky et al. 2012; `medium` and `strong` crop at random as "
+        "Szegedy et al. 2015 and change colours.",
     ),
 ]
 Views = Annotated[

@@ -14,13 +14,17 @@ import tensorflow as tf
 
 from models.arrays import Tensor
 from models.errors import UserError
+from pipelines.images.crop import RandomResizedCrop
+from pipelines.images.fancy_pca import fancy_pca
 from pipelines.images.policy import Policy, PolicyStep
+from pipelines.images.rand_augment import aug_mix, rand_augment
 from pipelines.images.stateless_layers import (
-    TRANSFORMS,
     PerImageSeeds,
     Transform,
     fold_in,
+    gaussian_noise,
     keras_transform,
+    rotate90,
     with_probability,
 )
 from pipelines.images.warp import MATRICES, matrix_of, warp
@@ -28,6 +32,16 @@ from pipelines.images.warp import MATRICES, matrix_of, warp
 # (image float32 (size, size, 3) in [0, 255], seed int32 (2,) of the image's content, view int32) -> image
 Augmenter = Callable[[Tensor, Tensor, Tensor], Tensor]
 Built = TypeVar("Built")
+# Layers that Keras lacks; the others have its names.
+OWN_LAYERS: dict[str, Callable[..., keras.layers.Layer]] = {"RandomResizedCrop": RandomResizedCrop}
+# Layers that are functions of their arguments and return a transform.
+TRANSFORMS: dict[str, Callable[..., Transform]] = {
+    "FancyPCA": fancy_pca,
+    "GaussianNoise": gaussian_noise,
+    "Rotate90": rotate90,
+    "RandAugment": rand_augment,
+    "AugMix": aug_mix,
+}
 # Keras clips saturation, which lies in [0, 1], to this range whatever the range of the pixels.
 DEFAULTS: dict[str, dict[str, tuple[float, float]]] = {"RandomSaturation": {"value_range": (0.0, 1.0)}}
 
@@ -68,11 +82,12 @@ def _build_transforms(policy: Policy) -> list[Transform]:
         if step.layer in TRANSFORMS:
             transform = _construct(policy.name, step, TRANSFORMS[step.layer])
         else:
-            layer = _construct(policy.name, step, getattr(keras.layers, step.layer))
-            if step.layer in MATRICES and step.probability == 1 and _mirrors_outside(layer):
+            layer = _construct(policy.name, step, OWN_LAYERS.get(step.layer) or getattr(keras.layers, step.layer))
+            is_move = step.layer in MATRICES and _mirrors_outside(step)
+            if is_move and step.probability == 1:
                 moves.append(layer)
                 continue
-            transform = keras_transform(layer)
+            transform = _move((layer,)) if is_move else keras_transform(layer)
         if moves:
             transforms.append(_move(tuple(moves)))
             moves = []
@@ -94,9 +109,14 @@ def _construct(policy_name: str, step: PolicyStep, build: Callable[..., Built]) 
         ) from error
 
 
-def _mirrors_outside(layer: keras.layers.Layer) -> bool:
-    """Whether a layer fills places outside the image as `warp` does; a flip leaves none."""
-    return bool(getattr(layer, "fill_mode", "reflect") == "reflect")
+def _mirrors_outside(step: PolicyStep) -> bool:
+    """Whether a step leaves it to `warp` how places outside the image are filled.
+
+    Keras' perspective can only fill them with a constant, black unless asked otherwise; here it mirrors unless asked.
+    """
+    if step.layer == "RandomPerspective":
+        return "fill_value" not in step.arguments
+    return bool(step.arguments.get("fill_mode", "reflect") == "reflect")
 
 
 def _move(layers: tuple[keras.layers.Layer, ...]) -> Transform:

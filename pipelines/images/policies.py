@@ -15,7 +15,8 @@ def _step(layer: str, probability: float = 1.0, **arguments: Argument) -> Policy
 
 # Of layers whose factor is a probability: a number f stands for one that is itself drawn from [0, f] for each image.
 ALWAYS = (1.0, 1.0)
-# RandomContrast takes a number f as [1, 1 + f], and a pair as [1 - low, 1 + high].
+# RandomContrast takes a number f as [1, 1 + f], and a pair as [1 - low, 1 + high]; RandomHue a number f as half of f of
+# the circle of hues either way; RandomResizedCrop has aspect ratios from 3/4 to 4/3 unless told otherwise.
 POLICIES: dict[str, Policy] = {
     "none": Policy(name="none", views=1),
     "light": Policy(
@@ -45,9 +46,7 @@ POLICIES: dict[str, Policy] = {
         steps=(
             _step("RandomFlip", mode="horizontal"),
             _step("RandomRotation", factor=0.05),
-            # Height and width drawn apart: a crop of another shape.
-            _step("RandomZoom", height_factor=(-0.35, 0.05), width_factor=(-0.35, 0.05)),
-            _step("RandomTranslation", height_factor=0.1, width_factor=0.1),
+            _step("RandomResizedCrop", area=(0.4, 1.0)),
             _step("RandomShear", x_factor=0.05, y_factor=0.05),
             _step("RandomBrightness", factor=0.15),
             _step("RandomContrast", factor=(0.2, 0.2)),
@@ -62,11 +61,10 @@ POLICIES: dict[str, Policy] = {
         steps=(
             _step("RandomFlip", mode="horizontal"),
             _step("RandomRotation", factor=0.08),
-            _step("RandomZoom", height_factor=(-0.5, 0.1), width_factor=(-0.5, 0.1)),
-            _step("RandomTranslation", height_factor=0.15, width_factor=0.15),
+            _step("RandomResizedCrop", area=(0.25, 1.0)),
             _step("RandomShear", x_factor=0.1, y_factor=0.1),
             _step("RandomPerspective", probability=0.3, factor=ALWAYS, scale=0.3),
-            _step("RandAugment", probability=0.5, num_ops=1, factor=0.3),
+            _step("RandAugment", probability=0.5, num_ops=1, factor=0.6),
             _step("RandomBrightness", factor=0.25),
             _step("RandomContrast", factor=(0.3, 0.3)),
             _step("RandomSaturation", factor=(0.3, 0.65)),

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 Argument: TypeAlias = Any  # whatever a layer takes: a number, a word, a pair of numbers
 # Part of the key of cached features: raise it when a policy gives other pixels than before.
-AUGMENT_VERSION = 1
-# Layer -> what it changes. All but the last five are Keras' layers of that name; RandAugment and AugMix choose among
-# Keras' layers for each image, which Keras' own two do not do inside tf.data.
+AUGMENT_VERSION = 2
+# Layer -> what it changes. All but the last six are Keras' layers of that name; RandAugment and AugMix choose among
+# operations for each image, which Keras' own two do not do inside tf.data.
 LAYERS: dict[str, str] = {
     "RandomFlip": "geometry",
     "RandomRotation": "geometry",
@@ -37,6 +37,7 @@ LAYERS: dict[str, str] = {
     "GaussianNoise": "texture",
     "FancyPCA": "colour",
     "Rotate90": "geometry",
+    "RandomResizedCrop": "geometry",
     "RandAugment": "mixed",
     "AugMix": "mixed",
 }

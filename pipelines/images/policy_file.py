@@ -6,6 +6,10 @@ mixup = 0.2                     # optional: alpha of mixup, of cutmix; where the
 layer = "RandomRotation"        # a name of LAYERS; the rest are the layer's own arguments
 factor = 0.05
 probability = 0.5               # optional: how often the step is taken
+[[step]]
+layer = "RandomResizedCrop"     # a random part, resized to the whole
+area = [0.3, 1.0]               # fractions of the image
+aspect_ratio = [0.75, 1.333]    # width to height
 """
 
 from __future__ import annotations

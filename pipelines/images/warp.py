@@ -14,7 +14,7 @@ Matrix = Callable[[keras.layers.Layer, Mapping[str, Tensor], float], Tensor]
 
 
 def matrix_of(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], size: int) -> Tensor:
-    """The matrix (3, 3) that leads from places (x, y, 1) in the result of a Keras layer to places in its source.
+    """The matrix (3, 3) that leads from places (x, y, 1) in the result of a layer to places in its source.
 
     Args:
         layer: of a kind in `MATRICES`.
@@ -29,14 +29,14 @@ def warp(image: Tensor, to_source: Tensor) -> Tensor:
 
     Args:
         image: (size, size, 3) float32.
-        to_source: (3, 3) from places (x, y, 1) in the result to places in `image`, without perspective.
+        to_source: (3, 3) from places (x, y, 1) in the result to places (x, y, 1) in `image`, up to a factor.
 
     Returns:
         (size, size, 3) float32.
     """
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=image[tf.newaxis],
-        transforms=tf.reshape(to_source, [1, 9])[:, :8],
+        transforms=tf.reshape(to_source / to_source[2, 2], [1, 9])[:, :8],
         output_shape=image.shape[:2],
         fill_value=0.0,
         interpolation="BILINEAR",
@@ -82,11 +82,31 @@ def _shear(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], last
     return _affine(1.0, x, 0.0, y, 1.0, 0.0)
 
 
-# Keras' layer -> its matrix. A test compares each with what the layer itself does.
+def _perspective(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], last: float) -> Tensor:
+    points = transformation["start_points"], transformation["end_points"]
+    values = tf.reshape(layer.backend.image.compute_homography_matrix(*points), [8])
+    is_applied = tf.reshape(transformation["apply_perspective"], [])
+    return tf.where(is_applied, tf.reshape(tf.concat([values, [1.0]], 0), [3, 3]), tf.eye(3))
+
+
+def _crop(layer: keras.layers.Layer, transformation: Mapping[str, Tensor], last: float) -> Tensor:
+    width, height = transformation["width"], transformation["height"]
+
+    def first(scale: Tensor, start: Tensor) -> Tensor:
+        # Of places, which count from the middle of the first pixel; the part and the image begin at a pixel's edge.
+        return start * (last + 1) + (scale - 1) / 2
+
+    x, y = first(width, transformation["left"]), first(height, transformation["top"])
+    return _affine(width, 0.0, x, 0.0, height, y)
+
+
+# Layer -> its matrix. A test compares each of Keras' with what the layer itself does.
 MATRICES: dict[str, Matrix] = {
     "RandomFlip": _flip,
     "RandomRotation": _rotation,
     "RandomZoom": _zoom,
     "RandomTranslation": _translation,
     "RandomShear": _shear,
+    "RandomPerspective": _perspective,
+    "RandomResizedCrop": _crop,
 }

@@ -32,6 +32,7 @@ ARGUMENTS: dict[str, dict[str, str | float | list[float] | list[list[float]]]] =
     "RandomGaussianBlur": {"factor": 1.0, "kernel_size": 5, "sigma": 1.0},
     "RandomErasing": {"factor": 1.0},
     "GaussianNoise": {"stddev": 9.0},
+    "RandomResizedCrop": {"area": [0.2, 0.7], "aspect_ratio": [0.7, 1.5]},
     "FancyPCA": {"stddev": 0.5, "covariance": [[0.08, 0.06, 0.05], [0.06, 0.07, 0.05], [0.05, 0.05, 0.07]]},
     "Solarization": {"addition_factor": 0.3, "threshold_factor": 0.5},
 }

@@ -14,12 +14,13 @@ from pipelines.images.augment import build_augmenter
 from pipelines.images.policies import POLICIES, find_policy
 from pipelines.images.policy import LAYERS, Switches
 
-# As headstart 0.1.0 computed them on 2026-11-21; `medium` and `strong` on 2026-11-24, when their contrast was mended.
+# As computed on 2026-11-24, when random crops came and what lies outside an image was mirrored everywhere.
 DIGESTS = {
-    "none": ("aed2db130f394a7a", "b530b3adbe8291ac", "aed2db130f394a7a"),
-    "light": ("6174ea408d37e9d9", "14d63a568054ec38", "6174ea408d37e9d9"),
-    "medium": ("9b7e2a3b2a03576c", "b2b28790cf32235b", "dda00f6b8f90e84e"),
-    "strong": ("50d79e6adb8305c3", "13b4ea8a1262947c", "b9975c4a11011ef5"),
+    "none": ("6cabe1ea81058a92", "019e77ecb742a75b", "6cabe1ea81058a92"),
+    "light": ("8b52c1a5400648f4", "eee5a1527b654446", "8b52c1a5400648f4"),
+    "alexnet": ("72fdf22b54714936", "1073ad99c854cafb", "cfbfdc37c8daa7e0"),
+    "medium": ("83a2b4016fa49fc1", "0f54bd4e5cd0ce5f", "ac0c846233ea9169"),
+    "strong": ("bd5c0db04a6ddea8", "bb4c68b19acf107d", "dd5b35768e09f6d2"),
 }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.stats import binomtest
+from scipy.stats import binomtest, kstest
 
 from models.arrays import Pixels
 from pipelines.images.augment import build_augmenter
@@ -22,11 +24,11 @@ PICTURE: Pixels = GENERATOR.uniform(110, 145, (SIZE, SIZE, 3)).astype(np.float32
 STEPS = [(f"{name} {step.layer}", step) for name, policy in POLICIES.items() for step in policy.steps]
 
 
-def views_of(step: PolicyStep) -> np.ndarray:
-    """Many views (draws, height, width, 3) under one step alone."""
-    augment = build_augmenter(Policy(name="one", steps=(step,)), size=SIZE)
+def views_of(step: PolicyStep, picture: Pixels = PICTURE) -> np.ndarray:
+    """Many views (draws, height, width, 3) of a picture under one step alone."""
+    augment = build_augmenter(Policy(name="one", steps=(step,)), size=picture.shape[0])
     views = tf.data.Dataset.range(1, DRAWS + 1).map(
-        lambda view: augment(tf.constant(PICTURE), tf.constant((5, -7), tf.int32), tf.cast(view, tf.int32))
+        lambda view: augment(tf.constant(picture), tf.constant((5, -7), tf.int32), tf.cast(view, tf.int32))
     )
     return np.stack([np.asarray(view) for view in views])
 
@@ -77,6 +79,26 @@ def test_colours_change_in_both_directions_as_far_as_stated(step: PolicyStep) ->
     # The least and the greatest of 300 uniform draws lie within 5 % of the ends but for one case in a million.
     assert low - 0.02 * span <= values.min() < low + 0.05 * span
     assert high - 0.05 * span < values.max() <= high + 0.02 * span
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(pytest.param(step, id=name) for name, step in STEPS if step.layer == "RandomHue"),
+        pytest.param(PolicyStep(layer="RandomHue", arguments={"factor": 0.4}), id="far"),
+    ],
+)
+def test_hues_turn_both_ways_by_half_the_stated_part_of_the_circle(step: PolicyStep) -> None:
+    colour = np.array([200, 90, 30])
+    hue, saturation, value = colorsys.rgb_to_hsv(*colour / 255)
+    views = views_of(replace(step, probability=1.0), np.tile(colour.astype(np.float32), (4, 4, 1)))
+    turned = np.asarray([colorsys.rgb_to_hsv(*view[0, 0].astype(float) / 255) for view in views])
+    factor = step.arguments["factor"]
+    turns = (turned[:, 0] - hue + 0.5) % 1 - 0.5
+    # A turn to one side or the other, from 0 to half of the factor.
+    assert kstest(turns, "uniform", args=(-factor / 2, factor)).pvalue > 1e-3
+    assert np.abs(turns).max() <= factor / 2 + 1e-3
+    np.testing.assert_allclose(turned[:, 1:], np.tile([saturation, value], (DRAWS, 1)), atol=2e-3)
 
 
 @pytest.mark.parametrize("step", [pytest.param(step, id=name) for name, step in STEPS if step.probability < 1])

@@ -8,14 +8,13 @@ import pytest
 import tensorflow as tf
 
 from models.arrays import Tensor
-from pipelines.images.policy import LAYERS
 from pipelines.images.stateless_layers import (
-    TRANSFORMS,
     PerImageSeeds,
     Transform,
-    _random_operation,
     fold_in,
+    gaussian_noise,
     keras_transform,
+    rotate90,
     with_probability,
 )
 from tests.pipelines.images.layer_arguments import IMAGE, SIZE
@@ -67,23 +66,18 @@ def test_a_transform_is_applied_as_often_as_asked(probability: float) -> None:
     assert abs(is_applied.mean() - probability) <= 5 * np.sqrt(probability * (1 - probability) / 400)
 
 
-def test_every_layer_of_headstart_is_a_layer_of_policies() -> None:
-    assert set(TRANSFORMS) <= set(LAYERS)
-    assert all(hasattr(keras.layers, name) for name in set(LAYERS) - set(TRANSFORMS))
-
-
 def test_quarter_turns_are_equally_frequent() -> None:
     turns = [np.rot90(IMAGE, number) for number in range(4)]
     drawn = [
         next(number for number in range(4) if np.array_equal(image, turns[number]))
-        for image in _apply(TRANSFORMS["Rotate90"](), IMAGE, 400)
+        for image in _apply(rotate90(), IMAGE, 400)
     ]
     # Expected 100 each, standard deviation 8.7.
     assert np.abs(np.bincount(drawn, minlength=4) - 100).max() < 45
 
 
 def test_noise_is_normal_and_independent() -> None:
-    noise = _apply(TRANSFORMS["GaussianNoise"](stddev=8.0), FLAT, 8) - FLAT
+    noise = _apply(gaussian_noise(stddev=8.0), FLAT, 8) - FLAT
     assert abs(noise.mean()) < 0.2
     assert noise.std() == pytest.approx(8, rel=0.03)
     assert (np.abs(noise) < 16).mean() == pytest.approx(0.954, abs=0.01)
@@ -91,36 +85,14 @@ def test_noise_is_normal_and_independent() -> None:
     assert np.abs(np.corrcoef(by_channel.T) - np.eye(3)).max() < 0.05
 
 
-def test_rand_augment_leaves_colours_alone_when_asked() -> None:
-    colour = np.array([200, 90, 30], np.float32)
-    image = np.ones((SIZE, SIZE, 3), np.float32) * colour
-
-    def hues_change(color: bool) -> bool:
-        images = _apply(TRANSFORMS["RandAugment"](num_ops=1, factor=0.6, color=color), image, 16)
-        # A geometric operation may leave black corners, and shades of the colour at their rim.
-        shades = images / colour
-        return bool(np.abs(shades - shades[..., :1]).max() > 0.02)
-
-    assert not hues_change(False)
-    assert hues_change(True)
-
-
-def test_rand_augment_takes_as_many_operations_as_asked() -> None:
-    operation = _random_operation(factor=0.6, color=True)
-    key, image = tf.constant([4, 5]), tf.constant(IMAGE)
-    results = [IMAGE]
-    for number in range(3):
-        results.append(np.clip(operation(results[-1], fold_in(key, number)), 0, 255))
-    for count, expected in enumerate(results):
-        augment = TRANSFORMS["RandAugment"](num_ops=count, factor=0.6)
-        np.testing.assert_allclose(augment(image, key), expected, atol=0.01)
-    assert np.abs(results[1] - results[2]).mean() > 1
-
-
-def test_aug_mix_is_a_mixture_that_keeps_the_level() -> None:
-    """Shares sum to 1: without colour operations, inside a flat image, the mixture has the image's level."""
-    images = _apply(TRANSFORMS["AugMix"](color=False), FLAT, 6)
-    middle = images[:, SIZE // 3 : -SIZE // 3, SIZE // 3 : -SIZE // 3]
-    np.testing.assert_allclose(middle, 90, atol=0.1)
-    textured = _apply(TRANSFORMS["AugMix"](color=False), IMAGE, 6)
-    assert min(np.abs(image - IMAGE).mean() for image in textured) > 0.1
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.RandomGaussianBlur((1.0, 1.0), kernel_size=7, sigma=1.0),
+        keras.layers.RandomGaussianBlur((1.0, 1.0), kernel_size=(3, 9), sigma=1.0),
+        keras.layers.RandomSharpness((0.0, 0.2)),
+        keras.layers.RandomSharpness((0.8, 1.0)),
+    ],
+)
+def test_what_looks_at_neighbours_leaves_a_flat_image_flat_to_its_rim(layer: keras.layers.Layer) -> None:
+    np.testing.assert_allclose(_apply(keras_transform(layer), FLAT, 3), 90, atol=0.01)
