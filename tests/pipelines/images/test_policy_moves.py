@@ -23,7 +23,7 @@ MORE_STEPS = [
     ("shift", PolicyStep(layer="RandomTranslation", arguments={"height_factor": 0.15, "width_factor": 0.1})),
     (
         "shift one way",
-        PolicyStep(layer="RandomTranslation", arguments={"height_factor": (0.05, 0.2), "width_factor": 0.0}),
+        PolicyStep(layer="RandomTranslation", arguments={"height_factor": (0.05, 0.2), "width_factor": (-0.2, 0.05)}),
     ),
 ]
 MIDDLE = (SIZE - 1) / 2
