@@ -5,8 +5,7 @@ headstart train photos/ --backbone mobilenet_v2 --backbone resnet50 --head linea
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,13 @@ from pipelines.data.dataset_file import write_dataset
 from pipelines.data.same_images import write_split_once
 from pipelines.data.scan import scan
 from pipelines.ensembles.methods import METHODS
+from pipelines.members.processes import DATASET_FILE, train_in_processes
 from pipelines.members.seeds import without_copies
-from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder, list_members, spec_of
+from pipelines.members.spec import MEMBERS_FOLDER, Member, list_members, spec_of
 from pipelines.runs.folder import open_run
 from pipelines.runs.layout import STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
-from pipelines.system.worker import run_in_worker
 from pipelines.training.execute import describe_data
 from pipelines.training.options_without_effect import options_without_effect
 from pipelines.training.plan import look_up_names
@@ -29,9 +28,6 @@ from pipelines.training.plan import look_up_names
 if TYPE_CHECKING:
     from pipelines.runs.ensemble_spec import MembersSpec
     from pipelines.runs.examples import Dataset
-    from pipelines.system.messages import Event
-
-DATASET_FILE = "dataset.json"
 
 
 def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter | None = None) -> Manifest:
@@ -43,7 +39,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
         reporter: shows notes and progress; nothing by default.
 
     Returns:
-        The manifest of the ensemble. A member that failed is named in its notes.
+        The manifest of the ensemble. `missing` names the members that failed, twice where a second attempt can help.
 
     Raises:
         UserError: the options, the data, the weights or the folder are not usable; or no member could be trained.
@@ -73,7 +69,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     timer.end_phase("check")
 
     # The members, one process a backbone.
-    failures, ended = _train_groups(spec, members, folder, reporter)
+    failures, ended = train_in_processes(spec, members, folder, reporter)
     timer.end_phase("members")
     trained = [member for member in members if is_run(folder / MEMBERS_FOLDER / member.name)]
     if not trained:
@@ -91,6 +87,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
         data=describe_data(dataset),
         notes=(*notes, *ended, *_failure_lines(failures), *loaded.notes),
         seconds=timer.seconds,
+        missing={name: error.message for name, error in failures.items()},
     )
     return join(loaded.predictions, loaded.images, loaded.request, run, reporter=reporter)
 
@@ -124,44 +121,3 @@ def _require_folds(spec: MembersSpec, dataset: Dataset) -> None:
         from pipelines.data.folds import divide_folds
 
         divide_folds(dataset, spec.folds, seed=spec.common.fit.seed)
-
-
-def _train_groups(
-    spec: MembersSpec, members: Sequence[Member], folder: Path, reporter: Reporter
-) -> tuple[dict[str, UserError], list[str]]:
-    """Train the members that are not complete, one process a backbone.
-
-    Returns:
-        Why others failed, by name; and a line for each boosting that ended before its last member.
-    """
-    failures: dict[str, UserError] = {}
-    ended: list[str] = []
-    missing = [member for member in members if not is_run(folder / MEMBERS_FOLDER / member.name)]
-    (folder / MEMBERS_FOLDER).mkdir(exist_ok=True)
-    with reporter.task("members", len(members)) as task:
-        task.advance(len(members) - len(missing))
-
-        def on_event(event: Event) -> None:
-            if "failed" in event:
-                failures[event["failed"]] = UserError(event["message"], event["hint"])
-                reporter.warn(f"{event['failed']} failed: {event['message']}")
-            if event.get("ended") and event["message"] not in ended:
-                ended.append(event["message"])
-                reporter.warn(event["message"])
-            task.advance()
-
-        for backbone, group in itertools.groupby(missing, key=lambda member: member.backbone):
-            order = MembersOrder(
-                spec=spec,
-                members=tuple(group),
-                out=str(Path(spec.common.out).absolute()),
-                place=str(folder.absolute()),
-                dataset=str((folder / STATE_FOLDER / DATASET_FILE).absolute()),
-            )
-            try:
-                run_in_worker("pipelines.members.member_training", order, reporter=reporter, on_event=on_event)
-            except UserError as error:
-                reporter.warn(f"{backbone}: {error.message}")
-                lost = [member for member in order.members if not is_run(folder / MEMBERS_FOLDER / member.name)]
-                failures |= {member.name: error for member in lost if member.name not in failures}
-    return failures, ended

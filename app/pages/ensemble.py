@@ -13,6 +13,7 @@ from rich.text import Text
 from app.console import Terminal
 from app.pages.report import next_line, skipped_line, training_page
 from app.pages.tables import WIDTH, new_table, scored, shortened, shortened_inside
+from models.errors import UserError
 from pipelines.ensembles.methods import METHODS
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, Spread
 from pipelines.runs.report import Report
@@ -34,6 +35,9 @@ def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
         terminal: where it goes.
         manifest: of the ensemble.
         out: its folder, as the user named it.
+
+    Raises:
+        UserError: after all that, where members could not be trained.
     """
     assert manifest.leaderboard is not None, "an ensemble has one"
     terminal.page(ensemble_page(manifest.leaderboard, manifest.metrics), stream="stderr")
@@ -45,6 +49,24 @@ def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
     for note in manifest.notes:
         terminal.warn(note)
     terminal.note(next_line(out))
+    if manifest.missing:
+        raise missing_members(manifest, out)
+
+
+def missing_members(manifest: Manifest, out: str) -> UserError:
+    """The error that ends a training of which members are missing: the ensemble of the others is complete.
+
+    Args:
+        manifest: of the ensemble.
+        out: its folder, as the user named it.
+    """
+    count = len(manifest.missing)
+    name, reason = next(iter(manifest.missing.items()))
+    return UserError(
+        f"{counted(count, 'member')} {'is' if count == 1 else 'are'} missing from the ensemble"
+        f"{':' if count == 1 else '; the first,'} `{name}`: {reason}",
+        f"`{out}` combines the others; remove the cause, and train all again with --force",
+    )
 
 
 def ensemble_page(board: Leaderboard, reports: Mapping[Split, Report]) -> Group:

@@ -61,6 +61,7 @@ class JoinedRun:
         data: which images.
         notes: what was done otherwise than asked or expected.
         seconds: phases before this one.
+        missing: name of a member that could not be trained -> why.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class JoinedRun:
     data: DataRecord
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def join(
@@ -155,6 +157,7 @@ def _manifest_of(
         leaderboard=leaderboard,
         bases=record_bases(models, ensemble.model),
         order=tuple(member.name for member in models),
+        missing=dict(run.missing),
     )
 
 

@@ -79,9 +79,8 @@ class MemberTraining:
             except Exception as error:  # A bug in one member must not cost the user the others.
                 traceback.print_exc()
                 first_line = (str(error).strip().splitlines() or [""])[0]
-                self.relay.send(
-                    failed=member.name, message=f"{type(error).__name__}: {first_line}", hint="please report it"
-                )
+                message = f"{type(error).__name__}: {first_line}"
+                self.relay.send(failed=member.name, message=message, hint="please report it", unexpected="yes")
 
     def _train_member(self, member: Member) -> None:
         """Train a member and write its run."""

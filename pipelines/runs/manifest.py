@@ -194,6 +194,7 @@ class Manifest:
         leaderboard: of an ensemble.
         bases: of an ensemble that stands on frozen bases alone.
         order: names of the members in the joined model, in its order.
+        missing: name of a member that the ensemble was to have, and that could not be trained -> why.
         schema: version of this file's layout.
     """
 
@@ -217,6 +218,7 @@ class Manifest:
     leaderboard: Leaderboard | None = None
     bases: tuple[BaseRecord, ...] = ()
     order: tuple[str, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
     schema: Literal[2] = SCHEMA
 
     @property

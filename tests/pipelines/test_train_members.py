@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,14 +13,14 @@ import pytest
 
 from models.arrays import Labels, Probabilities
 from models.errors import UserError
-from pipelines import train_members as module
 from pipelines.data.check import check
 from pipelines.data.scan import scan
 from pipelines.ensemble import ensemble
 from pipelines.ensembles import join
 from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
-from pipelines.members import member_training
+from pipelines.fitting.heads import FittedHeads, HeadSearch, fit_heads
+from pipelines.members import member_training, processes
 from pipelines.runs.ensemble_spec import EnsembleSpec
 from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run
 from pipelines.runs.models import load_run
@@ -45,7 +46,7 @@ def trained(drawn: Path) -> Path:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Members are trained in this process: no other TensorFlow has to be loaded."""
-    monkeypatch.setattr(module, "run_in_worker", run_here)
+    monkeypatch.setattr(processes, "run_in_worker", run_here)
 
 
 def predictions_of(run: Path) -> dict[str, Probabilities]:
@@ -132,7 +133,27 @@ def test_a_member_that_fails_is_named_and_the_others_are_not_trained_again(
     assert "resuming the interrupted training: members that are complete stay as they are" in notes.lines
     assert {member.name for member in manifest.members} == {"one-s0", "one-s1"}
     assert [note.partition(":")[0] for note in manifest.notes] == ["bad-s0 failed", "bad-s1 failed"]
+    assert list(manifest.missing) == ["bad-s0", "bad-s1"]
+    # No second attempt makes a model of that file.
+    assert not any("once more" in line for line in notes.lines)
     assert not (tmp_path / "run" / STATE_FOLDER).exists()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_an_ensemble_without_a_member_is_complete_and_names_it(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(search: HeadSearch, **named: Any) -> FittedHeads:  # those of `fit_heads`
+        if search.seed == 0:
+            raise MemoryError("too much")
+        return fit_heads(search, **named)
+
+    monkeypatch.setattr(member_training, "fit_heads", fails)
+    manifest = train_members(members_spec(drawn, tmp_path / "run", "one", seeds=2, bag=True))
+    assert read_manifest(tmp_path / "run") == manifest
+    assert [member.name for member in manifest.members] == ["one-s1"]
+    assert manifest.missing == {"one-s0": "MemoryError: too much"}
+    assert manifest.notes == ("one-s0 failed: MemoryError: too much",)
 
 
 @pytest.mark.usefixtures("in_process")

@@ -18,11 +18,13 @@ from app.pages.ensemble import (
     limit_line,
     show,
 )
+from models.errors import UserError
 from pipelines.runs.ensemble_spec import EnsembleSpec
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow, Spread
 from pipelines.runs.manifest import RunRequest
 from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
 from tests.app.pages.samples import printed, sample_report
+from tests.pipelines.manifests import manifest_with
 
 
 def member(number: int, **values: Any) -> MemberRow:  # fields of several types
@@ -174,6 +176,7 @@ def test_the_end_of_a_combination_warns_and_names_the_next_command(capsys: pytes
         data=SimpleNamespace(skipped=3),
         notes=("a note",),
         spec=RunRequest(ensemble=EnsembleSpec(runs=("a", "b"), out="c", max_latency=10.0)),
+        missing={},
     )
     # What the page reads of a manifest is enough.
     show(Terminal(), cast(Any, manifest), "runs/my ensemble")
@@ -185,3 +188,21 @@ def test_the_end_of_a_combination_warns_and_names_the_next_command(capsys: pytes
         "warning: a note",
         "the run is in `runs/my ensemble`; next: headstart predict 'runs/my ensemble' IMAGE",
     ]
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ({"a-s1": "MemoryError: too much"}, "1 member is missing from the ensemble: `a-s1`: MemoryError: too much"),
+        ({"b": "bad", "c": "worse"}, "2 members are missing from the ensemble; the first, `b`: bad"),
+    ],
+)
+def test_a_missing_member_is_an_error_after_the_page(
+    missing: dict[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = manifest_with(leaderboard=board(2), metrics={"test": sample_report(["a", "b"], 9)}, missing=missing)
+    with pytest.raises(UserError) as caught:
+        show(Terminal(), manifest, "runs/all")
+    assert "ensemble vs best member" in capsys.readouterr().err
+    assert (caught.value.message, caught.value.exit_code) == (message, 1)
+    assert "`runs/all` combines the others" in caught.value.hint and "--force" in caught.value.hint

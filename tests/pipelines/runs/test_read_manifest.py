@@ -157,6 +157,7 @@ FULL = Manifest(
         ),
     ),
     order=("caf\udce9",),
+    missing={"caf\udce9": "MemoryError: too much"},
 )
 
 
