@@ -114,7 +114,7 @@ def _refuse_contradictions(spec: MembersSpec) -> None:
             "boosted members follow each other: choose one",
         )
     if spec.boost and spec.seeds < 2:
-        raise UserError("--boost needs at least two rounds", "set the number of rounds with --seeds, such as --seeds 5")
+        raise UserError("--boost needs at least two members", "set how many with --seeds, such as --seeds 3")
     if (spec.bag or spec.boost) and not (spec.common.data.cache and spec.common.fine_tune.blocks is None):
         raise UserError(
             f"--{'bag' if spec.bag else 'boost'} weights images on cached features, or of a network from scratch",

@@ -50,7 +50,7 @@ def test_a_backbone_that_is_a_path_gives_its_last_part() -> None:
     }
 
 
-def test_boosting_rounds_are_named_as_rounds() -> None:
+def test_boosted_members_are_named_as_rounds() -> None:
     spec = MembersSpec(common=train_spec(), backbones=("vgg16",), heads=("linear",), seeds=2, boost=True)
     assert [(member.name, member.seed, member.fold) for member in list_members(spec)] == [
         ("vgg16-r0", 0, None),
