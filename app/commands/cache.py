@@ -11,7 +11,7 @@ from app.options.everywhere import terminal_of
 
 if TYPE_CHECKING:
     from app.console import Terminal
-    from pipelines.system.cache import CacheUsage
+    from pipelines.system.cache_contents import CacheUsage
 
 
 def cache(
@@ -25,18 +25,22 @@ def cache(
 ) -> None:
     """Show or clear the cache of features.
 
-    Everything in it can be computed again.
+    Everything in it can be computed again. Other files that lie in its folder are left alone.
 
     headstart cache
     headstart cache clear
     """
-    from pipelines.system.cache import cache_folder, cache_limit, cache_usage, clear_cache
+    from pipelines.system.cache import cache_folder, cache_limit
+    from pipelines.system.cache_contents import cache_usage, clear_cache
 
     terminal = terminal_of(context)
     if action == "clear":
         from app.pages.tables import file_size
 
-        terminal.note(f"cleared `{cache_folder()}`: {file_size(clear_cache())}")
+        cleared = clear_cache()
+        terminal.note(f"cleared `{cache_folder()}`: {file_size(cleared.size)}")
+        if cleared.kept:
+            terminal.note(f"kept {file_size(cleared.kept)} of converted images: another command reads them")
         return
     usage, limit = cache_usage(), cache_limit()
     if as_json:
@@ -61,4 +65,5 @@ def _show(terminal: Terminal, usage: list[CacheUsage], limit: int) -> None:
     if rows:
         terminal.page(table(("content", "files", "size", "unused for"), rows, right=("files", "size", "unused for")))
     total = file_size(sum(kind.size for kind in usage))
-    terminal.note(f"`{cache_folder()}`: {total}; features take at most {file_size(limit)} (HEADSTART_CACHE_LIMIT)")
+    limited = f"features and converted images take at most {file_size(limit)} (HEADSTART_CACHE_LIMIT)"
+    terminal.note(f"`{cache_folder()}`: {total}; {limited}")

@@ -20,7 +20,7 @@ from pipelines.data.listing import ListedFile, Listing
 from pipelines.data.split import divide
 from pipelines.images.readable import DECODE_VERSION, MAX_PIXELS, UnreadableImage, read_file, readable_content
 from pipelines.runs.examples import SPLITS, Dataset, Example, Skipped, Split
-from pipelines.system.cache import transcoded_file, write_cache_file
+from pipelines.system.cache import mark_used, transcoded_file, write_cache_file
 from pipelines.system.progress import Reporter, Silent
 from pipelines.system.text import counted, one_line
 from pipelines.system.versions import versions
@@ -141,6 +141,8 @@ def _check_file(file: ListedFile, known_images: KnownImages, max_pixels: int) ->
     is_complete = known is not None and (not known.transcoded or png.is_file())
     result = known if known is not None and is_complete else _decode(content, sha256, max_pixels)
     source = str(png) if result.transcoded else file.path
+    if result.transcoded:
+        mark_used(png)
     return _CheckedFile(file, sha256, source, result.reason, None if result is known else result)
 
 

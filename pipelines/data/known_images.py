@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.system.cache import cache_error, cache_folder, writing_to_cache
+from pipelines.system.cache_users import use_cache
 
 # The names on disk (file, table, column `judge`) are those of the first version: others would discard users' caches.
 FILE = "ledger.sqlite"
@@ -57,8 +58,7 @@ class KnownImages:
         self._path = path
         self._decoder = decoder
         self._lock = threading.Lock()
-        with writing_to_cache():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        self._inode = 0  # of the file, once it is open
         try:
             self._open()
         except sqlite3.DatabaseError as error:
@@ -97,13 +97,20 @@ class KnownImages:
                 self._insert(rows)
             except sqlite3.DatabaseError as error:
                 self._rebuild(error)
-                self._insert(rows)
+                try:
+                    self._insert(rows)
+                except sqlite3.DatabaseError as second_error:
+                    if not self._is_gone():
+                        raise cache_error(self._path, second_error) from second_error
+                    # Deleted twice within a moment: what is not remembered is decoded again.
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
     def _open(self) -> None:
+        with writing_to_cache():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         # The default rollback journal, not WAL: home folders lie on network file systems, where WAL's shared memory
         # does not work. Writes are few and large, so readers seldom wait. Every use is under the lock.
         self._database = sqlite3.connect(self._path, timeout=60.0, isolation_level=None, check_same_thread=False)
@@ -111,6 +118,7 @@ class KnownImages:
         self._database.execute(_TABLE)
         # Reading a row detects a file whose header is intact and whose pages are not, or a table with other columns.
         self._database.execute("SELECT sha256, judge, reason, transcoded FROM verdicts LIMIT 1").fetchone()
+        self._inode = self._path.stat().st_ino
 
     def _insert(self, rows: list[tuple[bytes, str, str | None, int]]) -> None:
         self._database.execute("BEGIN IMMEDIATE")
@@ -123,18 +131,27 @@ class KnownImages:
             raise
 
     def _rebuild(self, error: sqlite3.DatabaseError) -> None:
-        """Replace the file by an empty one if the error is damage: all of it can be computed again."""
-        if not _is_damage(error):
+        """Begin with an empty file if the old one is damaged, or deleted meanwhile: all of it can be computed again."""
+        is_gone = self._is_gone()
+        if not is_gone and not _is_damage(error):
             raise cache_error(self._path, error) from error
         self.is_rebuilt = True
         self._database.close()
-        with writing_to_cache():
-            for path in (self._path, self._path.with_name(self._path.name + "-journal")):
-                path.unlink(missing_ok=True)
+        if not is_gone:
+            with writing_to_cache():
+                for path in (self._path, self._path.with_name(self._path.name + "-journal")):
+                    path.unlink(missing_ok=True)
         try:
             self._open()
         except sqlite3.DatabaseError as second_error:
             raise cache_error(self._path, second_error) from second_error
+
+    def _is_gone(self) -> bool:
+        """Whether the file that was opened is not there any more, as after `headstart cache clear`."""
+        try:
+            return self._inode not in (0, self._path.stat().st_ino)
+        except FileNotFoundError:
+            return True
 
 
 @contextmanager
@@ -148,6 +165,7 @@ def open_known_images(decoder: str) -> Iterator[KnownImages]:
     Raises:
         UserError: the cache folder cannot be written.
     """
+    use_cache()
     known_images = KnownImages(cache_folder() / FILE, decoder)
     try:
         yield known_images

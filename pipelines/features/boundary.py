@@ -19,9 +19,9 @@ import tensorflow as tf
 from models.arrays import HalfRows, Indices, Labels, Weights
 from models.errors import UserError
 from pipelines.features.cached import BaseKey, Features, digest
-from pipelines.features.shards import shard_files
 from pipelines.images.batches import ahead
 from pipelines.system.cache import cache_folder
+from pipelines.system.cache_contents import shards_in
 
 if TYPE_CHECKING:
     import keras
@@ -78,17 +78,13 @@ def activation_limit() -> int:
 
 def make_room(boundary: Boundary, needed: int, limit: int) -> None:
     """Delete activations of other boundaries, the least recently used first, until `needed` bytes fit the limit."""
-    shards = []
-    for path in shard_files(cache_folder() / FOLDER):
-        if boundary.folder not in path.parents:
-            status = path.stat()
-            shards.append((status.st_mtime, status.st_size, path))
-    excess = sum(size for _, size, _ in shards) + needed - limit
-    for _, size, path in sorted(shards):
+    shards = [shard for shard in shards_in(FOLDER) if boundary.folder not in shard.path.parents]
+    excess = sum(shard.size for shard in shards) + needed - limit
+    for shard in sorted(shards, key=lambda shard: shard.used):
         if excess <= 0:
             break
-        path.unlink(missing_ok=True)
-        excess -= size
+        shard.path.unlink(missing_ok=True)
+        excess -= shard.size
 
 
 def flattened(lower: keras.Model) -> keras.Model:
@@ -154,4 +150,4 @@ def _free_bytes() -> int:
 
 
 def _stored_bytes() -> int:
-    return sum(path.stat().st_size for path in shard_files(cache_folder() / FOLDER))
+    return sum(shard.size for shard in shards_in(FOLDER))

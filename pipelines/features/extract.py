@@ -15,7 +15,7 @@ from pipelines.features.frozen_base import FrozenBase
 from pipelines.features.shards import ShardStore, key, shard_files
 from pipelines.runs.examples import Example
 from pipelines.runs.feature_records import FeatureRecord
-from pipelines.system.cache import evict_features
+from pipelines.system.cache_contents import evict
 from pipelines.system.progress import Reporter
 from pipelines.system.text import counted
 
@@ -88,7 +88,7 @@ def extract(
                 extraction = Extraction(compiled=compiled, base=base.key, views=views[name], task=task)
                 extraction.run(missing[name], stores[name], augmenter)
     _touch(wanted, stores)
-    evict_features()
+    evict()
 
     # The record of the extraction.
     seconds = time.monotonic() - started

@@ -15,6 +15,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from pipelines.system.arrays import HEADER_ERRORS
 KEY_BYTES = 34
 STALE_SECONDS = 3600.0
 ROW_BITS = 32
+WRITES = 5  # of a shard that another process deletes before it is opened
 
 
 def key(sha256: str, view: int) -> bytes:
@@ -135,7 +137,8 @@ class ShardStore:
         """Write rows (len(keys), row length) and make them readable.
 
         Raises:
-            UserError: the rows that are there have another length, which only a damaged cache has.
+            UserError: the rows that are there have another length, which only a damaged cache has; or whatever is
+                written is deleted at once.
         """
         if self.row_length not in (None, rows.shape[1]):
             raise UserError(
@@ -143,8 +146,12 @@ class ShardStore:
                 "delete them with `headstart cache clear`",
             )
         self.row_length = rows.shape[1]
-        if shard := self._open(write_shard(self.folder, keys, rows)):
-            self._include(shard)
+        for _ in range(WRITES):
+            with suppress(FileNotFoundError):  # the folder was deleted: `headstart cache clear`
+                if shard := self._open(write_shard(self.folder, keys, rows)):
+                    self._include(shard)
+                    return
+        raise UserError(f"`{self.folder}` is deleted again and again", "leave the cache alone while a command runs")
 
     def row(self, wanted: bytes) -> HalfRows:
         """The row (row length,) of a key that is in the store."""

@@ -10,6 +10,7 @@ from models.errors import UserError
 from pipelines.runs.examples import Example, Split
 from pipelines.runs.ranges import Sha256
 from pipelines.system.cache import transcoded_file
+from pipelines.system.cache_users import use_cache
 from pipelines.system.records import DamagedRecord, as_record
 from pipelines.system.text import one_line
 
@@ -59,6 +60,8 @@ def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Exampl
         UserError: as `read_rows`, or a class is not one of the run's.
     """
     transcoded = {path.stem for path in transcoded_file("").parent.glob("*.png")}
+    if transcoded:
+        use_cache()
     labels = {name: label for label, name in enumerate(class_names)}
     rows = read_rows(folder)
     if unknown := next((row.label for row in rows if row.label not in labels), None):

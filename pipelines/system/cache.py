@@ -1,48 +1,21 @@
-"""Locates headstart's cache folder, measures and clears it, and keeps its features below a size limit."""
+"""Locates headstart's cache folder, and writes files into it."""
 
 from __future__ import annotations
 
 import math
 import os
-import shutil
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from models.errors import UserError
-from pipelines.system.records import DamagedRecord, as_record, read_plain
 from pipelines.system.text import one_line
 
 DEFAULT_LIMIT_GB = 20.0
-SHARD_ENDINGS = (".npy", ".shard")  # of features; the second until 2026-11-24
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheUsage:
-    """The disk space that one kind of content takes in the cache.
-
-    Attributes:
-        name: of the content, as `headstart cache` prints it.
-        files: number of files.
-        size: bytes.
-        used: when a file of it was last used, seconds since the epoch.
-    """
-
-    name: str
-    files: int
-    size: int
-    used: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _BaseNames:
-    """What `base.json` says of a base, for people."""
-
-    backbone: str
-    image_size: int
-    pooling: str
+# The mark of a folder that can be made again, as https://bford.info/cachedir/ describes it.
+MARKER = "CACHEDIR.TAG"
+MARKER_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is the cache of headstart.\n"
 
 
 def cache_folder() -> Path:
@@ -64,7 +37,7 @@ def cache_folder() -> Path:
 
 
 def cache_limit() -> int:
-    """The bytes that cached features may take: `$HEADSTART_CACHE_LIMIT` in GB, 20 by default.
+    """The bytes that cached features and transcoded images may take: `$HEADSTART_CACHE_LIMIT` in GB, 20 by default.
 
     Raises:
         UserError: the variable is not a finite number above zero.
@@ -81,44 +54,16 @@ def cache_limit() -> int:
     return int(size * 1e9)
 
 
-def cache_usage() -> list[CacheUsage]:
-    """The contents of the cache, the largest first."""
+def make_cache_folder() -> None:
+    """Make the cache folder where it is missing, with the mark by which backups leave it out and clearing deletes it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
     folder = cache_folder()
-    contents = []
-    for base in sorted((folder / "features").glob("*")):
-        name = _features_name(base)
-        contents += [_usage(f"{name}: {kind.name}", kind) for kind in sorted(base.iterdir()) if kind.is_dir()]
-    contents += [_usage(path.name, path) for path in sorted(folder.glob("*")) if path.name != "features"]
-    return sorted((usage for usage in contents if usage.files), key=lambda usage: -usage.size)
-
-
-def clear_cache() -> int:
-    """Delete the cache, all of which can be computed again; return how many bytes it took."""
-    folder = cache_folder()
-    size = sum(usage.size for usage in cache_usage())
-    for name in ("features", "boundaries", "transcoded", "tfds"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    # The database of `pipelines.data.known_images`, and its journal.
-    for path in folder.glob("ledger*"):
-        path.unlink(missing_ok=True)
-    return size
-
-
-def evict_features() -> int:
-    """Delete the least recently used shards until the features fit the limit; return how many bytes were freed."""
-    shards = sorted(
-        (status.st_mtime, status.st_size, path)
-        for path, status in _files((cache_folder() / "features").rglob("*"))
-        if path.suffix in SHARD_ENDINGS
-    )
-    excess, freed = sum(size for _, size, _ in shards) - cache_limit(), 0
-    for _, size, path in shards:
-        if freed >= excess:
-            break
-        # A process that has the shard mapped keeps reading it: on POSIX the bytes live until the last map is closed.
-        path.unlink(missing_ok=True)
-        freed += size
-    return freed
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARKER).write_text(MARKER_TEXT, encoding="ascii")
 
 
 def transcoded_file(sha256: str) -> Path:
@@ -128,6 +73,12 @@ def transcoded_file(sha256: str) -> Path:
         sha256: of the image's content, hexadecimal.
     """
     return cache_folder() / "transcoded" / f"{sha256}.png"
+
+
+def mark_used(path: Path) -> None:
+    """Mark a file of the cache as used now: what was used last is deleted last."""
+    with suppress(OSError):  # another process deleted it, or the disk is read-only
+        os.utime(path)
 
 
 def cache_error(path: Path, error: Exception) -> UserError:
@@ -159,38 +110,10 @@ def write_cache_file(path: Path, content: bytes) -> None:
     # The numbers keep two processes or threads that write the same content out of each other's way.
     partial = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     with writing_to_cache():
+        make_cache_folder()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             partial.write_bytes(content)
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-
-
-def _features_name(folder: Path) -> str:
-    """The name of a base's folder of features, from the description that lies in it."""
-    try:
-        base = as_record(read_plain(folder / "base.json"), _BaseNames)
-        return f"features of {base.backbone}, {base.image_size} px, {base.pooling} pooling"
-    except (OSError, DamagedRecord):
-        return f"features {folder.name}"
-
-
-def _usage(name: str, path: Path) -> CacheUsage:
-    files = [status for _, status in _files([path] if path.is_file() else path.rglob("*"))]
-    return CacheUsage(
-        name=name,
-        files=len(files),
-        size=sum(status.st_size for status in files),
-        used=max((status.st_mtime for status in files), default=0.0),
-    )
-
-
-def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
-    """The regular files among `paths` with their status; what another process deletes meanwhile is left out."""
-    for path in paths:
-        try:
-            if path.is_file():
-                yield path, path.stat()
-        except FileNotFoundError:
-            continue

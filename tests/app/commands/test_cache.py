@@ -17,11 +17,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with features of one base, used two days ago."""
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "1.5")
-    base = tmp_path / "cache" / "features" / "0123"
+    base = tmp_path / "cache" / "features" / "0123456789abcdef"
     (base / "clean").mkdir(parents=True)
     (base / "base.json").write_text('{"backbone": "vgg16", "image_size": 224, "pooling": "avg"}')
     for number in range(2):
-        shard = base / "clean" / f"{number}.shard"
+        shard = base / "clean" / f"18eaf5760f1ce991-{number}.shard"
         shard.write_bytes(bytes(1_000))
         used = time.time() - 2 * 86_400
         os.utime(shard, (used, used))
@@ -34,7 +34,9 @@ def test_contents_are_a_table_and_the_total_a_note(headstart: Headstart, folder:
     assert lines[0].split() == ["content", "files", "size", "unused", "for"]
     assert lines[2].startswith("features of vgg16, 224 px, avg pooling: clean")
     assert lines[2].split()[-5:] == ["2", "2.0", "kB", "2.0", "days"]
-    assert result.err == f"`{folder}`: 2.0 kB; features take at most 1.5 GB (HEADSTART_CACHE_LIMIT)\n"
+    assert (
+        result.err == f"`{folder}`: 2.0 kB; features and converted images take at most 1.5 GB (HEADSTART_CACHE_LIMIT)\n"
+    )
 
 
 def test_json_has_bytes(headstart: Headstart, folder: Path) -> None:

@@ -25,7 +25,8 @@ from pipelines.data.known_images import DecodeResult, KnownImages
 from pipelines.data.scan import scan
 from pipelines.images import readable
 from pipelines.runs.examples import Dataset
-from pipelines.system.cache import transcoded_file
+from pipelines.system.cache import MARKER, transcoded_file
+from pipelines.system.cache_users import USERS_FILE
 from pipelines.system.progress import Task
 from tests.pipelines.pictures import drawn, exif, pillow_pixels, saved
 from tests.pipelines.reporters import Notes
@@ -315,7 +316,8 @@ def test_a_full_disk_is_reported_and_leaves_nothing_half_written(
     with pytest.raises(UserError, match="cannot be written: No space left on device") as caught:
         checked(data)
     assert "HEADSTART_CACHE" in caught.value.hint
-    assert [path.name for path in cache.rglob("*") if path.is_file() and path.name != "ledger.sqlite"] == []
+    names = {path.name for path in cache.rglob("*") if path.is_file()}
+    assert names == {"ledger.sqlite", MARKER, USERS_FILE}
     monkeypatch.undo()
     monkeypatch.setenv("HEADSTART_CACHE", str(cache))
     assert len(checked(data).examples) == 13

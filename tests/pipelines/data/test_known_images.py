@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from models.errors import UserError
 from pipelines.data.known_images import DecodeResult, KnownImages, open_known_images
+from pipelines.system.cache_contents import clear_cache
 
 
 def result(number: int, reason: str | None = None) -> DecodeResult:
@@ -71,6 +73,20 @@ def test_damage_in_the_middle_of_the_file_is_rebuilt(path: Path) -> None:
         assert known_images.get(result(4999).sha256) is None
         known_images.add([result(7)])
         assert known_images.get(result(7).sha256) == result(7)
+
+
+def test_a_file_that_was_deleted_meanwhile_is_begun_anew(path: Path) -> None:
+    """`headstart cache clear` while six trainings check their images."""
+    with open_known_images("one") as first, open_known_images("one") as second:
+        first.add([result(1)])
+        clear_cache()
+        assert not path.exists()
+        first.add([result(2)])
+        second.add([result(3)])
+        shutil.rmtree(path.parent)
+        second.add([result(4)])
+    with open_known_images("one") as known_images:
+        assert [known_images.get(result(number).sha256) is None for number in (1, 2, 3, 4)] == [True] * 3 + [False]
 
 
 def _fill(path: Path, first: int) -> None:
