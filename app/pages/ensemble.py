@@ -166,6 +166,8 @@ def _compared_lines(gain: EnsembleGain) -> list[str]:
 
 def _alone_lines(board: Leaderboard) -> list[str]:
     """Instead of a comparison: the models of all folds together are the ensemble, and there is nothing beside it."""
+    if len(board.members) == 1:
+        return [f"`{board.names[0]}` is the only member: nothing to compare it with"]
     models = counted(len(board.members), "model")
     return [f"mean of the {models} of `{board.names[0]}`: no other member to compare it with"]
 

@@ -150,6 +150,12 @@ def test_the_models_of_one_group_are_compared_with_nothing(gain: EnsembleGain | 
     assert "over folds: accuracy 0.900" in words
 
 
+def test_a_single_member_is_not_called_a_mean() -> None:
+    words = " ".join(gain_lines(replace(board(1), gain=None, names=("net",))))
+    assert "`net` is the only member: nothing to compare it with" in words
+    assert "mean of" not in words
+
+
 def test_nothing_is_said_where_nothing_was_fitted() -> None:
     words = " ".join(gain_lines(replace(board(3), method="mean", temperature=None)))
     assert "better than they are" not in words
