@@ -56,7 +56,7 @@ def _parse(path: Path) -> dict[str, Value]:
     except OSError as error:
         hint = "name an augmentation policy, or a TOML file that can be read"
         raise UserError(f"the policy file `{path}` cannot be read: {error.strerror}", hint) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: lists in lists in lists
         hint = "it has lines such as `views = 6`, and a `[[step]]` with `layer` for each step"
         raise UserError(f"the policy file `{path}` is not TOML: {error}", hint) from error
 

@@ -20,6 +20,7 @@ BAD_FILES = {
     '[[step]]\nlayer = "RandomHue"\nprobability = 3': "`probability` must be a number from 0 to 1",
     'mixup = "yes"': "`mixup` must be a number",
     "= 3": "not TOML",
+    "views = " + "[" * 10_000: "not TOML",
 }
 
 
