@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.engines.table import ENGINES
-from models.errors import UserError
+from models.errors import UserError, first_line
 from pipelines.features.cached import BaseKey
 from pipelines.features.remembered_engines import RememberedEngines
 from pipelines.runs.examples import Example
@@ -80,10 +80,24 @@ class FrozenBase:
         return _reported(compiled, reporter)
 
     def compile_chosen(self, examples: Sequence[Example], choice: EngineChoice, reporter: Reporter) -> CompiledBase:
-        """Compile the base with the engine and the precision that its cached features were computed with."""
+        """Compile the base with the engine and the precision that its cached features were computed with.
+
+        Raises:
+            UserError: the engine can no longer be built.
+        """
         from models.engines.compiled import compile_chosen
 
-        return _reported(compile_chosen(self.build(), self._sample(examples), choice), reporter)
+        model, sample = self.build(), self._sample(examples)
+        try:
+            compiled = compile_chosen(model, sample, choice)
+        except MemoryError:
+            raise
+        except Exception as error:  # A converter may raise anything.
+            raise UserError(
+                f"the engine {choice.engine} {choice.precision}, chosen before, fails: {first_line(error)}",
+                f"delete `{self._memory.file}` to measure engines again, or choose `--engine keras`",
+            ) from error
+        return _reported(compiled, reporter)
 
     def num_features(self) -> int | None:
         """The length of its features, as noted beside them; None where nothing (readable) is noted."""

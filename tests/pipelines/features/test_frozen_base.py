@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -12,8 +13,10 @@ import pytest
 from models.arrays import Pixels
 from models.engines import compiled
 from models.engines.compiled import CompiledBase
+from models.engines.source import Run, TracedBase
+from models.engines.table import ENGINES
 from models.errors import UserError
-from pipelines.features.frozen_base import SAMPLE_IMAGES, FrozenBase, engine_available
+from pipelines.features.frozen_base import CHOICES_FILE, SAMPLE_IMAGES, FrozenBase, engine_available
 from tests.pipelines.features.drawn import KEY, SIDE, Notes, draw_examples, mean_colours, tiny_base
 
 
@@ -93,3 +96,21 @@ def test_an_engine_that_is_asked_for_and_missing_is_an_error(tmp_path: Path, mon
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="`openvino` is not installed"):
         base.compile(examples, 1, Notes())
+
+
+def test_a_remembered_engine_that_fails_is_named_and_forgotten_as_the_hint_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(source: TracedBase, precision: str) -> tuple[Run, int]:
+        raise RuntimeError("no such operation: `Twirl`")
+
+    examples = draw_examples(tmp_path, 1)
+    base = FrozenBase(key=KEY, build=tiny_base, engine="tensorflow")
+    choice = base.compile(examples, 1, Notes()).choice
+    broken = replace(ENGINES["tensorflow"], build=build)
+    monkeypatch.setitem(ENGINES, "tensorflow", broken)
+    with pytest.raises(UserError, match=r"tensorflow .*, chosen before, fails: no such operation: `Twirl`") as caught:
+        base.compile_chosen(examples, choice, Notes())
+    (KEY.folder / CHOICES_FILE).unlink()
+    assert f"`{KEY.folder / CHOICES_FILE}`" in caught.value.hint
+    assert base.recall_engine(1, Notes()) is None
