@@ -40,8 +40,10 @@ def main() -> int:
         print(message, file=sys.stderr)
         return 1
     from app.quiet import separate_stderr
+    from app.signals import end_on_signals
 
     separate_stderr()
+    end_on_signals()
     codecs.register_error("bytes or escape", _bytes_or_escape)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="bytes or escape")
@@ -55,9 +57,10 @@ def run(arguments: Sequence[str]) -> int:
 
     Returns:
         0: success. 1: an error that the user can fix (`UserError`, a full disk, missing rights). 2: wrong usage. 3: a
-        quality gate failed. 70: a bug, with a traceback. 130: interrupted.
+        quality gate failed. 70: a bug, with a traceback. 130: interrupted. 143: ended by SIGTERM.
     """
     from app.console import Terminal
+    from app.signals import exit_code, is_interrupted
 
     terminal = Terminal()
     try:
@@ -70,9 +73,12 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:  # Whatever was raised ends in a message and an exit code; a bug keeps its traceback.
-        return _report(error, terminal)
+        if not is_interrupted():
+            return _report(error, terminal)
+        code = INTERRUPTED
     if code == INTERRUPTED:
         terminal.error("the same command resumes", label="interrupted")
+        return exit_code()
     return code
 
 

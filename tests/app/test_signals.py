@@ -1,0 +1,56 @@
+"""Ctrl-C and SIGTERM end a command with one line and its exit code, whatever the main thread does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = """
+import hashlib, sys, time
+import app.cli
+from app.__main__ import main
+
+def busy() -> None:
+    'Be busy.'
+    print("begun", flush=True)
+    {work}
+
+app.cli.COMMANDS["busy"] = busy
+sys.argv[1:] = ["busy"]
+sys.exit(main())
+"""
+WORK = {
+    "python": "time.sleep(600)",
+    # One call that Python cannot interrupt, longer than anyone waits.
+    "native": "hashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000_000)",
+    "swallowed": "\n    while True:\n        try: time.sleep(600)\n        except BaseException: pass",
+    "another exception": "\n    try: time.sleep(600)\n    except BaseException: raise ValueError('from a library')",
+    "slow end": "\n    try: time.sleep(600)\n    finally: time.sleep(600)",
+}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("work", WORK.values(), ids=list(WORK))
+def test_a_signal_ends_a_command_with_one_line(work: str, number: signal.Signals, code: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND.format(work=work)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    assert stderr.decode() == "interrupted: the same command resumes\n"
+    assert process.returncode == code
+
+
+def test_a_signal_that_the_parent_ignores_stays_ignored() -> None:
+    script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + COMMAND.format(
+        work="import os; os.kill(os.getpid(), signal.SIGINT); time.sleep(1)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
