@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from models.arrays import Pixels, Probabilities
 from models.errors import UserError
 from models.export import Exporter
+from pipelines.system.worker import bound_to_this
 
 if TYPE_CHECKING:
     import keras
@@ -81,7 +81,7 @@ def predict_in_fresh_process(
         np.save(folder / "pixels.npy", pixels)
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         finished = subprocess.run(
-            [sys.executable, "-P", os.fspath(Path(__file__).with_name("reload_export.py")), name],
+            bound_to_this(os.fspath(Path(__file__).with_name("reload_export.py")), name),
             cwd=name,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -67,13 +67,24 @@ def run_in_worker(module: str, order: object, *, reporter: Reporter, on_event: C
         raise _crash(code, tail)
 
 
+def bound_to_this(program: str, *arguments: str) -> list[str]:
+    """The command line of a Python module or file that the system kills when this process ends, however that happens.
+
+    Args:
+        program: a module's name, or the path of a file that ends in `.py`.
+        arguments: that it gets.
+    """
+    starter = os.fspath(Path(__file__).with_name("with_parent.py"))
+    return [sys.executable, "-P", starter, str(os.getpid()), program, *arguments]
+
+
 def _start(module: str, stderr: IO[bytes]) -> subprocess.Popen[str]:
     # -P, and our own folder first: no module in the folder where the user stands takes the place of ours.
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", module],
+        bound_to_this(module),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,

@@ -134,8 +134,24 @@ def test_a_module_where_the_user_stands_does_not_take_the_place_of_ours(
     run_in_worker(worker, {"name": "fine"}, reporter=Silent(), on_event=lambda event: None)
 
 
+def test_a_worker_ends_with_its_parent_while_it_still_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it has read its order nothing of it watches the parent; one native call in place of an import."""
+    (tmp_path / "slow_import.py").write_text(
+        "import hashlib, os, sys\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+        "hashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000_000)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    _kill_the_parent("slow_import", signal.SIGKILL, tmp_path)
+
+
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL])
 def test_a_worker_ends_with_its_parent_however_that_ends(way: signal.Signals, worker: str, tmp_path: Path) -> None:
+    _kill_the_parent(worker, way, tmp_path)
+
+
+def _kill_the_parent(worker: str, way: signal.Signals, tmp_path: Path) -> None:
+    """Start a worker in a process of its own, send that a signal, and see the worker end."""
     script = f"""
 import sys; sys.path.insert(0, {str(ROOT)!r})
 from pipelines.system.worker import run_in_worker
