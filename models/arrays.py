@@ -25,5 +25,7 @@ Singles: TypeAlias = NDArray[np.float32]
 Doubles: TypeAlias = NDArray[np.float64]
 # (n,) integers: positions in an array, class indices.
 Indices: TypeAlias = NDArray[np.intp]
+# Any shape: whether something holds for each entry.
+Flags: TypeAlias = NDArray[np.bool_]
 # A tensor of TensorFlow, symbolic ones too: TensorFlow ships no types.
 Tensor: TypeAlias = Any

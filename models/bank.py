@@ -15,7 +15,7 @@ import tensorflow as tf
 from models.bank_network import build_network, heads_axis, standalone_head
 
 if TYPE_CHECKING:
-    from models.arrays import FeatureRows, Labels, Singles, Tensor, Weights
+    from models.arrays import FeatureRows, Flags, Labels, Singles, Tensor, Weights
     from models.heads import Candidate, Head
 
 Optimizer = Literal["adam", "adamw", "sgd"]
@@ -68,7 +68,7 @@ class Bank:
         # XLA fuses the twenty passes over the weights into a few: that saves a third of the step of 64 heads.
         self._update = tf.function(self._apply, jit_compile=True)
         self._step = tf.function(self._train_step, reduce_retracing=True)
-        self._logits = tf.function(lambda features: self.model(self._standardised(features)), reduce_retracing=True)
+        self._judge = tf.function(self._judge_batch, reduce_retracing=True)
 
     def step(self, features: FeatureRows, labels: Labels, weights: Weights) -> Singles:
         """Fit one batch; returns the (heads,) losses before the step, in nats.
@@ -81,9 +81,19 @@ class Bank:
         first = np.asarray([candidate.learning_rate for candidate in self.candidates], np.float32)
         return np.asarray(self._step(features, labels, weights, first * self.rates), np.float32)
 
-    def logits(self, features: FeatureRows) -> Singles:
-        """Compute the logits (heads, batch, classes) of features (batch, features)."""
-        return np.moveaxis(self._logits(features).numpy(), 1, 0)
+    def judge(self, features: FeatureRows, labels: Labels) -> tuple[Singles, Flags]:
+        """Score one batch without keeping its probabilities, which thousands of classes make large.
+
+        Args:
+            features: (batch, features) of the backbone, not standardised.
+            labels: (batch,) class indices.
+
+        Returns:
+            The losses (heads, batch) in nats, and whether each head's most probable class is the true one, of the
+            same shape.
+        """
+        losses, is_correct = self._judge(features, labels)
+        return losses.numpy(), is_correct.numpy()
 
     def state(self) -> list[Weights]:
         """Copy all weights of the heads; the first axis of each array counts the heads."""
@@ -99,6 +109,13 @@ class Bank:
 
     def _standardised(self, features: Tensor) -> Tensor:
         return (features - self.mean) / self.scale
+
+    def _judge_batch(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.model(self._standardised(features))
+        targets = tf.tile(labels[:, None], [1, len(self.candidates)])
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+        is_correct = tf.argmax(logits, axis=-1, output_type=labels.dtype) == targets
+        return tf.transpose(losses), tf.transpose(is_correct)
 
     def _train_step(self, features: Tensor, labels: Tensor, weights: Tensor, rates: Tensor) -> Tensor:
         count = len(self.candidates)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from models.arrays import Doubles, Probabilities
+from models.arrays import Doubles
 from models.bank import Bank
 from pipelines.fitting.schedule import LEAST_GAIN
 from pipelines.runs.training_records import HeadTrial
@@ -23,7 +23,6 @@ class HeadProgress:
         accuracy: (heads,) validation accuracy of that epoch, in [0, 1].
         best_epoch: (heads,) that epoch, from 0; -1 before the first.
         state: weights of that epoch, as `Bank.state` returns them.
-        probabilities: (heads, images, classes) on the validation images at that epoch.
     """
 
     def __init__(self, bank: Bank) -> None:
@@ -33,7 +32,6 @@ class HeadProgress:
         self.accuracy = np.zeros(count)
         self.best_epoch = np.full(count, -1)
         self.state = bank.state()
-        self.probabilities: Probabilities = np.zeros((count, 0, 0), np.float32)
         self._epochs_since_best = np.zeros(count, int)
         self._divisions = np.zeros(count, int)
 
@@ -47,23 +45,19 @@ class HeadProgress:
         """The head with the least validation loss so far."""
         return int(np.argmin(self.loss))
 
-    def record(self, epoch: int, loss: Doubles, accuracy: Doubles, probabilities: Probabilities) -> None:
+    def record(self, epoch: int, loss: Doubles, accuracy: Doubles) -> None:
         """Record an epoch, and lower the learning rates of the heads that have not improved for a while.
 
         Args:
             epoch: from 0.
             loss: (heads,) validation log-loss, nats.
             accuracy: (heads,) validation accuracy, in [0, 1].
-            probabilities: (heads, images, classes) on the validation images.
         """
         # A loss that is not finite never compares as less: such a head keeps its last finite epoch.
         is_better = (loss < self.loss - LEAST_GAIN) & (self._bank.rates > 0)
-        if epoch == 0:
-            self.probabilities = probabilities.copy()
         if is_better.any():
             for best, now in zip(self.state, self._bank.state(), strict=True):
                 best[is_better] = now[is_better]
-            self.probabilities[is_better] = probabilities[is_better]
             self.loss[is_better], self.accuracy[is_better] = loss[is_better], accuracy[is_better]
             self.best_epoch[is_better] = epoch
         self._epochs_since_best = np.where(is_better, 0, self._epochs_since_best + 1)

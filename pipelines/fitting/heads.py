@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from scipy.special import softmax
 
-from models.arrays import Doubles, FeatureRows, Labels, Probabilities, Weights
+from models.arrays import Doubles, FeatureRows, Weights
 from models.bank import Bank, Optimizer
 from models.heads import Candidate, Head
-from pipelines.evaluation.metrics import losses
+from pipelines.evaluation.metrics import SMALLEST
 from pipelines.features.cached import Features
 from pipelines.fitting.head_progress import HeadProgress
 from pipelines.runs.training_records import EpochRecord, HeadTrial
 from pipelines.system.progress import Reporter, Task
 
 BATCH = 256  # images a training step
-VALIDATION_BATCH = 1024
+VALIDATION_BATCH = 1024  # images, at most
+VALIDATION_LOGITS = 2**25  # of one batch, at most: 128 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,6 @@ class FittedHeads:
     Attributes:
         heads: one plain model a candidate, features (batch, features) -> probabilities, at its best epoch.
         best: index of the head with the least validation log-loss.
-        validation: (heads, images, classes) probabilities on the validation images.
         trials: one record a head, the best first.
         history: one record an epoch, of the best head.
         seconds: of training.
@@ -58,7 +57,6 @@ class FittedHeads:
 
     heads: tuple[keras.Model, ...]
     best: int
-    validation: Probabilities
     trials: tuple[HeadTrial, ...]
     history: tuple[EpochRecord, ...]
     seconds: float
@@ -113,9 +111,8 @@ def fit_heads(
         for number in range(search.epochs):
             began = time.monotonic()
             loss = _train_epoch(bank, train, weights, np.random.default_rng((search.seed, number)))
-            probabilities = _predict(bank, validation)
-            epoch = _score(loss, probabilities, validation.labels)
-            progress.record(number, epoch.validation_loss, epoch.accuracy, probabilities)
+            epoch = _judge(bank, validation, loss, search.num_classes)
+            progress.record(number, epoch.validation_loss, epoch.accuracy)
             epochs.append(epoch)
             speed = len(train) / (time.monotonic() - began)
             _show_epoch(task, epoch.record(number, progress.best), search, progress.num_learning, speed)
@@ -126,7 +123,6 @@ def fit_heads(
     return FittedHeads(
         heads=tuple(bank.head_model(number, progress.state) for number in range(len(trials))),
         best=progress.best,
-        validation=progress.probabilities,
         trials=trials,
         history=tuple(epoch.record(number, progress.best) for number, epoch in enumerate(epochs)),
         seconds=time.monotonic() - started,
@@ -176,18 +172,23 @@ def _train_epoch(bank: Bank, train: Features, weights: Weights, random: np.rando
     return total / total_weight
 
 
-def _predict(bank: Bank, part: Features) -> Probabilities:
-    """Probabilities (heads, images, classes) of the clean views."""
-    logits = np.concatenate([bank.logits(rows) for _, rows in part.pieces(VALIDATION_BATCH)], axis=1)
-    return softmax(logits, axis=-1)
+def _judge(bank: Bank, part: Features, loss: Doubles, num_classes: int) -> _Epoch:
+    """Score the heads on the clean views; a few probabilities at a time are in memory, however many classes there are.
 
-
-def _score(loss: Doubles, probabilities: Probabilities, labels: Labels) -> _Epoch:
-    return _Epoch(
-        loss=loss,
-        validation_loss=np.array([losses(head, labels).mean() for head in probabilities]),
-        accuracy=(probabilities.argmax(-1) == labels).mean(-1),
-    )
+    Args:
+        bank: the heads.
+        part: features of the validation images.
+        loss: (heads,) training losses of the epoch.
+        num_classes: number of classes.
+    """
+    total, correct = np.zeros(len(bank.candidates)), np.zeros(len(bank.candidates))
+    rows_at_once = VALIDATION_LOGITS // (len(bank.candidates) * num_classes)
+    for places, rows in part.pieces(max(1, min(VALIDATION_BATCH, rows_at_once))):
+        losses, is_correct = bank.judge(rows, part.labels[places])
+        # As in a report, no image counts more than the smallest probability allows.
+        total += np.minimum(losses, -np.log(SMALLEST)).sum(1, dtype=np.float64)
+        correct += is_correct.sum(1)
+    return _Epoch(loss=loss, validation_loss=total / len(part), accuracy=correct / len(part))
 
 
 def _show_epoch(task: Task, record: EpochRecord, search: HeadSearch, num_learning: int, speed: float) -> None:

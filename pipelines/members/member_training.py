@@ -145,7 +145,7 @@ class MemberTraining:
         import keras
 
         head, extracted = fitted.heads[fitted.best], shared.extracted
-        predictions: dict[Split, Predictions] = {"validation": (fitted.validation[fitted.best], validation.labels)}
+        predictions: dict[Split, Predictions] = {"validation": (predict_features(head, validation), validation.labels)}
         if "test" in extracted.parts:
             test = extracted.parts["test"]
             predictions["test"] = predict_features(head, test), test.labels

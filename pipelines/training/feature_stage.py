@@ -67,7 +67,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
     )
     head = fitted.heads[fitted.best]
     model = build_classifier(backbone.model, head, pooling=spec.head.pooling)
-    predictions: dict[Split, Predictions] = {"validation": (fitted.validation[fitted.best], validation.labels)}
+    predictions: dict[Split, Predictions] = {"validation": (predict_features(head, validation), validation.labels)}
     if "test" in extracted.parts:
         predictions["test"] = (predict_features(head, extracted.parts["test"]), extracted.parts["test"].labels)
     # Cached features agreed with the model when they were computed; decoding the images again takes seconds.

@@ -47,6 +47,11 @@ def _fit(bank: Bank, steps: int = 20) -> None:
         bank.step(features[picked], labels[picked], np.ones(40, np.float32))
 
 
+def _logits(bank: Bank, features: Floats) -> Floats:
+    """Logits (heads, batch, classes)."""
+    return np.moveaxis(bank.model((features - bank.mean) / bank.scale).numpy(), 1, 0)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("name", ["linear", "mlp"])
 def test_each_head_is_what_it_would_be_alone(name: str, optimizer: str) -> None:
@@ -62,9 +67,11 @@ def test_each_head_is_what_it_would_be_alone(name: str, optimizer: str) -> None:
     for number, candidate in enumerate(candidates):
         alone = _bank(head, (candidate,), optimizer)
         _fit(alone)
-        np.testing.assert_allclose(together.logits(features)[number], alone.logits(features)[0], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            _logits(together, features)[number], _logits(alone, features)[0], rtol=1e-3, atol=1e-4
+        )
     # Different strengths and rates do give different heads.
-    first, second, third = together.logits(features)
+    first, second, third = _logits(together, features)
     assert np.abs(first - second).max() > 1e-2
     assert np.abs(first - third).max() > 1e-2
 
@@ -82,7 +89,7 @@ def test_a_head_taken_out_of_the_bank_gives_the_same_probabilities_on_raw_featur
     bank = _bank(head, (_candidate(seed=1), _candidate(l2=0.1, dropout=0.5, seed=2)))
     _fit(bank)
     features, _ = _data()
-    logits = bank.logits(features)
+    logits = _logits(bank, features)
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     expected = powers / powers.sum(-1, keepdims=True)
     for number in range(2):
@@ -109,7 +116,7 @@ def test_an_image_of_weight_zero_might_as_well_not_be_there() -> None:
     for _ in range(10):
         weighted.step(features, labels, kept.astype(np.float32))
         without.step(features[kept], labels[kept], np.ones(int(kept.sum()), np.float32))
-    np.testing.assert_allclose(weighted.logits(features), without.logits(features), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(_logits(weighted, features), _logits(without, features), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("hidden", [0, NUM_FEATURES, NUM_CLASSES])
@@ -121,10 +128,23 @@ def test_as_many_heads_as_features_units_or_classes_are_not_confused(hidden: int
     bank = _bank(head, candidates)
     _fit(bank, 5)
     features, _ = _data()
-    state, logits = bank.state(), bank.logits(features)
+    state, logits = bank.state(), _logits(bank, features)
     for number in (0, 1, count - 1):
         expected = softmax(logits[number], axis=-1)
         np.testing.assert_allclose(bank.head_model(number, state).predict_on_batch(features), expected, atol=1e-5)
         alone = _bank(head, (candidates[number],))
         _fit(alone, 5)
-        np.testing.assert_allclose(logits[number], alone.logits(features)[0], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(logits[number], _logits(alone, features)[0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp"])
+def test_the_judgement_of_a_batch_is_that_of_its_probabilities(name: str) -> None:
+    candidates = tuple(_candidate(l2=l2, learning_rate=0.05) for l2 in (0.0, 3.0))
+    bank = _bank(HEADS[name], candidates)
+    _fit(bank, 5)
+    features, labels = _data(50)
+    losses, is_correct = bank.judge(features, labels)
+    probabilities = softmax(_logits(bank, features).astype(np.float64), axis=-1)
+    np.testing.assert_allclose(losses, -np.log(probabilities[:, np.arange(50), labels]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(is_correct, probabilities.argmax(-1) == labels)
+    assert 0 < is_correct.mean() < 1

@@ -10,8 +10,6 @@ from models.heads import HEADS, Candidate
 from pipelines.fitting.head_progress import HeadProgress
 from pipelines.runs.training_records import HeadTrial
 
-NUM_IMAGES = 2
-
 
 @pytest.fixture
 def bank() -> Bank:
@@ -28,10 +26,10 @@ def bank() -> Bank:
 
 
 def record(progress: HeadProgress, *losses: tuple[float, float]) -> None:
-    """Record epochs with these losses of the two heads; the accuracy is a tenth of the epoch, like probabilities."""
+    """Record epochs with these losses of the two heads; the accuracy is a tenth of the epoch."""
     for epoch, loss in enumerate(losses):
         share = np.full(2, epoch / 10)
-        progress.record(epoch, np.array(loss), share, np.full((2, NUM_IMAGES, 2), epoch / 10, np.float32))
+        progress.record(epoch, np.array(loss), share)
 
 
 def train(bank: Bank) -> None:
@@ -45,17 +43,15 @@ def test_each_head_keeps_its_own_best_epoch(bank: Bank) -> None:
     assert list(progress.best_epoch) == [1, 2]
     assert list(progress.loss) == [0.8, 0.7]
     np.testing.assert_allclose(progress.accuracy, [0.1, 0.2])
-    np.testing.assert_allclose(progress.probabilities[:, 0, 0], [0.1, 0.2])
 
 
 def test_the_weights_are_those_of_the_best_epoch(bank: Bank) -> None:
     progress = HeadProgress(bank)
-    probabilities = np.zeros((2, NUM_IMAGES, 2), np.float32)
     states = []
     for epoch, loss in enumerate([(1.0, 1.0), (0.8, 1.2), (0.9, 0.7)]):
         train(bank)
         states.append(bank.state())
-        progress.record(epoch, np.array(loss), np.zeros(2), probabilities)
+        progress.record(epoch, np.array(loss), np.zeros(2))
     for best, *epochs in zip(progress.state, *states, strict=True):
         np.testing.assert_array_equal(best[0], epochs[1][0])
         np.testing.assert_array_equal(best[1], epochs[2][1])
@@ -67,7 +63,7 @@ def test_a_plateau_of_three_epochs_divides_the_rate_and_the_third_stops_the_head
     rates = []
     for epoch in range(11):
         # The second head improves in every epoch.
-        progress.record(epoch, np.array([1.0, 10.0 - epoch]), np.zeros(2), np.zeros((2, NUM_IMAGES, 2), np.float32))
+        progress.record(epoch, np.array([1.0, 10.0 - epoch]), np.zeros(2))
         rates.append(bank.rates.copy())
     first, second = np.array(rates).T
     assert first == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0, 0])
