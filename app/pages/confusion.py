@@ -22,10 +22,11 @@ def matrix_table(report: Report) -> Table:
 
     Cells are numbers of images; where those are too wide for 80 columns, per cent of the images of the true class.
     """
-    names, caption = report.class_names, ""
-    cells = [[str(count) if count else "." for count in row] for row in report.confusion_matrix]
+    names, matrix, caption = report.class_names, report.confusion_matrix, ""
+    assert matrix is not None, "a report lacks the matrix of hundreds of classes alone"
+    cells = [[str(count) if count else "." for count in row] for row in matrix]
     if _name_width(cells) < len(TRUE_CLASS):
-        cells = [_percentages(row) for row in report.confusion_matrix]
+        cells = [_percentages(row) for row in matrix]
         caption = "per cent of the images of the true class"
     headings = _headings(names, cells)
     if headings != list(names) and headings == _numbers(len(names)):

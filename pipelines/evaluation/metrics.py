@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from models.arrays import Doubles, Indices
+from models.arrays import Doubles, Flags, Indices
 from models.errors import UserError
+from pipelines.evaluation.confusions import Confusions
 from pipelines.evaluation.intervals import percentile_interval, resamples, wilson
-from pipelines.runs.report import ClassScore, Confusion, Interval, Report
+from pipelines.runs.report import ClassScore, Interval, Report
 
 BINS = 15  # of the calibration error
-CONFUSIONS = 10  # most frequent ones in a report
 SMALLEST = float(np.finfo(np.float64).eps)  # what scikit-learn's log_loss clips double probabilities to
+BLOCK = 2**22  # probabilities that are copied at once: 32 MB in double precision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageScores:
+    """What a model's probabilities say of each image, every array (images,).
+
+    Attributes:
+        labels: true class.
+        predicted: most probable class.
+        confidence: probability of that class, in [0, 1].
+        ranks: of the true class, as `ranks_of` counts them.
+        loss: as `losses` computes it, nats.
+    """
+
+    labels: Indices
+    predicted: Indices
+    confidence: Doubles
+    ranks: Indices
+    loss: Doubles
+
+    @property
+    def is_correct(self) -> Flags:
+        """Whether the most probable class is the true one."""
+        return self.predicted == self.labels
 
 
 def report(
@@ -37,20 +63,21 @@ def report(
     Raises:
         UserError: there are no images, or probabilities are not finite.
     """
-    scores, classes = checked(probabilities, labels, len(class_names))
-    count, num_classes = scores.shape
-    predicted = scores.argmax(1)
+    images = score_images(probabilities, labels, len(class_names))
+    count, num_classes = len(images.labels), len(class_names)
     k = max(1, min(5, num_classes - 1)) if top_k is None else max(1, min(top_k, num_classes))
 
     # Scores of each class, and their means over the classes that have images.
-    by_class = _class_scores(classes, predicted, class_names)
-    macro, weighted = (_mean_scores(classes, predicted, average=average) for average in ("macro", "weighted"))
-    confusion_matrix = count_confusions(classes, predicted, num_classes)
+    by_class = _class_scores(images.labels, images.predicted, class_names)
+    macro, weighted = (
+        _mean_scores(images.labels, images.predicted, average=average) for average in ("macro", "weighted")
+    )
+    confusions = Confusions(images.labels, images.predicted, num_classes)
+    matrix = confusions.matrix()
 
-    # Scores of each image.
-    ranks, loss = ranks_of(scores, classes), losses(scores, classes)
-    correct, in_top_k = int((ranks == 0).sum()), int((ranks < k).sum())
-    intervals = _bootstrap_intervals(classes, predicted, loss, num_classes, seed)
+    # Shares of images, and intervals.
+    correct, in_top_k = int((images.ranks == 0).sum()), int((images.ranks < k).sum())
+    intervals = _bootstrap_intervals(images, num_classes, seed)
     return Report(
         images=count,
         accuracy=correct / count,
@@ -67,40 +94,51 @@ def report(
         top_k=k,
         top_k_accuracy=in_top_k / count,
         top_k_accuracy_interval=wilson(in_top_k, count),
-        log_loss=float(loss.mean()),
+        log_loss=float(images.loss.mean()),
         log_loss_interval=intervals["log_loss"],
-        ece=calibration_error(scores, classes),
+        ece=calibration_error(images.confidence, images.is_correct),
         classes=by_class,
-        confusion_matrix=tuple(tuple(int(cell) for cell in row) for row in confusion_matrix),
-        confused=_most_confused(confusion_matrix, class_names),
+        confusion_matrix=matrix,
+        confusion_cells=() if matrix is not None else confusions.cells(),
+        confused=confusions.most_frequent(class_names),
     )
 
 
-def checked(probabilities: ArrayLike, labels: ArrayLike, num_classes: int) -> tuple[Doubles, Indices]:
-    """Probabilities (images, classes) in double precision with rows that sum to 1, and labels (images,).
+def score_images(probabilities: ArrayLike, labels: ArrayLike, num_classes: int) -> ImageScores:
+    """Score each image; its probabilities are divided by their sum first, in double precision.
+
+    Args:
+        probabilities: (images, classes), rows that sum to 1.
+        labels: (images,) true classes.
+        num_classes: number of classes.
 
     Raises:
         UserError: there are no images, or probabilities are not finite.
         ValueError: shapes, labels or values that no classifier gives.
     """
-    scores, classes = np.asarray(probabilities, np.float64), np.asarray(labels, np.intp)
+    rows, classes = np.asarray(probabilities), np.asarray(labels, np.intp)
     if not len(classes):
         raise UserError("no labelled images to evaluate on", "give a folder with at least one readable image")
-    if scores.shape != (len(classes), num_classes):
-        raise ValueError(f"probabilities have shape {scores.shape}, expected {(len(classes), num_classes)}")
+    if rows.shape != (len(classes), num_classes):
+        raise ValueError(f"probabilities have shape {rows.shape}, expected {(len(classes), num_classes)}")
     if classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(f"labels must lie in [0, {num_classes - 1}], got {classes.min()} to {classes.max()}")
-    num_broken = int((~np.isfinite(scores).all(1)).sum())
+    num_broken = sum(int((~np.isfinite(rows[block]).all(1)).sum()) for block in blocks(*rows.shape))
     if num_broken:
         raise UserError(
             f"the model's probabilities are not finite for {num_broken:,} of {len(classes):,} images",
             "its training diverged: train it again with a lower --learning-rate",
         )
-    sums = scores.sum(1, keepdims=True)
-    # Rows of a softmax in half precision differ from 1 by up to about 0.01; a larger difference is an error.
-    if scores.min() < 0 or np.abs(sums - 1).max() > 0.02:
-        raise ValueError("probabilities must not be negative, and their rows must sum to 1")
-    return scores / sums, classes
+    scored = [_score_block(rows[block], classes[block]) for block in blocks(*rows.shape)]
+    predicted, confidence, ranks, loss = (np.concatenate(values) for values in zip(*scored, strict=True))
+    return ImageScores(labels=classes, predicted=predicted, confidence=confidence, ranks=ranks, loss=loss)
+
+
+def blocks(num_images: int, num_classes: int) -> Iterator[slice]:
+    """Slices of images, in order, with at most `BLOCK` probabilities each, and at least one image."""
+    size = max(1, BLOCK // num_classes)
+    for start in range(0, num_images, size):
+        yield slice(start, start + size)
 
 
 def losses(probabilities: ArrayLike, labels: ArrayLike) -> Doubles:
@@ -127,43 +165,45 @@ def ranks_of(probabilities: Doubles, labels: Indices) -> Indices:
     return ranks
 
 
-def calibration_error(probabilities: Doubles, labels: Indices) -> float:
+def calibration_error(confidence: Doubles, is_correct: Flags) -> float:
     """Expected calibration error in [0, 1], with 15 bins of equal width (Guo et al. 2017, arXiv:1706.04599, eq. 3).
 
     It has no interval: random gaps only ever add to it, a resample adds them twice, and a percentile interval of few
     images lies wholly above the estimate.
+
+    Args:
+        confidence: (images,) probability of the most probable class, in [0, 1].
+        is_correct: (images,) whether that class is the true one.
     """
-    confidence = probabilities.max(1)
-    gaps = (probabilities.argmax(1) == labels) - confidence
     # Bin m of M holds confidences in (m / M, (m + 1) / M].
     bins = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
-    sums = np.bincount(bins, weights=gaps, minlength=BINS)
-    return float(np.abs(sums).sum() / len(labels))
+    sums = np.bincount(bins, weights=is_correct - confidence, minlength=BINS)
+    return float(np.abs(sums).sum() / len(confidence))
 
 
-def count_confusions(labels: Indices, predicted: Indices, num_classes: int) -> Indices:
-    """Images by true class (rows) and predicted class (columns).
+def _score_block(probabilities: Doubles, labels: Indices) -> tuple[Indices, Doubles, Indices, Doubles]:
+    rows = np.asarray(probabilities, np.float64)
+    sums = rows.sum(1, keepdims=True)
+    # Rows of a softmax in half precision differ from 1 by up to about 0.01; a larger difference is an error.
+    if rows.min() < 0 or np.abs(sums - 1).max() > 0.02:
+        raise ValueError("probabilities must not be negative, and their rows must sum to 1")
+    rows = rows / sums
+    return rows.argmax(1), rows.max(1), ranks_of(rows, labels), losses(rows, labels)
 
-    scikit-learn's `confusion_matrix` warns where there is one class.
-    """
-    return np.bincount(labels * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
 
-
-def _bootstrap_intervals(
-    labels: Indices, predicted: Indices, loss: Doubles, num_classes: int, seed: int
-) -> dict[str, Interval]:
+def _bootstrap_intervals(images: ImageScores, num_classes: int, seed: int) -> dict[str, Interval]:
     """Percentile intervals of the scores that are not shares of images, all from the same resamples."""
-    is_correct = predicted == labels
+    labels, is_correct = images.labels, images.is_correct
     correct_labels = labels[is_correct]
     values: dict[str, list[float]] = {"balanced_accuracy": [], "macro_f1": [], "log_loss": []}
     for counts in resamples(len(labels), seed):
         support = np.bincount(labels, counts, num_classes)
-        predictions = np.bincount(predicted, counts, num_classes)
+        predictions = np.bincount(images.predicted, counts, num_classes)
         correct = np.bincount(correct_labels, counts[is_correct], num_classes)
         present = support > 0
         values["balanced_accuracy"].append(float((correct[present] / support[present]).mean()))
         values["macro_f1"].append(float((2 * correct[present] / (support + predictions)[present]).mean()))
-        values["log_loss"].append(float(counts @ loss) / len(labels))
+        values["log_loss"].append(float(counts @ images.loss) / len(labels))
     return {score: percentile_interval(np.array(resampled)) for score, resampled in values.items()}
 
 
@@ -188,21 +228,3 @@ def _class_score(name: str, precision: float, recall: float, f1: float, support:
     if support == 0:
         return ClassScore(name=name, precision=None, recall=None, f1=None, support=0)
     return ClassScore(name=name, precision=float(precision), recall=float(recall), f1=float(f1), support=int(support))
-
-
-def _most_confused(confusion_matrix: Indices, class_names: Sequence[str]) -> tuple[Confusion, ...]:
-    wrong = confusion_matrix - np.diag(np.diag(confusion_matrix))
-    support = confusion_matrix.sum(1)
-    # A stable sort leaves ties in the order of the classes.
-    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
-    pairs = [(int(row), int(column)) for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)]
-    return tuple(
-        Confusion(
-            label=class_names[row],
-            predicted=class_names[column],
-            count=int(wrong[row, column]),
-            share=float(wrong[row, column] / support[row]),
-        )
-        for row, column in pairs
-        if wrong[row, column]
-    )

@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 from pipelines.runs.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+# A matrix of more classes would be most of run.json: of 1,000 classes 12 MB a part, nearly all of them zeros.
+DENSE_CLASSES = 500
 Interval: TypeAlias = tuple[float, float]
 Score: TypeAlias = Literal["accuracy", "log_loss"]
 Json: TypeAlias = dict[str, Any]  # for json.dumps: text, numbers, None, lists and such dicts, nested
@@ -161,7 +163,10 @@ class Report:
         log_loss_interval: of it.
         ece: expected calibration error in [0, 1], 15 equal-width bins.
         classes: one score per class, in the run's order.
-        confusion_matrix: images by true class (rows) and predicted class (columns).
+        confusion_matrix: images by true class (rows) and predicted class (columns); None for more than
+            `DENSE_CLASSES` classes.
+        confusion_cells: (true class, predicted class, images) of each cell of that matrix that is not zero, where
+            `confusion_matrix` is None; classes as places in `classes`.
         confused: the most frequent confusions, most frequent first.
     """
 
@@ -184,7 +189,8 @@ class Report:
     log_loss_interval: Interval
     ece: Fraction
     classes: tuple[ClassScore, ...]
-    confusion_matrix: tuple[tuple[NonNegativeInt, ...], ...]
+    confusion_matrix: tuple[tuple[NonNegativeInt, ...], ...] | None
+    confusion_cells: tuple[tuple[NonNegativeInt, NonNegativeInt, PositiveInt], ...] = ()
     confused: tuple[Confusion, ...]
 
     @property
@@ -196,4 +202,12 @@ class Report:
         """What `--json` prints and `run.json` keeps: dicts, lists, strings, finite numbers and None."""
         values = asdict(self)
         lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
-        return values | lists | {"confusion_matrix": [list(row) for row in self.confusion_matrix]}
+        rows, cells = self.confusion_matrix, self.confusion_cells
+        return (
+            values
+            | lists
+            | {
+                "confusion_matrix": None if rows is None else [list(row) for row in rows],
+                "confusion_cells": [list(cell) for cell in cells],
+            }
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_scores_equal_those_of_scikit_learn(num_classes: int) -> None:
     if num_classes > 2:
         expected = sklearn_metrics.top_k_accuracy_score(labels, probabilities, k=scores.top_k)
         assert scores.top_k_accuracy == pytest.approx(expected)
-    assert np.array_equal(scores.confusion_matrix, sklearn_metrics.confusion_matrix(labels, predicted))
+    np.testing.assert_array_equal(scores.confusion_matrix or (), sklearn_metrics.confusion_matrix(labels, predicted))
 
 
 def test_log_loss_of_single_precision_keeps_small_probabilities() -> None:
@@ -65,11 +66,13 @@ def test_calibration_error_by_hand() -> None:
     probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.6, 0.4], [0.3, 0.7]])
     labels = np.array([0, 1, 0, 0])
     # Bin (10/15, 11/15]: one image at 0.7, wrong -> 0.7.
-    assert calibration_error(probabilities, labels) == pytest.approx((0.9 + 0.4 + 0.7) / 4)
+    assert calibration_error(probabilities.max(1), probabilities.argmax(1) == labels) == pytest.approx(
+        (0.9 + 0.4 + 0.7) / 4
+    )
 
 
 def test_correct_and_certain_predictions_are_calibrated() -> None:
-    assert calibration_error(np.eye(3), np.arange(3)) == 0.0
+    assert calibration_error(np.ones(3), np.ones(3, bool)) == 0.0
 
 
 def test_ties_go_to_the_lower_index_as_in_argmax() -> None:
@@ -154,6 +157,32 @@ def test_most_confused_pairs_come_first() -> None:
         ("b", "c", 1),
     ]
     assert scores.confused[0].share == pytest.approx(0.4)
+
+
+def test_scores_in_small_blocks_of_images_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    probabilities, labels = drawn(101, 6)
+    single = probabilities.astype(np.float32)
+    whole = report(single, labels, names(6))
+    monkeypatch.setattr("pipelines.evaluation.metrics.BLOCK", 6 * 7)
+    assert report(single, labels, names(6)) == whole
+    single[100, 0] = np.nan
+    with pytest.raises(UserError, match="1 of 101 images"):
+        report(single, labels, names(6))
+
+
+def test_thousands_of_classes_are_scored_without_a_copy_of_their_probabilities() -> None:
+    num_classes, labels = 4000, np.arange(2000)
+    probabilities = np.full((2000, num_classes), 0.5 / (num_classes - 1), np.float32)
+    probabilities[labels, labels] = 0.5
+    tracemalloc.start()
+    try:
+        scores = report(probabilities, labels, names(num_classes))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * 32e6, "a matrix of the classes has 128 MB, and a copy in double precision 64 MB"
+    assert (scores.accuracy, scores.confusion_matrix) == (1.0, None)
+    assert scores.confusion_cells[:2] == ((0, 0, 1), (1, 1, 1))
 
 
 def test_no_images_is_an_error() -> None:

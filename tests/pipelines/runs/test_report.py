@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines.evaluation.metrics import report
-from pipelines.runs.report import Comparison, Interval, ModelComparison, Report, Score
+from pipelines.runs.report import DENSE_CLASSES, Comparison, Interval, ModelComparison, Report, Score
 from pipelines.system.records import as_record
 
 
@@ -34,6 +34,16 @@ def test_a_report_survives_json() -> None:
     assert as_record(json.loads(text), Report) == scores
     assert {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"} <= json.loads(text).keys()
     assert len(json.loads(text)["accuracy_interval"]) == 2
+
+
+def test_a_report_of_hundreds_of_classes_lists_the_cells_that_are_not_zero() -> None:
+    num_classes = DENSE_CLASSES + 1
+    probabilities = np.eye(num_classes)[[0, 3, 3, 3]]
+    scores = report(probabilities, [0, 1, 1, 500], [str(number) for number in range(num_classes)])
+    values = json.loads(json.dumps(scores.to_json(), allow_nan=False))
+    assert values["confusion_matrix"] is None
+    assert values["confusion_cells"] == [[0, 0, 1], [1, 3, 2], [500, 3, 1]]
+    assert as_record(values, Report) == scores == as_record(json.loads(json.dumps(asdict(scores))), Report)
 
 
 def test_a_comparison_survives_json_with_the_keys_that_scripts_read() -> None:
