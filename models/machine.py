@@ -12,6 +12,8 @@ _NVIDIA = Path("/proc/driver/nvidia/gpus")
 _DEVICES = Path("/dev")
 # The device files of GPU drivers: of NVIDIA, of Windows' subsystem for Linux, of AMD.
 _GPU_DEVICES = ("nvidia*", "dxg", "kfd")
+_MEMORY = Path("/proc/meminfo")
+_CONTAINER = Path("/sys/fs/cgroup")  # of the container that this process is in, where there is one
 
 
 def has_bfloat16_units() -> bool:
@@ -44,6 +46,22 @@ def may_have_gpu() -> bool:
     if not sys.platform.startswith("linux"):
         return True
     return any(next(_DEVICES.glob(pattern), None) for pattern in _GPU_DEVICES)
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that this process may still take without swapping; None where the system is not Linux."""
+    try:
+        lines = _MEMORY.read_text(encoding="ascii").splitlines()
+        free = next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    try:
+        limit, used = ((_CONTAINER / name).read_text(encoding="ascii") for name in ("memory.max", "memory.current"))
+        # Cached files count as used, and make room when memory is needed.
+        statistics = dict(line.split() for line in (_CONTAINER / "memory.stat").read_text("ascii").splitlines())
+        return min(free, int(limit) - int(used) + int(statistics["inactive_file"]))
+    except (OSError, ValueError, KeyError):  # no container, one without a limit (`max`), or cgroups of version 1
+        return free
 
 
 def gpu_names() -> tuple[str, ...]:

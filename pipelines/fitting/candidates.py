@@ -10,9 +10,14 @@ from dataclasses import dataclass, replace
 from itertools import islice, pairwise, product
 
 from models.bank import Optimizer
+from models.errors import UserError
 from models.heads import Candidate, Head
+from models.machine import free_memory
 
 MAX_WEIGHTS = 8_000_000  # of a whole bank: with thousands of classes there are fewer heads in it
+# Memory of training for each weight of a head: its values, gradient, moments and copies. Measured with Adam: 38 to 39,
+# of 62,720 features and 1,000 classes and of 2,048 features and 10,000 classes.
+BYTES_PER_WEIGHT = 40
 # Values of the grids. The middle of each comes first: a small bank holds the likely values.
 LINEAR_L2 = (1e-2, 3e-2, 1e-3, 1e-1, 3e-3, 3e-1, 1e-4, 1.0)
 HIDDEN_L2 = (1e-2, 1e-3, 3e-2, 1e-4)
@@ -48,28 +53,77 @@ class HeadGrid:
     learning_rate: float | None = None
     dropout: float | None = None
 
+    @property
+    def num_weights(self) -> int:
+        """Weights of one head, without biases."""
+        if self.head.hidden:
+            return self.head.hidden * (self.num_features + self.num_classes)
+        return self.num_features * self.num_classes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortlist:
+    """The hyperparameters of the heads of a bank.
+
+    Attributes:
+        candidates: one record a head, no two alike.
+        notes: a line where these are fewer than were asked for and would differ; it goes into run.json.
+    """
+
+    candidates: tuple[Candidate, ...]
+    notes: tuple[str, ...] = ()
+
+
+def shortlist(grid: HeadGrid, *, count: int, seed: int) -> Shortlist:
+    """List the hyperparameters of as many heads as a bank holds: `MAX_WEIGHTS` weights, and at least one head.
+
+    Args:
+        grid: the heads, and their fixed hyperparameters.
+        count: how many are asked for.
+        seed: as for `list_candidates`.
+
+    Raises:
+        UserError: the memory that is free does not suffice for one head.
+    """
+    _require_memory(grid)
+    candidates, limit = list_candidates(grid, count=count, seed=seed), max(1, MAX_WEIGHTS // grid.num_weights)
+    if len(candidates) <= limit:
+        return Shortlist(candidates=candidates)
+    note = (
+        f"{limit} of {len(candidates)} heads {'is' if limit == 1 else 'are'} tried: "
+        f"with {grid.num_classes:,} classes each has {grid.num_weights:,} weights"
+    )
+    return Shortlist(candidates=candidates[:limit], notes=(note,))
+
 
 def list_candidates(grid: HeadGrid, *, count: int, seed: int) -> tuple[Candidate, ...]:
-    """List the hyperparameters of the heads of a bank, no two of them alike.
+    """List the hyperparameters of heads, no two of them alike.
 
     For more than 16 linear heads the grid becomes wider and finer. Heads that depend on their seed go through the grid
     again, with the next seed.
 
     Args:
         grid: the heads, and their fixed hyperparameters.
-        count: how many at most; the list is shorter where nothing else can vary, or where the bank would be too large.
+        count: how many at most; the list is shorter where nothing else can vary.
         seed: of the first round through the grid.
     """
-    head = grid.head
-    weights = grid.num_features * (head.hidden or grid.num_classes)
-    count = max(1, min(count, MAX_WEIGHTS // weights))
-    points = _points(grid)
+    head, points = grid.head, _points(grid)
     if not head.hidden and count > len(LINEAR_RATES) * len(LINEAR_L2):
         points += islice(_finer_points(grid), count)
     # A linear head without dropout is convex and starts at zero: another seed gives the same head again.
     rounds = itertools.count(seed) if head.hidden or points[0].dropout else [seed]
     candidates = (replace(point, seed=number) for number in rounds for point in points)
     return tuple(islice(candidates, count))
+
+
+def _require_memory(grid: HeadGrid) -> None:
+    needed, free = grid.num_weights * BYTES_PER_WEIGHT, free_memory()
+    if free is not None and needed > free:
+        raise UserError(
+            f"a head of {grid.num_features:,} features and {grid.num_classes:,} classes has {grid.num_weights:,} "
+            f"weights: training it takes about {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free",
+            "choose a backbone with fewer features, `--pooling avg`, or `--head mlp` with a small --hidden",
+        )
 
 
 def _points(grid: HeadGrid) -> list[Candidate]:

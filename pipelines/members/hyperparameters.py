@@ -12,6 +12,7 @@ import numpy as np
 
 from models.errors import UserError
 from models.heads import Candidate
+from pipelines.fitting.candidates import Shortlist
 from pipelines.members.boosting import weigh_images
 from pipelines.members.spec import Member, file_names
 from pipelines.runs.ensemble_spec import MembersSpec
@@ -83,13 +84,13 @@ class SharedHyperparameters:
         with atomic(self._held_out_file(member, member.seed)) as temporary, open(temporary, "wb") as stream:
             np.save(stream, classes)
 
-    def candidates(self, member: Member, plan: TrainingPlan, num_features: int) -> tuple[Candidate, ...]:
+    def candidates(self, member: Member, plan: TrainingPlan, num_features: int) -> Shortlist:
         """Hyperparameters for the member's head: those of the first of its kind, or a grid for that first."""
         path = self._file("options", member, ".json")
         if path.is_file():
             with _naming(path, "delete it: the hyperparameters are searched again"):
                 chosen = as_record(read_plain(path), ChosenHead)
-            return (Candidate(**{**asdict(chosen), "seed": member.seed}),)
+            return Shortlist(candidates=(Candidate(**{**asdict(chosen), "seed": member.seed}),))
         heads = plan.spec.head.heads
         count = min(heads, SEARCHED_HIDDEN) if plan.names.head.hidden else heads
         return list_head_candidates(plan, num_features=num_features, count=count)

@@ -116,9 +116,9 @@ class MemberTraining:
     def _fit_head(self, member: Member, plan: TrainingPlan, shared: SharedFeatures, timer: PhaseTimer) -> None:
         """Fit a member's head and write its run."""
         train, validation = shared.of_fold(member.fold)
-        candidates = self.shared_hyperparameters.candidates(member, plan, train.num_features)
+        heads = self.shared_hyperparameters.candidates(member, plan, train.num_features)
         fitted = fit_heads(
-            search_of(plan, candidates, epochs=list_stages(plan.spec, is_untrained=False)[0].epochs),
+            search_of(plan, heads.candidates, epochs=list_stages(plan.spec, is_untrained=False)[0].epochs),
             train=train,
             validation=validation,
             class_weights=class_weights(plan.dataset, plan.spec.fit.class_weights),
@@ -128,6 +128,7 @@ class MemberTraining:
         self.shared_hyperparameters.keep_choice(member, fitted)
         timer.end_phase("fit")
         result = self._result_of(plan, shared, fitted, validation)
+        result.notes.extend(heads.notes)
         if self.shared_hyperparameters.needs_held_out(member):
             best = fitted.trials[0]
             candidate = Candidate(l2=best.l2, learning_rate=best.learning_rate, dropout=best.dropout, seed=best.seed)

@@ -12,7 +12,7 @@ from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.cached import CLEAN
 from pipelines.features.extract import Extracted, extract
 from pipelines.features.frozen_base import FrozenBase
-from pipelines.fitting.candidates import HeadGrid, list_candidates
+from pipelines.fitting.candidates import HeadGrid, Shortlist, shortlist
 from pipelines.fitting.heads import FittedHeads, HeadSearch, fit_heads
 from pipelines.images.batches import pixel_batches
 from pipelines.runs.examples import SPLITS, Split
@@ -57,9 +57,9 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
     train, validation = extracted.parts["train"], extracted.parts["validation"]
 
     # The bank, and its best head.
-    candidates = list_head_candidates(plan, num_features=train.num_features, count=spec.head.heads)
+    heads = list_head_candidates(plan, num_features=train.num_features, count=spec.head.heads)
     fitted = fit_heads(
-        search_of(plan, candidates, epochs=stage.epochs),
+        search_of(plan, heads.candidates, epochs=stage.epochs),
         train=train,
         validation=validation,
         class_weights=class_weights(plan.dataset, spec.fit.class_weights),
@@ -78,7 +78,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
         history=list(fitted.history),
         stages=[describe_bank(plan, stage, fitted)],
         backbone=backbone.record(),
-        notes=notes_of(extracted),
+        notes=[*notes_of(extracted), *heads.notes],
         features=extracted.record,
         engine=extracted.engine,
         agreement=_compare_with_model(plan, model, predictions["validation"][0]) if is_new else None,
@@ -86,8 +86,12 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
     )
 
 
-def list_head_candidates(plan: TrainingPlan, *, num_features: int, count: int) -> tuple[Candidate, ...]:
-    """The hyperparameters that a bank tries: what the user gave is fixed, the rest is a grid."""
+def list_head_candidates(plan: TrainingPlan, *, num_features: int, count: int) -> Shortlist:
+    """The hyperparameters that a bank tries: what the user gave is fixed, the rest is a grid.
+
+    Raises:
+        UserError: the memory that is free does not suffice for one head.
+    """
     spec = plan.spec
     grid = HeadGrid(
         head=plan.names.head,
@@ -98,7 +102,10 @@ def list_head_candidates(plan: TrainingPlan, *, num_features: int, count: int) -
         learning_rate=spec.fit.learning_rate,
         dropout=spec.head.dropout,
     )
-    return list_candidates(grid, count=count, seed=spec.fit.seed)
+    heads = shortlist(grid, count=count, seed=spec.fit.seed)
+    for note in heads.notes:
+        plan.reporter.note(note)
+    return heads
 
 
 def search_of(plan: TrainingPlan, candidates: tuple[Candidate, ...], *, epochs: int) -> HeadSearch:

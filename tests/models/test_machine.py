@@ -46,3 +46,18 @@ def test_graphics_cards_are_named_by_their_driver(monkeypatch: pytest.MonkeyPatc
         file.write_text("Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 42\n", encoding="utf-8")
     monkeypatch.setattr(machine, "_NVIDIA", tmp_path / "gpus")
     assert machine.gpu_names() == ("NVIDIA H100 80GB HBM3",) * 2
+
+
+def test_free_memory_is_the_systems_or_what_a_container_still_allows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(machine, "_MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(machine, "_CONTAINER", tmp_path)
+    assert machine.free_memory() is None
+    (tmp_path / "meminfo").write_text("MemTotal: 16000 kB\nMemFree: 100 kB\nMemAvailable:    9000 kB\n")
+    assert machine.free_memory() == 9000 * 1024
+    for name, content in (("max", "max"), ("current", "3000000"), ("stat", "anon 7\ninactive_file 500000\n")):
+        (tmp_path / f"memory.{name}").write_text(content)
+    assert machine.free_memory() == 9000 * 1024, "a container without a limit"
+    (tmp_path / "memory.max").write_text("8000000\n")
+    assert machine.free_memory() == 8_000_000 - 3_000_000 + 500_000

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
 from typing import Any
 
 import pytest
 
+from models.errors import UserError
 from models.heads import HEADS, Candidate
-from pipelines.fitting.candidates import HeadGrid, list_candidates
+from pipelines.fitting.candidates import HeadGrid, list_candidates, shortlist
 
 # The grid of 16 that a linear head has by default, in the order in which it is tried.
 DEFAULT_L2 = (1e-2, 3e-2, 1e-3, 1e-1, 3e-3, 3e-1, 1e-4, 1.0)
@@ -97,6 +99,41 @@ def test_heads_that_depend_on_their_seed_go_through_the_grid_again() -> None:
     assert [candidate.seed for candidate in list_for("linear", 3, dropout=0.5, l2=0.1, learning_rate=1e-3)] == [1, 2, 3]
 
 
-def test_thousands_of_classes_make_a_bank_smaller() -> None:
-    assert len(list_for("linear", 16, seed=0, num_features=2048, num_classes=10_000)) == 1
-    assert len(list_for("linear", 64, num_features=1000, num_classes=400)) == 20
+def grid_of(head: str, num_features: int, num_classes: int) -> HeadGrid:
+    return HeadGrid(head=HEADS[head], num_features=num_features, num_classes=num_classes, optimizer="adam")
+
+
+@pytest.mark.parametrize(
+    ("head", "num_features", "num_classes", "expected"),
+    [
+        ("linear", 256, 10_000, 3),
+        ("linear", 2048, 10_000, 1),
+        ("linear", 1000, 400, 20),
+        # 256 hidden units: 65,536 weights below them and 2,560,000 above.
+        ("mlp", 256, 10_000, 3),
+    ],
+)
+def test_thousands_of_classes_make_a_bank_smaller_and_it_says_so(
+    head: str, num_features: int, num_classes: int, expected: int
+) -> None:
+    grid = grid_of(head, num_features, num_classes)
+    heads = shortlist(grid, count=64, seed=0)
+    assert heads.candidates == list_candidates(grid, count=64, seed=0)[:expected]
+    (note,) = heads.notes
+    assert note.startswith(f"{expected} of 64 heads ") and f"{num_classes:,} classes" in note
+
+
+def test_a_bank_with_all_heads_that_differ_has_no_note() -> None:
+    small = shortlist(grid_of("linear", 256, 40), count=64, seed=0)
+    assert (len(small.candidates), small.notes) == (64, ())
+    fixed = replace(grid_of("linear", 256, 10_000), l2=0.1, learning_rate=1e-3)
+    assert shortlist(fixed, count=64, seed=0).notes == (), "one head was all that could differ"
+
+
+def test_a_head_that_memory_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.fitting.candidates.free_memory", lambda: 8_000_000_000)
+    assert shortlist(grid_of("linear", 2048, 10_000), count=1, seed=0).notes == ()
+    with pytest.raises(UserError, match=r"627,200,000 weights: training it takes about \d+\.\d GB .* 8.0 GB are free"):
+        shortlist(grid_of("linear", 62_720, 10_000), count=1, seed=0)
+    monkeypatch.setattr("pipelines.fitting.candidates.free_memory", lambda: None)
+    assert len(shortlist(grid_of("linear", 62_720, 10_000), count=1, seed=0).candidates) == 1

@@ -61,15 +61,15 @@ def test_the_first_of_its_kind_searches_and_the_others_take_its_choice(tmp_path:
     shared = SharedHyperparameters(spec=spec, state=tmp_path)
     linear, second, *_, hidden = list_members(spec)
     assert (linear.head, second.head, second.seed, hidden.head) == ("linear", "linear", 1, "mlp")
-    assert len(shared.candidates(linear, plan_of(spec, "linear"), 512)) == 8
+    assert len(shared.candidates(linear, plan_of(spec, "linear"), 512).candidates) == 8
     shared.keep_choice(linear, FITTED)
     expected = Candidate(l2=0.03, learning_rate=0.001, dropout=0.5, seed=1)
-    assert shared.candidates(second, plan_of(spec, "linear"), 512) == (expected,)
+    assert shared.candidates(second, plan_of(spec, "linear"), 512).candidates == (expected,)
     # A choice is kept once, and for its kind alone.
     other = replace(TRIAL, l2=1.0)
     shared.keep_choice(second, cast(FittedHeads, SimpleNamespace(trials=(other,))))
-    assert shared.candidates(second, plan_of(spec, "linear"), 512) == (expected,)
-    assert len(shared.candidates(hidden, plan_of(spec, "mlp"), 512)) == SEARCHED_HIDDEN
+    assert shared.candidates(second, plan_of(spec, "linear"), 512).candidates == (expected,)
+    assert len(shared.candidates(hidden, plan_of(spec, "mlp"), 512).candidates) == SEARCHED_HIDDEN
 
 
 def test_a_bag_is_drawn_with_replacement_by_seed_and_fold(tmp_path: Path) -> None:
