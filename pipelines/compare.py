@@ -150,13 +150,15 @@ def compare_saved_predictions(
         return None
     if set(first.sha256) != set(second.sha256) or len(first.sha256) != len(second.sha256):
         return None
+    import numpy as np
+
     from pipelines.evaluation.comparison import compare_models
 
     # Identical images have identical predictions, so either of them stands for both.
     row_of = {sha256: row for row, sha256 in enumerate(first.sha256)}
     rows = [row_of[sha256] for sha256 in second.sha256]
-    columns = [class_names[0].index(name) for name in class_names[1]]
-    aligned = first.probabilities[rows][:, columns]
+    column_of = {name: column for column, name in enumerate(class_names[0])}
+    aligned = first.probabilities[np.ix_(rows, [column_of[name] for name in class_names[1]])]
     return compare_models(aligned, second.probabilities, second.labels, names=names, part=part)
 
 

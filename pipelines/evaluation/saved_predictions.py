@@ -54,7 +54,7 @@ def save_predictions(
     for part, (probabilities, labels) in parts.items():
         arrays[f"{part}/sha256"] = np.array([example.sha256 for example in examples[part]], "S64")
         arrays[f"{part}/labels"] = labels.astype(np.int32)
-        arrays[f"{part}/probabilities"] = probabilities.astype(np.float32)
+        arrays[f"{part}/probabilities"] = np.asarray(probabilities, np.float32)
     with atomic(folder / FILE) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.arrays import Probabilities, Tensor
-from pipelines.evaluation.predictions import predict_batches
+from pipelines.evaluation.predictions import join_rows, predict_batches
 from pipelines.features.cached import CLEAN, BaseKey, Features
 from pipelines.features.extract import extract
 from pipelines.features.frozen_base import FrozenBase, engine_available
@@ -82,12 +82,11 @@ def _predict_pixels(model: keras.Model, examples: Sequence[Example], reporter: R
 def _predict_features(top: keras.Model, features: Sequence[Features]) -> Probabilities:
     """Probabilities of the features of each base, of the same images in the same order."""
     first, *others = features
-    return np.concatenate(
-        [
-            np.asarray(top.predict_on_batch([rows, *(of_base.rows(numbers) for of_base in others)]))
-            for numbers, rows in first.pieces(FEATURE_ROWS)
-        ]
+    pieces = (
+        np.asarray(top.predict_on_batch([rows, *(of_base.rows(numbers) for of_base in others)]))
+        for numbers, rows in first.pieces(FEATURE_ROWS)
     )
+    return join_rows(pieces, len(first))
 
 
 def _extract(

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.classifier import build_classifier, build_feature_extractor
 from pipelines.evaluation.agreement import measure_agreement, spread_places
-from pipelines.evaluation.predictions import predict_batches
+from pipelines.evaluation.predictions import join_rows, predict_batches
 from pipelines.features.cached import CLEAN
 from pipelines.features.extract import Extracted, extract
 from pipelines.features.frozen_base import FrozenBase
@@ -122,7 +122,8 @@ def search_of(plan: TrainingPlan, candidates: tuple[Candidate, ...], *, epochs: 
 
 def predict_features(head: Model, features: Features) -> Probabilities:
     """Probabilities (images, classes) of a head on the clean views of a part."""
-    return np.concatenate([np.asarray(head.predict_on_batch(rows)) for _, rows in features.pieces(PREDICTION_BATCH)])
+    pieces = (np.asarray(head.predict_on_batch(rows)) for _, rows in features.pieces(PREDICTION_BATCH))
+    return join_rows(pieces, len(features))
 
 
 def describe_bank(plan: TrainingPlan, stage: Stage, fitted: FittedHeads) -> StageRecord:
