@@ -49,5 +49,5 @@ def test_rows_are_joined_as_numpy_does_with_one_piece_beside_them() -> None:
 
 @pytest.mark.parametrize("num_images", [1, 3])
 def test_rows_that_are_missing_or_too_many_are_an_error(num_images: int) -> None:
-    with pytest.raises(ValueError, match="rows|broadcast"):
+    with pytest.raises(ValueError, match=r"rows|broadcast"):
         join_rows(iter([np.ones((2, 3), np.float32)]), num_images)
