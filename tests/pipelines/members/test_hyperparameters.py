@@ -142,4 +142,4 @@ def test_damaged_hyperparameters_are_named_and_searched_again_without_the_file(t
         shared.candidates(member, plan_of(spec, member.head), 3)
     assert "delete it" in caught.value.hint
     path.unlink()
-    assert len(shared.candidates(member, plan_of(spec, member.head), 3)) > 1
+    assert len(shared.candidates(member, plan_of(spec, member.head), 3).candidates) > 1
