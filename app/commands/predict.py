@@ -9,8 +9,9 @@ import typer
 
 from app.options.ensemble import Tta
 from app.options.everywhere import terminal_of
-from models.errors import lookup
+from models.errors import UserError, lookup
 from pipelines.inference.prediction_rows import FORMATS
+from pipelines.inference.prediction_rows import escape_formulas as with_escaped_formulas
 
 
 def predict(
@@ -29,6 +30,14 @@ def predict(
     ] = "table",
     tta: Tta = None,
     members: Annotated[bool, typer.Option("--members", help="List the predictions of ensemble members too.")] = False,
+    escape_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--escape-formulas",
+            help="In CSV, put ' before paths and classes that a spreadsheet would run as formulas; without it they "
+            "stay exact.",
+        ),
+    ] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", show_default="stdout", help="File for the rows.")
     ] = None,
@@ -42,6 +51,8 @@ def predict(
     terminal = terminal_of(context)
     terminal.allows_bars = out is not None or not sys.stdout.isatty()
     row_format = lookup(FORMATS, format_name, "format")
+    if escape_formulas and format_name != "csv":
+        raise UserError(f"--escape-formulas is for CSV, not for `{format_name}`", "add `--format csv`, or omit it")
     from pipelines.inference.write_rows import require_writable, write
 
     require_writable(row_format, out, is_terminal=sys.stdout.isatty())
@@ -57,6 +68,8 @@ def predict(
     class_names, rows = predict_paths(
         run, paths, top_k=top_k, tta=tta, members=members, stdin=sys.stdin.buffer, reporter=terminal
     )
+    if escape_formulas:
+        rows = with_escaped_formulas(rows)
     tally = write(rows, row_format, class_names=class_names, out=out, stdout=sys.stdout.buffer)
     if tally.unreadable:
         terminal.warn(f"{tally.unreadable:,} of {tally.rows:,} inputs are unreadable: see their rows")

@@ -1,9 +1,10 @@
-"""Matches the classes of a data set to those of a run by name, whatever their order."""
+"""Matches classes by name: those of a data set to those of a run, and those of its parts to each other."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from models.errors import UserError
@@ -55,6 +56,52 @@ def align(data_names: Sequence[str], run_names: Sequence[str]) -> Alignment:
         "means over classes leave those out"
     )
     return Alignment(labels=labels, remarks=(remark,))
+
+
+def lookalikes(class_names: Sequence[str]) -> tuple[str, ...]:
+    """A remark where classes differ in case or in Unicode form alone: probably one class under two names.
+
+    Args:
+        class_names: of one data set, in order.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in class_names:
+        groups.setdefault(unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()), []).append(name)
+    alike = [names for names in groups.values() if len(names) > 1]
+    if not alike:
+        return ()
+    # In ASCII: two Unicode forms of one name look the same on a terminal.
+    shown = ["` and `".join(name if name.isascii() else ascii(name)[1:-1] for name in names) for names in alike]
+    return (f"classes whose names differ in case or Unicode form alone stay apart: {name_list(shown)}",)
+
+
+def unify_spellings(parts: Iterable[Iterable[str]]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Match the classes of parts whose names are two Unicode forms of one text (macOS writes `é` as two characters).
+
+    Args:
+        parts: the class names of each part. Two forms within one part stay two classes.
+
+    Returns:
+        For each name that of its class, its form in the first part that has it; and a remark where forms were matched.
+    """
+    first: dict[str, str] = {}
+    apart: set[str] = set()
+    parts = [list(dict.fromkeys(names)) for names in parts]
+    for names in parts:
+        counts = Counter(unicodedata.normalize("NFC", name) for name in names)
+        apart.update(text for text, count in counts.items() if count > 1)
+        for name in names:
+            first.setdefault(unicodedata.normalize("NFC", name), name)
+    classes = {}
+    for name in (name for names in parts for name in names):
+        text = unicodedata.normalize("NFC", name)
+        classes[name] = name if text in apart else first[text]
+    matched = dict.fromkeys(name for spelling, name in classes.items() if spelling != name)
+    if not matched:
+        return classes, ()
+    return classes, (
+        f"the parts spell class names in different Unicode forms, which are matched: {name_list(matched)}",
+    )
 
 
 def _difference(unknown: Sequence[str], missing: Sequence[str]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.errors import UserError
+from pipelines.data.class_names import unify_spellings
 from pipelines.data.folders import compare_classes
 from pipelines.data.listing import PART_NAMES, ListedFile, Listing, natural_order
 from pipelines.runs.examples import SPLITS, Split
@@ -47,12 +48,22 @@ def read_csv(data: str, *, for_training: bool) -> Listing:
     if not rows:
         raise UserError(f"`{one_line(data)}` lists no images", COLUMNS)
     _require_files(data, rows)
+    by_split: dict[Split | None, list[str]] = {}
+    for row in sorted(rows.values(), key=_place):
+        by_split.setdefault(row.split, []).append(row.label)
+    class_of, matched = unify_spellings(by_split.values())
+    rows = {path: replace(row, label=class_of[row.label]) for path, row in rows.items()}
     _require_complete_split(data, list(rows.values()), for_training=for_training)
     names = natural_order(row.label for row in rows.values())
     labels = {name: label for label, name in enumerate(names)}
     files = tuple(ListedFile(path=path, label=labels[row.label], split=row.split) for path, row in rows.items())
     remarks = (f"`{one_line(data)}` has {counted(repeated, 'repeated line')}",) if repeated else ()
-    return Listing(root=data, origin="csv", class_names=tuple(names), files=files, remarks=remarks)
+    return Listing(root=data, origin="csv", class_names=tuple(names), files=files, remarks=(*remarks, *matched))
+
+
+def _place(row: _Row) -> int:
+    """The place of a row's part: the form of a class name in the training part is the one that stays."""
+    return SPLITS.index(row.split) if row.split else 0
 
 
 def _rows(data: str) -> Iterator[_Row]:

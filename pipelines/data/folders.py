@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from models.errors import UserError
+from pipelines.data.class_names import unify_spellings
 from pipelines.data.listing import PART_NAMES, ListedFile, Listing, natural_order
 from pipelines.data.walk import list_folder, walk
 from pipelines.runs.examples import SPLITS, Split
@@ -88,12 +89,14 @@ def _read_parts(data: str, root: str, parts: dict[Split, str], remarks: list[str
             f"`{one_line(data)}` has {name_list(parts.values())} but no `train`",
             "add a folder `train` with the images to train on",
         )
+    class_of, matched = unify_spellings(classes.values())
+    remarks.extend(matched)
     if for_training:
-        compare_classes(data, {parts[split]: set(names) for split, names in classes.items()})
-    class_names = natural_order(name for names in classes.values() for name in names)
+        compare_classes(data, {parts[split]: {class_of[name] for name in names} for split, names in classes.items()})
+    class_names = natural_order(class_of.values())
     labels = {name: label for label, name in enumerate(class_names)}
     files_of_parts = (
-        ListedFile(path=path, label=labels[name], split=split)
+        ListedFile(path=path, label=labels[class_of[name]], split=split)
         for split, names in classes.items()
         for name in natural_order(names)
         for path in _candidates(os.path.join(root, parts[split], name), f"{parts[split]}/{name}", required=for_training)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from models.errors import UserError
+from pipelines.data.class_names import lookalikes
 from pipelines.data.csv_file import read_csv
 from pipelines.data.folders import LAYOUT, read_folder
 from pipelines.data.listing import Listing
@@ -50,6 +52,8 @@ def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = No
             f"`{one_line(data)}` has one class, {name_list(listing.class_names)}: a classifier needs at least two",
             _layout_hint(data, listing),
         )
+    if for_training:
+        return replace(listing, remarks=(*listing.remarks, *lookalikes(listing.class_names)))
     return listing
 
 

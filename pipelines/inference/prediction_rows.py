@@ -12,8 +12,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -24,6 +24,7 @@ FIELDS = ("path", "status", "label", "probability", "top_k", "reason", "agreemen
 ROW_GROUP = 10_000  # rows of a Parquet file that are written at once
 MAX_LABEL_WIDTH = 30  # terminal cells of a class name in the table
 SMALLEST_SHOWN = 0.0005  # probability of a further class in the table: smaller ones would show as 0.000
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 Values: TypeAlias = dict[str, Any]  # a row as JSON has it: text, numbers, None, lists of such dicts
 
 
@@ -72,6 +73,20 @@ class RowFormat:
     library: str = ""
     extra: str = ""
     is_text: bool = True
+
+
+def escape_formulas(rows: Iterable[Prediction]) -> Iterator[Prediction]:
+    """Put `'` before each text that a spreadsheet would take for a formula (OWASP, CSV Injection).
+
+    Such a row no longer has the exact path. `top_k` and `members` of a CSV begin with a bracket and need no escape.
+    """
+    for row in rows:
+        label = None if row.label is None else _escaped_formula(row.label)
+        yield replace(row, path=_escaped_formula(row.path), label=label)
+
+
+def _escaped_formula(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _write_table(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:

@@ -79,6 +79,7 @@ def test_rows_go_to_a_file(headstart: Headstart, calls: Calls, tmp_path: Path) -
         (("--format", "xlsx"), "unknown format: `xlsx`"),
         (("--tta", "flop"), "unknown views: `flop`"),
         (("--out", "/nowhere/rows.csv"), "`/nowhere` of --out"),
+        (("--escape-formulas",), "--escape-formulas is for CSV, not for `table`"),
     ],
 )
 def test_a_wrong_value_ends_before_the_verb(
@@ -103,3 +104,13 @@ def test_an_unknown_format_is_refused_before_the_run_is_read(headstart: Headstar
     result = headstart("predict", "nowhere", "photos/", "--format", "cvs")
     assert (result.code, result.out) == (1, "")
     assert "unknown format: `cvs`" in result.err
+
+
+@pytest.mark.parametrize(("options", "shown"), [((), "=1+1.png"), (("--escape-formulas",), "'=1+1.png")])
+def test_formulas_are_escaped_on_request(
+    headstart: Headstart, calls: Calls, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], shown: str
+) -> None:
+    row = Prediction(path="=1+1.png", status="ok", label="cat", probability=0.75)
+    monkeypatch.setattr(pipelines.predict, "predict", lambda *_, **__: (("cat", "dog"), iter([row])))
+    result = headstart("predict", "runs/a", "photos/", "--format", "csv", *options)
+    assert [line["path"] for line in csv.DictReader(result.out.splitlines())] == [shown]

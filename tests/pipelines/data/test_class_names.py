@@ -7,7 +7,9 @@ import unicodedata
 import pytest
 
 from models.errors import UserError
-from pipelines.data.class_names import align
+from pipelines.data.class_names import align, lookalikes, unify_spellings
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
 
 def test_classes_in_another_order_are_matched_by_name() -> None:
@@ -49,3 +51,36 @@ def test_long_lists_are_cut_and_stay_on_one_line() -> None:
         align([f"x{number}\n" for number in range(300)], [f"y{number}" for number in range(300)])
     assert "and 280 more" in raised.value.message
     assert "\n" not in raised.value.message + raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("Cat", "cat", "dog"), "`Cat` and `cat`"),
+        ((DECOMPOSED, COMPOSED, "bar"), "`cafe\\u0301` and `caf\\xe9`"),
+        (("CAF\u00c9", DECOMPOSED), "`CAF\\xc9` and `cafe\\u0301`"),
+    ],
+)
+def test_names_that_look_alike_get_a_remark_in_which_they_differ(names: tuple[str, ...], shown: str) -> None:
+    (remark,) = lookalikes(names)
+    assert remark == f"classes whose names differ in case or Unicode form alone stay apart: {shown}"
+
+
+def test_names_that_differ_in_letters_get_no_remark() -> None:
+    assert lookalikes(("cat", "cats", "caf\u00e9", "cafe", "t-shirt", "t_shirt")) == ()
+
+
+def test_parts_that_spell_a_class_in_two_unicode_forms_have_one_class() -> None:
+    classes, (remark,) = unify_spellings([["bar", COMPOSED], [DECOMPOSED, "bar"], [COMPOSED]])
+    assert classes == {"bar": "bar", COMPOSED: COMPOSED, DECOMPOSED: COMPOSED}
+    assert "different Unicode forms" in remark and COMPOSED in remark
+
+
+def test_two_forms_within_a_part_are_two_classes_everywhere() -> None:
+    classes, remarks = unify_spellings([[COMPOSED], [DECOMPOSED, COMPOSED]])
+    assert classes == {COMPOSED: COMPOSED, DECOMPOSED: DECOMPOSED}
+    assert remarks == ()
+
+
+def test_case_is_never_matched() -> None:
+    assert unify_spellings([["Cat"], ["cat"]]) == ({"Cat": "Cat", "cat": "cat"}, ())

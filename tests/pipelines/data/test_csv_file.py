@@ -95,3 +95,13 @@ def test_a_utf16_file_says_how_to_save_it(folder: Path) -> None:
     with pytest.raises(UserError, match="neither a folder nor a CSV") as caught:
         listed(folder, "path,label\nimages/1.jpg,a\n".encode("utf-16"))
     assert "UTF-8" in caught.value.hint
+
+
+def test_parts_that_spell_a_class_in_two_unicode_forms_are_matched(folder: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    lines = [f"images/2.jpg,{decomposed},test", f"images/1.jpg,{composed},train"]
+    content = "path,label,split\n" + "\n".join(lines)
+    assert {label for _, label, _ in listed(folder, content + "\nimages/3.jpg,b,train\nimages/é.jpg,b,test")} == {
+        composed,
+        "b",
+    }

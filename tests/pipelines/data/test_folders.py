@@ -114,3 +114,24 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert f"`{tmp_path}/b/locked` cannot be read: Permission denied" in refused(tmp_path).message
+
+
+def test_parts_that_spell_a_class_in_two_unicode_forms_are_matched(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    touch(tmp_path, f"train/{composed}/1.jpg", "train/bar/2.jpg", f"test/{decomposed}/3.jpg", "test/bar/4.jpg")
+    listing = scan(str(tmp_path))
+    assert listing.class_names == ("bar", composed)
+    assert labelled(listing, tmp_path) == {
+        (composed, f"train/{composed}/1.jpg"),
+        (composed, f"test/{decomposed}/3.jpg"),
+        ("bar", "train/bar/2.jpg"),
+        ("bar", "test/bar/4.jpg"),
+    }
+    (remark,) = listing.remarks
+    assert "different Unicode forms" in remark
+
+
+def test_two_unicode_forms_in_one_part_are_classes_that_another_part_lacks(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    touch(tmp_path, f"train/{composed}/1.jpg", f"train/{decomposed}/2.jpg", f"test/{composed}/3.jpg")
+    assert "the classes of `test`" in refused(tmp_path).message

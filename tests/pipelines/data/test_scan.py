@@ -17,6 +17,13 @@ def test_a_folder_too_far_up_gets_a_hint(tmp_path: Path) -> None:
     assert f"did you mean `{tmp_path}/images`?" in refused(tmp_path).hint
 
 
+def test_classes_that_look_alike_are_remarked_on_in_training(tmp_path: Path) -> None:
+    touch(tmp_path, "Cat/1", "cat/2")
+    (remark,) = scan(str(tmp_path)).remarks
+    assert "`Cat` and `cat`" in remark
+    assert scan(str(tmp_path), for_training=False).remarks == ()
+
+
 def test_evaluation_takes_one_class(tmp_path: Path) -> None:
     touch(tmp_path, "cat/1", "dog/.2")
     listing = scan(str(tmp_path), for_training=False)

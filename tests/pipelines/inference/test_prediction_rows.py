@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from pipelines.inference import prediction_rows as rows_module
-from pipelines.inference.prediction_rows import FORMATS, Prediction
+from pipelines.inference.prediction_rows import FORMATS, Prediction, escape_formulas
 from pipelines.inference.write_rows import write
 
 ODD_PATHS = [
@@ -74,6 +74,26 @@ def test_csv_gives_every_path_back() -> None:
 
 def test_csv_has_the_bytes_of_the_file_name() -> None:
     assert b"stray\xff\x80byte.jpg" in written("csv", predictions())
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_formulas_are_escaped_when_asked_and_nothing_else_is(start: str) -> None:
+    formula = f"{start}cmd|' /C calc'!A0"
+    rows = [
+        Prediction(path=formula, status="ok", label=formula, probability=0.5, top_k=((formula, 0.5),)),
+        Prediction(path="a=1.jpg", status="ok", label="cat-1", probability=0.5, top_k=(("cat-1", 0.5),)),
+    ]
+
+    def cells(predicted: list[Prediction]) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(written("csv", predicted).decode(), newline="")))
+
+    first, second = cells(list(escape_formulas(rows)))
+    assert (first["path"], first["label"]) == (f"'{formula}", f"'{formula}")
+    assert not any(text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for text in first.values())
+    assert json.loads(first["top_k"])[0]["label"] == formula
+    exact = cells(rows)
+    assert second == exact[1]
+    assert (exact[0]["path"], exact[0]["label"]) == (formula, formula)
 
 
 def test_jsonl_gives_every_path_back_and_is_ascii() -> None:
