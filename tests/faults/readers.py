@@ -31,7 +31,8 @@ from pipelines.runs.manifest import ChosenHead, RunRequest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest, write_manifest
 from pipelines.runs.split_file import read_split
-from pipelines.system.cache import cache_folder, cache_usage
+from pipelines.system.cache import cache_folder
+from pipelines.system.cache_contents import cache_usage
 from pipelines.system.files import write_json
 from tests.faults.damage import damaged_archive, damaged_bytes, damaged_json
 from tests.pipelines.features.drawn import KEY, tiny_base
