@@ -5,11 +5,9 @@ headstart export runs/photos --out exported --format savedmodel
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +21,7 @@ from pipelines.inference.sample_images import images_of_run, read_sample, read_s
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.system.progress import Reporter, Silent
+from pipelines.system.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import keras
@@ -158,17 +157,18 @@ def _require_free(folder: Path, exporters: Mapping[str, Exporter]) -> None:
 def _temporary_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder inside `folder`, removed at the end, with `folder` itself if that is new and empty."""
     is_new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".export-", dir=folder))
-    except OSError as error:
-        raise UserError(f"`{folder}` cannot be written: {error.strerror}", "choose another --out") from error
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if is_new and not any(folder.iterdir()):
-            folder.rmdir()
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = stack.enter_context(temporary_folder(".export-", folder))
+        except OSError as error:
+            raise UserError(f"`{folder}` cannot be written: {error.strerror}", "choose another --out") from error
+        try:
+            yield temporary
+        finally:
+            stack.close()
+            if is_new and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _put_in_place(export: Checked, folder: Path, *, num_images: int) -> Exported:

@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from models.arrays import Pixels, Probabilities
 from models.errors import UserError
 from models.export import Exporter
+from pipelines.system.temporary import temporary_folder
 from pipelines.system.worker import bound_to_this
 
 if TYPE_CHECKING:
@@ -73,16 +73,15 @@ def predict_in_fresh_process(
         "reader": (inspect.getsourcefile(exporter.read), exporter.read.__name__),
         "hidden": HIDDEN_PACKAGES,
     }
-    with tempfile.TemporaryDirectory(prefix="headstart-export-") as name:
-        folder = Path(name)
+    with temporary_folder("headstart-export-") as folder:
         (folder / "files").mkdir()
         for number, content in enumerate(contents):
             (folder / "files" / f"{number:06d}").write_bytes(content)
         np.save(folder / "pixels.npy", pixels)
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         finished = subprocess.run(
-            bound_to_this(os.fspath(Path(__file__).with_name("reload_export.py")), name),
-            cwd=name,
+            bound_to_this(os.fspath(Path(__file__).with_name("reload_export.py")), os.fspath(folder)),
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
