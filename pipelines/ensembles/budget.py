@@ -11,12 +11,16 @@ from pipelines.ensembles.timing import Timing, one_after_the_other, time_models
 from pipelines.system.progress import Reporter
 
 if TYPE_CHECKING:
-    from models.arrays import Doubles, Labels
+    from models.arrays import Doubles, Labels, Probabilities
     from pipelines.ensembles.member_predictions import MemberPredictions
 
 
 def choose_within_budget(
-    members: Sequence[MemberPredictions], probabilities: Doubles, labels: Labels, budget: Budget, reporter: Reporter
+    members: Sequence[MemberPredictions],
+    probabilities: Probabilities | Doubles,
+    labels: Labels,
+    budget: Budget,
+    reporter: Reporter,
 ) -> tuple[list[int], Timing | None]:
     """The members to choose from, and what they take together where time is limited.
 

@@ -96,7 +96,7 @@ def join(
     labels = labels_of(images.fitted)
 
     # Which members, and their weights.
-    probabilities = np.stack([member.probabilities for member in members])
+    probabilities: Probabilities | Doubles = np.asarray([member.probabilities for member in members])
     places, chosen_time = choose_within_budget(members, probabilities, labels, request.budget, reporter)
     fitted = fit_weights(probabilities[places], labels, request.method, seed=request.seed)
     models, model_weights = _spread(fitted, [members[place] for place in places])
@@ -193,13 +193,13 @@ def _combine(fitted: EnsembleWeights, models: Sequence[LoadedMember], weights: E
     )
 
 
-def _pooled(probabilities: Doubles, weights: EnsembleWeights) -> Probabilities:
+def _pooled(probabilities: Probabilities | Doubles, weights: EnsembleWeights) -> Probabilities:
     return pool_probabilities(probabilities, weights).astype(np.float32)
 
 
 def _predictions(
     images: Images,
-    probabilities: Doubles,
+    probabilities: Probabilities | Doubles,
     fitted: EnsembleWeights,
     models: Sequence[LoadedMember],
     model_weights: EnsembleWeights,
@@ -209,7 +209,7 @@ def _predictions(
         "validation": (judged_probabilities(probabilities, fitted).astype(np.float32), labels_of(images.fitted))
     }
     if images.test:
-        pooled = _pooled(np.stack([model.test for model in models]), model_weights)
+        pooled = _pooled(np.asarray([model.test for model in models]), model_weights)
         predictions["test"] = pooled, labels_of(images.test)
     return predictions
 

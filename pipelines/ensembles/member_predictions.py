@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.arrays import Doubles, Indices, Labels
+from models.arrays import Doubles, Indices, Labels, Probabilities
 from models.fusing import Columns
 from pipelines.ensembles.selection import Budget
 from pipelines.runs.examples import Example
@@ -40,7 +40,7 @@ class LoadedMember:
     model: keras.Model
     columns: Columns
     fold: int | None
-    test: Doubles
+    test: Probabilities | Doubles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,13 +56,15 @@ class MemberPredictions:
 
     name: str
     models: tuple[LoadedMember, ...]
-    probabilities: Doubles
+    probabilities: Probabilities | Doubles
     folds: Indices | None = None
 
     @property
-    def test(self) -> Doubles:
+    def test(self) -> Probabilities | Doubles:
         """(images, classes) on the test images."""
-        return np.mean([model.test for model in self.models], axis=0)
+        if len(self.models) == 1:
+            return self.models[0].test
+        return np.asarray(np.mean([model.test for model in self.models], axis=0, dtype=np.float64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

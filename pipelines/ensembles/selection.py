@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from models.arrays import Doubles, Indices, Labels
+from models.arrays import Doubles, Indices, Labels, Probabilities
 from models.errors import UserError
 from pipelines.evaluation.metrics import SMALLEST
 
@@ -62,7 +62,7 @@ class Budget:
         )
 
 
-def of_true_class(probabilities: Doubles, labels: Indices | Labels) -> Doubles:
+def of_true_class(probabilities: Probabilities | Doubles, labels: Indices | Labels) -> Doubles:
     """(members, images) of (members, images, classes): the probability of each image's true class."""
     return np.asarray(probabilities[:, np.arange(len(labels)), labels], np.float64)
 

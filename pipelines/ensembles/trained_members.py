@@ -70,7 +70,7 @@ def load_members(
     backbones: dict[Path, keras.Model] = {}
     predictions = []
     for name, group in groups.items():
-        probabilities = np.zeros((len(held_out), len(dataset.class_names)))
+        probabilities = np.zeros((len(held_out), len(dataset.class_names)), np.float32)
         models = []
         for member in group:
             path = folder / MEMBERS_FOLDER / member.name
@@ -114,5 +114,5 @@ def _load_member(member: Member, path: Path, num_classes: int, backbones: dict[P
         model=model,
         columns=tuple(range(num_classes)),
         fold=member.fold,
-        test=np.zeros((0, num_classes)) if test is None else test.probabilities.astype(np.float64),
+        test=np.zeros((0, num_classes), np.float32) if test is None else test.probabilities,
     )

@@ -5,6 +5,7 @@ NumPy, SciPy and scikit-learn only: `models.ensemble.combine` builds the Keras m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike
 from models.pools import POOLS, StackingRegression
 from pipelines.ensembles.stacking import fit_stack
 from pipelines.evaluation.calibration import apply_temperature, fit_temperature
+from pipelines.evaluation.metrics import blocks
 
 if TYPE_CHECKING:
     from models.arrays import Doubles
@@ -61,8 +63,8 @@ def fit_weights(
     Raises:
         UserError: the images do not suffice for the method.
     """
-    members, truth = np.asarray(probabilities, np.float64), np.asarray(labels, np.intp)
-    stack = fit_stack(members, truth, seed=seed) if method.is_stacked else None
+    members, truth = np.asarray(probabilities), np.asarray(labels, np.intp)
+    stack = fit_stack(np.asarray(members, np.float64), truth, seed=seed) if method.is_stacked else None
     fitted = EnsembleWeights(
         pool=method.pool,
         weights=tuple(method.weigh(members, truth, seed).tolist()),
@@ -87,8 +89,12 @@ def judged_probabilities(probabilities: ArrayLike, ensemble: EnsembleWeights) ->
 
 def pool_probabilities(probabilities: ArrayLike, ensemble: EnsembleWeights) -> Doubles:
     """Probabilities (images, classes) of an ensemble, given those of its members (members, images, classes)."""
-    members, weights = np.asarray(probabilities, np.float64), np.asarray(ensemble.weights)
-    pooled = POOLS[ensemble.pool].arrays(members, weights, ensemble.stack)
+    members, weights = np.asarray(probabilities), np.asarray(ensemble.weights)
+    _, num_images, num_classes = members.shape
+    pooled = np.empty((num_images, num_classes), np.float64)
+    for block in blocks(num_images, num_classes):
+        rows = np.asarray(members[:, block], np.float64)
+        pooled[block] = POOLS[ensemble.pool].arrays(rows, weights, ensemble.stack)
     return _scaled(pooled, ensemble.temperature)
 
 
@@ -96,16 +102,16 @@ def _scaled(pooled: Doubles, temperature: float | None) -> Doubles:
     return pooled if temperature is None else apply_temperature(pooled, temperature)
 
 
-def disagreement(probabilities: ArrayLike) -> Doubles:
+def disagreement(probabilities: Iterable[ArrayLike]) -> Doubles:
     """Share of the images for which two members predict different classes.
 
     Args:
-        probabilities: (members, images, classes).
+        probabilities: (images, classes) of each member.
 
     Returns:
         (members, members), symmetric, with a zero diagonal.
     """
-    predicted = np.asarray(probabilities).argmax(2)
+    predicted = np.stack([np.asarray(of_member).argmax(1) for of_member in probabilities])
     return np.asarray((predicted[:, None] != predicted[None]).mean(2), np.float64)
 
 
@@ -116,9 +122,8 @@ def align_columns(probabilities: ArrayLike, columns: Columns) -> Doubles:
         probabilities: (images, classes of the member).
         columns: the member's column of each class of the ensemble; None for a class that it does not know.
     """
-    members_own = np.asarray(probabilities, np.float64)
-    aligned = np.zeros((len(members_own), len(columns)))
-    for place, column in enumerate(columns):
-        if column is not None:
-            aligned[:, place] = members_own[:, column]
+    members_own = np.asarray(probabilities)
+    aligned = np.zeros((len(members_own), len(columns)), members_own.dtype)
+    known = [place for place, column in enumerate(columns) if column is not None]
+    aligned[:, known] = members_own[:, [column for column in columns if column is not None]]
     return aligned

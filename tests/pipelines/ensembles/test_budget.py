@@ -54,7 +54,7 @@ def member(folder: Path, first_class: np.ndarray) -> MemberPredictions:
 
 
 def chosen(members: list[MemberPredictions], budget: Budget) -> tuple[set[str], Timing | None]:
-    probabilities = np.stack([member.probabilities for member in members])
+    probabilities = np.asarray([member.probabilities for member in members])
     places, time = choose_within_budget(members, probabilities, LABELS, budget, Silent())
     return {members[place].name for place in places}, time
 

@@ -88,3 +88,14 @@ def test_forty_members_are_joined_in_seconds() -> None:
     probabilities, labels = drawn(40, 1000, 10)
     fitted = fit_weights(probabilities, labels, METHODS["greedy"])
     assert len(fitted.weights) == 40
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_pooling_block_by_block_changes_nothing(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    probabilities, labels = drawn(3, 60, seed=4)
+    single = probabilities.astype(np.float32)
+    fitted = fit_weights(single, labels, METHODS[method])
+    whole = pool_probabilities(single, fitted)
+    monkeypatch.setattr("pipelines.evaluation.metrics.BLOCK", 7 * probabilities.shape[2])
+    np.testing.assert_allclose(pool_probabilities(single, fitted), whole, rtol=1e-12)
+    assert fit_weights(single.astype(np.float64), labels, METHODS[method]).weights == fitted.weights

@@ -106,6 +106,29 @@ def test_a_temperature_divides_the_logits(temperature: float) -> None:
     np.testing.assert_allclose(apply_temperature(probabilities, temperature), expected, rtol=0, atol=1e-12)
 
 
+def test_dividing_block_by_block_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    probabilities, _ = drawn(50)
+    whole = apply_temperature(probabilities, 2.0)
+    monkeypatch.setattr("pipelines.evaluation.metrics.BLOCK", 4 * 7)
+    np.testing.assert_array_equal(apply_temperature(probabilities, 2.0), whole)
+
+
+def test_a_sample_of_very_many_images_finds_the_same_temperature(monkeypatch: pytest.MonkeyPatch) -> None:
+    probabilities, labels = drawn(20_000, sharpness=2.5)
+    whole = fit_cooling(probabilities, labels)
+    sizes: list[int] = []
+
+    def counted(logs: np.ndarray, classes: np.ndarray) -> float:
+        sizes.append(len(logs))
+        return best_temperature(logs, classes)
+
+    monkeypatch.setattr("pipelines.evaluation.calibration.best_temperature", counted)
+    monkeypatch.setattr("pipelines.evaluation.calibration.SAMPLED", 4 * 4000)
+    assert fit_cooling(probabilities, labels) == pytest.approx(whole, rel=0.1)
+    assert fit_temperature(probabilities, labels) == pytest.approx(whole, rel=0.1)
+    assert sizes == [4000, *[3200] * 5, 4000]
+
+
 def test_cooling_never_sharpens() -> None:
     sharp, labels = drawn(500, sharpness=3.0)
     soft, _ = drawn(500, sharpness=0.3)
