@@ -210,6 +210,7 @@ def test_members_that_were_trained_at_once_are_read_with_their_leaderboard(tmp_p
     assert (board.method, board.temperature, board.names, board.folds) == ("greedy", None, ("tiny_a", "tiny_b"), {})
     assert board.members == manifest.members
     assert board.disagreement == ((0.0, 0.3333333333333333), (0.3333333333333333, 0.0))
+    assert board.gain is not None
     assert (board.gain.ms, board.gain.best_ms) == (0.10565624999969714, 0.0760692499994775)
     assert (board.gain.best, board.gain.recommended) == ("tiny_b", "tiny_b")
     assert board.gain.comparison.accuracy == Comparison(
@@ -264,6 +265,7 @@ def test_folds_without_a_test_part_had_nothing_to_compare_the_model_with(tmp_pat
     assert manifest.agreement is None
     assert manifest.metrics.keys() == {"validation"}
     assert manifest.leaderboard is not None
+    assert manifest.leaderboard.gain is not None
     assert manifest.leaderboard.gain.comparison.part == "validation"
 
 
