@@ -72,9 +72,10 @@ def readable_content(content: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     """Decode a file's content once to check it, and turn formats that TensorFlow does not read into PNG.
 
     Those are TIFF, some BMP, animated WebP, JPEG with arithmetic coding and the like, and files whose pixels `decode`
-    would give otherwise than a viewer: GIF with transparency or a first frame of another size than the image, PNG with
-    an orientation where `orientation` does not look. The PNG is upright 8-bit RGB, of the first page or frame; 16 bits
-    a channel are scaled, not clipped; the colour of transparent places is the one that the file stores.
+    would give otherwise than a viewer: GIF with transparency or a first frame of another size than the image, and
+    files with an orientation where `orientation` does not look, such as XMP. The PNG is upright 8-bit RGB, of the
+    first page or frame; 16 bits a channel are scaled, not clipped; the colour of transparent places is the one that
+    the file stores.
 
     Args:
         content: of a file.
@@ -143,11 +144,16 @@ def _differs(image: Image, content: bytes) -> bool:
 
     if isinstance(image, GifImageFile):
         return "transparency" in image.info or image.tile[0].extents != (0, 0, *image.size)
-    if image.format != "PNG" or not _may_hide_orientation(content):
+    is_in_xmp = b"tiff:Orientation" in (image.info.get("xmp") or b"")
+    if not is_in_xmp and not (image.format == "PNG" and _may_hide_orientation(content)):
         return False
+    from PIL import Image as pillow
+
+    exif = pillow.Exif()
     try:
-        # Decodes the pixels, to read what follows them.
-        return bool(image.getexif().get(ORIENTATION_TAG, 1) != 1)
+        exif.load(image.info.get("exif", b""))
+        # For a PNG this decodes the pixels, to read what follows them.
+        return ORIENTATION_TAG not in exif and bool(image.getexif().get(ORIENTATION_TAG, 1) != 1)
     except Exception:  # Pillow's reader raises errors of many types on malformed EXIF, which counts as upright
         return False
 
