@@ -40,7 +40,7 @@ def main() -> int:
         print(message, file=sys.stderr)
         return 1
     from app.quiet import separate_stderr
-    from app.signals import end_on_signals
+    from app.signals import end_on_signals, is_interrupted
 
     separate_stderr()
     end_on_signals()
@@ -49,7 +49,11 @@ def main() -> int:
         sys.stdout.reconfigure(errors="bytes or escape")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # they are for developers; `python -W default -m app` shows them
-    return run(sys.argv[1:])
+    code = run(sys.argv[1:])
+    if is_interrupted():
+        # Python's own end waits for TensorFlow's threads, seven seconds where it trains; everything is written.
+        os._exit(code)
+    return code
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -30,6 +30,9 @@ WORK = {
     "native": "hashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000_000)",
     "swallowed": "\n    while True:\n        try: time.sleep(600)\n        except BaseException: pass",
     "another exception": "\n    try: time.sleep(600)\n    except BaseException: raise ValueError('from a library')",
+    # Python ends: no thread of its own runs any more.
+    "slow exit": "app.cli.slow = type('Slow', (), {'__del__': lambda self, sleep=time.sleep: sleep(600)})()"
+    "\n    time.sleep(600)",
     "slow end": "\n    try: time.sleep(600)\n    finally: time.sleep(600)",
 }
 
