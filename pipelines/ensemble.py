@@ -123,7 +123,8 @@ def _match_classes(runs: Sequence[TrainedRun], reporter: Reporter) -> tuple[str,
             "combine runs that are trained on the same classes, or add one that is trained on all of them",
         )
     for run in runs:
-        unknown = [name for name in complete.manifest.class_names if name not in run.manifest.class_names]
+        known_here = frozenset(run.manifest.class_names)
+        unknown = [name for name in complete.manifest.class_names if name not in known_here]
         if unknown:
             reporter.warn(f"`{run.run}` does not know {_list_names(unknown)}: it gives them probability 0")
     return complete.manifest.class_names
@@ -144,8 +145,8 @@ def _load_members(runs: Sequence[TrainedRun], images: Images, reporter: Reporter
     members = []
     with reporter.task("members", len(runs)) as task:
         for run in runs:
-            names = run.manifest.class_names
-            columns = tuple(names.index(name) if name in names else None for name in images.class_names)
+            column_of = {name: column for column, name in enumerate(run.manifest.class_names)}
+            columns = tuple(column_of.get(name) for name in images.class_names)
             model, _ = load_run(run.run, backbones)
             member = LoadedMember(
                 name=run.name,

@@ -123,6 +123,8 @@ def align_columns(probabilities: ArrayLike, columns: Columns) -> Doubles:
         columns: the member's column of each class of the ensemble; None for a class that it does not know.
     """
     members_own = np.asarray(probabilities)
+    if columns == tuple(range(members_own.shape[1])):
+        return members_own
     aligned = np.zeros((len(members_own), len(columns)), members_own.dtype)
     known = [place for place, column in enumerate(columns) if column is not None]
     aligned[:, known] = members_own[:, [column for column in columns if column is not None]]
