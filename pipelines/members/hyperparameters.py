@@ -87,7 +87,8 @@ class SharedHyperparameters:
     def candidates(self, member: Member, plan: TrainingPlan, num_features: int) -> Shortlist:
         """Hyperparameters for the member's head: those of the first of its kind, or a grid for that first."""
         path = self._file("options", member, ".json")
-        if path.is_file():
+        # The first may have been killed after its choice: it searches again, and ends as if nothing had happened.
+        if path.is_file() and not self._is_first(member):
             with _naming(path, "delete it: the hyperparameters are searched again"):
                 chosen = as_record(read_plain(path), ChosenHead)
             return Shortlist(candidates=(Candidate(**{**asdict(chosen), "seed": member.seed}),))
@@ -102,6 +103,9 @@ class SharedHyperparameters:
             best = fitted.trials[0]
             chosen = ChosenHead(l2=best.l2, learning_rate=best.learning_rate, dropout=best.dropout, seed=best.seed)
             write_json(path, asdict(chosen))
+
+    def _is_first(self, member: Member) -> bool:
+        return member.seed == self.spec.common.fit.seed and not member.fold
 
     def _held_out_file(self, member: Member, seed: int) -> Path:
         return self._file("held-out", member, f"-{seed}.npy")

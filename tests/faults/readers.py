@@ -242,7 +242,7 @@ READERS: dict[str, Reader] = {
     ),
     "a member's hyperparameters": Reader(
         make=_options,
-        read=lambda path: _shared(path.parent).candidates(FIRST, plan_of(SPEC, "linear"), 4),
+        read=lambda path: _shared(path.parent).candidates(SECOND, plan_of(SPEC, "linear"), 4),
         damages=JSON,
     ),
     "complete.json": Reader(make=_description, read=lambda path: Description.of_copy(path.parent), damages=JSON),

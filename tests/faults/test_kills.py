@@ -37,7 +37,7 @@ BEFORE = [
 WHEN = [
     ("members", "run/members/*/run.json"),
     ("members", "run/members/*/head.keras"),
-    ("export", ".export-*"),
+    ("export", "exported/.export-*"),
 ]
 
 

@@ -65,6 +65,8 @@ def test_the_first_of_its_kind_searches_and_the_others_take_its_choice(tmp_path:
     shared.keep_choice(linear, FITTED)
     expected = Candidate(l2=0.03, learning_rate=0.001, dropout=0.5, seed=1)
     assert shared.candidates(second, plan_of(spec, "linear"), 512).candidates == (expected,)
+    # Killed after its choice, the first searches again, in a bank of the same heads: the same choice, to the last bit.
+    assert len(shared.candidates(linear, plan_of(spec, "linear"), 512).candidates) == 8
     # A choice is kept once, and for its kind alone.
     other = replace(TRIAL, l2=1.0)
     shared.keep_choice(second, cast(FittedHeads, SimpleNamespace(trials=(other,))))
@@ -133,9 +135,9 @@ def test_predictions_of_other_images_are_damage(tmp_path: Path, content: Any) ->
 
 def test_damaged_hyperparameters_are_named_and_searched_again_without_the_file(tmp_path: Path) -> None:
     spec = spec_of()
-    member = list_members(spec)[0]
+    first, member, *_ = list_members(spec)
     shared = SharedHyperparameters(spec=spec, state=tmp_path)
-    shared.keep_choice(member, FITTED)
+    shared.keep_choice(first, FITTED)
     (path,) = tmp_path.iterdir()
     path.write_text('{"l2": "much"}')
     with pytest.raises(UserError, match=rf"`{path}` is damaged: `l2`") as caught:
