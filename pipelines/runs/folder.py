@@ -40,7 +40,7 @@ def open_run(
         UserError: `folder` is a file, has other content, is a run and `force` is not given, or another process
             trains into it.
     """
-    run = _place_of_run(folder)
+    run = place_of_run(folder)
     for place in (run, place_beside(run)):
         if is_locked(place):
             lock_folder(place)  # refuses it where it is another process that holds it
@@ -61,8 +61,12 @@ def open_run(
     return place, _begin_or_resume(place, folder, request, force=force)
 
 
-def _place_of_run(folder: str | Path) -> Path:
-    """Where the run goes, behind a link."""
+def place_of_run(folder: str | Path) -> Path:
+    """Where the run goes, behind a link.
+
+    Raises:
+        UserError: no folder can be there.
+    """
     path = Path(folder)
     if not os.fspath(folder):
         raise UserError("--out is empty", "name a folder, such as `--out runs/photos`")

@@ -25,6 +25,11 @@ def place_beside(run: Path) -> Path:
     return run.with_name(f".{run.name}.headstart-new")
 
 
+def places_of(run: Path) -> tuple[Path, Path, Path]:
+    """Where a run lies, its replacement until it is complete, and for a moment the run that was replaced."""
+    return run, place_beside(run), _aside(run)
+
+
 def run_to_replace(folder: Path) -> Path | None:
     """The run whose replacement is trained in `folder`; None where `folder` is a run's own place."""
     match = NEW.fullmatch(folder.name)
