@@ -1,4 +1,4 @@
-"""Reads a Keras model from a file that may be damaged or somebody else's: what is wrong with it is named.
+"""Writes a Keras model, and reads one from a file that may be damaged or somebody else's: what is wrong is named.
 
 Nothing in a file is run as code: Keras' safe mode, which is its default, refuses lambdas, wrapped PyTorch modules and
 classes that are not its own, and zip members that expand beyond measure.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,20 @@ def read_model(file: Path, hint: str) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise UserError(f"`{file}` does not hold a Keras model", hint)
     return model
+
+
+def write_model(model: keras.Model, path: Path) -> None:
+    """Write a `.keras` file.
+
+    Keras leaves its temporary folder where it fails, on a full disk for one: it gets one that is deleted in any case.
+    """
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="headstart-save-") as folder:
+        tempfile.tempdir = folder
+        try:
+            model.save(path)
+        finally:
+            tempfile.tempdir = before
 
 
 def _refuse_bomb(file: Path) -> None:

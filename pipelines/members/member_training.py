@@ -17,6 +17,7 @@ import numpy as np
 
 from models.errors import UserError
 from models.heads import Candidate
+from models.model_file import write_model
 from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds
 from pipelines.fitting.heads import FittedHeads, fit_heads
@@ -136,7 +137,7 @@ class MemberTraining:
             self.shared_hyperparameters.keep_held_out(member, classes)
             timer.end_phase("out-of-fold")
         with atomic(plan.folder / HEAD_FILE, suffix=".keras") as temporary:
-            fitted.heads[fitted.best].save(temporary)
+            write_model(fitted.heads[fitted.best], temporary)
         manifest = complete_run(plan, result, timer)
         self._report(member, manifest, manifest.seconds["fit"] + manifest.seconds["save"])
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.model_file import write_model
 from pipelines.data.folds import pooled
 from pipelines.features.cached import CLEAN, Features
 from pipelines.features.extract import Extracted, extract
@@ -101,7 +102,7 @@ def share_features(
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         with atomic(path, suffix=".keras") as temporary:
-            model.save(temporary)
+            write_model(model, temporary)
     return SharedFeatures(
         backbone=backbone,
         model=model,

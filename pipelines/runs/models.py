@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError, first_line
-from models.model_file import read_model
+from models.model_file import read_model, write_model
 from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
 from pipelines.runs.manifest import Manifest
 from pipelines.runs.read_manifest import model_files, read_manifest
@@ -39,7 +39,7 @@ def load_run(folder: str | Path, bases: dict[Path, keras.Model] | None = None) -
 def save_model(model: keras.Model, folder: Path) -> None:
     """Write `model.keras` atomically."""
     with atomic(folder / MODEL_FILE, suffix=".keras") as temporary:
-        model.save(temporary)
+        write_model(model, temporary)
 
 
 def _read_shared(file: Path, bases: dict[Path, keras.Model] | None) -> keras.Model:
