@@ -50,12 +50,16 @@ class BackboneSource:
         weights = self.weights if self.weights in ("imagenet", "none") else Path(self.weights)
         return build_backbone(self.backbone, weights=weights, image_size=image_size)
 
-    def weights_path(self) -> Path:
-        """The file of the weights; those of `imagenet` may still have to be downloaded."""
+    def weights_path(self, image_size: int | None) -> Path:
+        """The file of the weights; those of `imagenet` may still have to be downloaded.
+
+        Args:
+            image_size: side of the input, pixels, of which two MobileNet families have weights each; None: its own.
+        """
         if self.backbone is not None and self.weights == "imagenet":
             from models.weights import weights_file
 
-            return weights_file(self.backbone)
+            return weights_file(self.backbone, image_size)
         return Path(self.weights)
 
     def record(self, model: keras.Model) -> BackboneRecord:
@@ -63,12 +67,13 @@ class BackboneSource:
         return BackboneRecord(name=self.name, weights=self.weights, parameters=int(model.count_params()))
 
 
-def find_backbone(name: str, weights: str) -> BackboneSource:
+def find_backbone(name: str, weights: str, image_size: int | None = None) -> BackboneSource:
     """Look a backbone up; fast, nothing heavy is imported.
 
     Args:
         name: a name of the table, a run's folder or a `.keras` file.
         weights: `imagenet`, `none` or a weights file.
+        image_size: that it will be built for, pixels; None: its own.
 
     Raises:
         UserError: the name is unknown, or the weights are missing.
@@ -88,7 +93,7 @@ def find_backbone(name: str, weights: str) -> BackboneSource:
             return BackboneSource(name=name, backbone=backbone, weights="none")
         from models.weights import require_weights
 
-        require_weights(backbone)
+        require_weights(backbone, image_size)
         return BackboneSource(name=name, backbone=backbone, weights="imagenet")
     if not Path(weights).is_file():
         raise UserError(f"no weights file `{weights}`", "give a file, `imagenet` or `none` to --weights")
@@ -125,7 +130,7 @@ class LazyBackbone:
         self._model: Model | None = None
         backbone = source.backbone
         # The model of a file tells its own size, and the key of features needs weights that are there.
-        if backbone is None or (source.weights == "imagenet" and not source.weights_path().is_file()):
+        if backbone is None or (source.weights == "imagenet" and not source.weights_path(image_size).is_file()):
             self.image_size = int(self.model.input_shape[1])
         else:
             self.image_size = image_size or backbone.image_size
@@ -147,7 +152,7 @@ class LazyBackbone:
 
         return BaseKey(
             backbone=self.source.name,
-            weights_sha256=weights_digest(self.source.weights_path()),
+            weights_sha256=weights_digest(self.source.weights_path(self._wanted_size)),
             image_size=self.image_size,
             pooling=self.pooling,
             decode_version=DECODE_VERSION,

@@ -109,7 +109,8 @@ def look_up_names(spec: TrainSpec) -> TrainingNames:
     Raises:
         UserError: a name is unknown, the engine cannot run here, or two options contradict each other.
     """
-    head, source = _find_head(spec.head), find_backbone(spec.network.backbone, spec.network.weights)
+    network = spec.network
+    head, source = _find_head(spec.head), find_backbone(network.backbone, network.weights, network.image_size)
     names = TrainingNames(head=head, source=source, policy=find_policy(spec.data.augment, switches_of(spec.data)))
     _refuse_contradictions(spec, names)
     return names

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import NoReturn
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_a_name_of_the_table_is_found_with_its_weights(weights: Path) -> None:
     assert (random.backbone, random.weights, random.is_untrained) == (BACKBONES["vgg16"], "none", True)
     given = find_backbone("vgg16", str(weights))
     assert (given.backbone, given.weights, given.is_untrained) == (BACKBONES["vgg16"], str(weights), False)
-    assert given.weights_path() == weights
+    assert given.weights_path(None) == weights
 
 
 def test_a_network_without_published_weights_is_untrained() -> None:
@@ -117,3 +118,26 @@ def test_a_file_tells_its_own_image_size(tmp_path: Path) -> None:
     assert record.parameters == 4 * 3 * 3 * 3 + 4
     assert record.weights_sha256 == hashlib.sha256((tmp_path / "net.keras").read_bytes()).hexdigest()
     assert np.asarray(backbone.model(np.zeros((1, 24, 24, 3), np.float32))).shape[-1] == 4
+
+
+@pytest.mark.usefixtures("never_built")
+@pytest.mark.parametrize(("size", "file_of"), [(None, 224), (96, 96), (100, 224)])
+def test_weights_are_those_that_keras_takes_for_the_size(
+    size: int | None, file_of: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    models = tmp_path / "models"
+    models.mkdir()
+    for side in (96, 224):
+        with h5py.File(models / f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{side}_no_top.h5", "w") as file:
+            file["side"] = side
+    (wanted,) = models.glob(f"*_{file_of}_no_top.h5")
+    source = find_backbone("mobilenet_v2", "imagenet", size)
+    base = LazyBackbone(source, image_size=size, pooling="avg").base()
+    assert base.weights_sha256 == hashlib.sha256(wanted.read_bytes()).hexdigest()
+
+    # Nothing else is needed for this size, and without it nothing is promised.
+    wanted.unlink()
+    monkeypatch.setattr("models.weights._unreachable", lambda host: True)
+    with pytest.raises(UserError, match=wanted.name):
+        find_backbone("mobilenet_v2", "imagenet", size)
