@@ -42,18 +42,20 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     from pipelines.runs.manifest import RunRequest
 
     listing = scan(spec.data.path, reporter=reporter)
-    folder, is_resumed = open_run(spec.out, RunRequest(train=spec), force=force, reporter=reporter)
+    request = RunRequest(train=spec)
+    folder, is_resumed = open_run(spec.out, request, force=force, reporter=reporter)
     if is_resumed:
         reporter.note("resuming the interrupted training")
 
     # Which images, which parts: every file is decoded once.
     from pipelines.data.check import check
-    from pipelines.data.same_images import write_split_once
+    from pipelines.data.same_images import OpenedRun, write_split_once
 
     dataset = check(listing, strict=spec.data.strict, reporter=reporter)
     for remark in dataset.remarks:
         reporter.note(remark)
-    write_split_once(folder, dataset, is_resumed=is_resumed)
+    opened = OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force)
+    write_split_once(opened, dataset, reporter=reporter)
     timer.end_phase("check")
 
     from pipelines.training.execute import execute_plan

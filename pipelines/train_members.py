@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from pipelines.data.dataset_file import write_dataset
-from pipelines.data.same_images import write_split_once
+from pipelines.data.same_images import OpenedRun, write_split_once
 from pipelines.data.scan import scan
 from pipelines.ensembles.methods import METHODS
 from pipelines.members.processes import DATASET_FILE, train_in_processes
@@ -53,7 +53,8 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     for line in notes:
         reporter.warn(line)
     listing = scan(spec.common.data.path, reporter=reporter)
-    folder, is_resumed = open_run(spec.common.out, RunRequest(members=spec), force=force, reporter=reporter)
+    request = RunRequest(members=spec)
+    folder, is_resumed = open_run(spec.common.out, request, force=force, reporter=reporter)
     if is_resumed:
         reporter.note("resuming the interrupted training: members that are complete stay as they are")
 
@@ -63,7 +64,8 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     dataset = check(listing, strict=spec.common.data.strict, reporter=reporter)
     for remark in dataset.remarks:
         reporter.note(remark)
-    write_split_once(folder, dataset, is_resumed=is_resumed)
+    opened = OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force)
+    write_split_once(opened, dataset, reporter=reporter)
     write_dataset(folder / STATE_FOLDER / DATASET_FILE, dataset)
     _require_folds(spec, dataset)
     timer.end_phase("check")
@@ -83,7 +85,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     loaded = load_members(trained, folder, dataset, spec, method)
     run = JoinedRun(
         folder=folder,
-        spec=RunRequest(members=spec),
+        spec=request,
         data=describe_data(dataset),
         notes=(*notes, *ended, *_failure_lines(failures), *loaded.notes),
         seconds=timer.seconds,

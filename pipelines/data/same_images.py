@@ -3,27 +3,64 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Dataset
-from pipelines.runs.folder import write_split
+from pipelines.runs.folder import begin_anew, write_split
+from pipelines.runs.manifest import RunRequest
+from pipelines.runs.replacement import run_to_replace
 from pipelines.runs.split_file import SPLIT_FILE, read_rows
+from pipelines.system.progress import Reporter
 from pipelines.system.text import counted, one_line
 
 
-def write_split_once(folder: Path, dataset: Dataset, *, is_resumed: bool) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedRun:
+    """A folder in which a run is trained.
+
+    Attributes:
+        folder: locked, with a state.
+        request: what is asked for.
+        is_resumed: whether an interrupted training of the same request is in it.
+        force: whether that may be deleted.
+    """
+
+    folder: Path
+    request: RunRequest
+    is_resumed: bool
+    force: bool
+
+
+def write_split_once(run: OpenedRun, dataset: Dataset, *, reporter: Reporter) -> None:
     """Write the list of a run's images; that of a training that is resumed must be the same.
 
     Raises:
-        UserError: as `require_same_images`.
+        UserError: images were added, removed or changed, or belong to another class or part. With `force` the training
+            begins anew instead, and a note says so.
     """
-    if is_resumed:
-        require_same_images(folder, dataset)
-    write_split(folder, dataset)
+    if run.is_resumed:
+        try:
+            _require_same_images(run.folder, dataset)
+        except UserError as error:
+            if not run.force:
+                raise
+            reporter.note(f"{error.message}: the training begins anew")
+            begin_anew(run.folder, run.request, force=True)
+    write_split(run.folder, dataset)
 
 
-def require_same_images(folder: Path, dataset: Dataset) -> None:
+def _require_same_images(folder: Path, dataset: Dataset) -> None:
+    changes = changes_since(folder, dataset)
+    if changes:
+        raise UserError(
+            f"the data changed since the training in `{one_line(run_to_replace(folder) or folder)}` began: {changes}",
+            "restore the images and type the same command again, or begin anew with --force",
+        )
+
+
+def changes_since(folder: Path, dataset: Dataset) -> str:
     """Compare the images of an interrupted training, as its `split.csv` lists them, with those of today.
 
     A content that has another name is the same image as long as it keeps its place: an epoch's order goes by place.
@@ -32,15 +69,18 @@ def require_same_images(folder: Path, dataset: Dataset) -> None:
         folder: of the run.
         dataset: the images, checked and divided.
 
+    Returns:
+        What changed, for people; an empty text where nothing did.
+
     Raises:
-        UserError: images were added, removed or changed, or belong to another class or part.
+        UserError: `split.csv` is damaged.
     """
     if not (folder / SPLIT_FILE).exists():
-        return  # it was interrupted while the images were checked
+        return ""  # it was interrupted while the images were checked
     before = [(row.label, row.split, row.sha256) for row in read_rows(folder)]
     now = [(dataset.class_names[example.label], example.split, example.sha256) for example in dataset.examples]
     if before == now:
-        return
+        return ""
     contents_before, contents_now = (Counter(sha256 for _, _, sha256 in rows) for rows in (before, now))
     added, removed = contents_now - contents_before, contents_before - contents_now
     changes = [f"{counted(added.total(), 'image')} added"] if added else []
@@ -49,7 +89,4 @@ def require_same_images(folder: Path, dataset: Dataset) -> None:
         changes.append(f"new class `{one_line(classes[0])}`")
     if not changes:
         changes.append("images have another class, part or order")
-    raise UserError(
-        f"the data changed since the training in `{one_line(folder)}` began: {', '.join(changes)}",
-        f"restore the images and type the same command again, or delete `{one_line(folder)}` to begin anew",
-    )
+    return ", ".join(changes)

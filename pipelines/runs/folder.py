@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.layout import MANIFEST_FILE, SPEC_FILE, STATE_FOLDER, is_run
+from pipelines.runs.layout import FORCED_FILE, MANIFEST_FILE, SPEC_FILE, STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.ownership import TEMPORARY_STATE, delete_own, delete_temporaries, holds_nothing, is_proven
 from pipelines.runs.read_manifest import write_manifest
@@ -30,8 +30,9 @@ def open_run(
     Args:
         folder: where the run goes.
         request: what is asked for; an interrupted training resumes only where it was asked for the same.
-        force: replace what is there. A complete run stays until `finish_run`: the new one is trained beside it.
-        reporter: warns where the file system has no locks.
+        force: replace what is there. A complete run stays until `finish_run`: the new one is trained beside it. An
+            interrupted training is resumed where it began with `force` too, else it is deleted.
+        reporter: warns where the file system has no locks, notes what is deleted.
 
     Returns:
         The folder to train in, and whether an interrupted training of the same request is in it.
@@ -58,7 +59,7 @@ def open_run(
     place.mkdir(parents=True, exist_ok=True)
     if not lock_folder(place) and reporter is not None:
         reporter.warn(f"the disk of `{folder}` has no locks: nothing keeps a second training out of it")
-    return place, _begin_or_resume(place, folder, request, force=force)
+    return place, _begin_or_resume(place, folder, request, force=force, reporter=reporter)
 
 
 def place_of_run(folder: str | Path) -> Path:
@@ -80,11 +81,14 @@ def place_of_run(folder: str | Path) -> Path:
     return path.resolve() if path.is_symlink() or path.name in ("", "..") else path
 
 
-def _begin_or_resume(place: Path, folder: str | Path, request: RunRequest, *, force: bool) -> bool:
+def _begin_or_resume(
+    place: Path, folder: str | Path, request: RunRequest, *, force: bool, reporter: Reporter | None
+) -> bool:
     """Begin a training in a folder that is locked; return whether one of the same request is resumed instead."""
     delete_temporaries(place)
     if not holds_nothing(place):
-        if _read_request(place / STATE_FOLDER / SPEC_FILE) == request:
+        is_same = _read_request(place / STATE_FOLDER / SPEC_FILE) == request
+        if is_same and (not force or _was_forced(place)):
             # A replacement that was killed before it took its place is scored and written again.
             (place / MANIFEST_FILE).unlink(missing_ok=True)
             return True
@@ -94,14 +98,31 @@ def _begin_or_resume(place: Path, folder: str | Path, request: RunRequest, *, fo
                 f"`{folder}` holds an interrupted training with other options",
                 "type its command again to resume it, or replace it with --force",
             )
-        require_replaceable(place)
-        (place / MANIFEST_FILE).unlink(missing_ok=True)
-        delete_own(place)
-    _begin_state(place, request)
+        if reporter is not None:
+            reporter.note(f"replacing the interrupted training in `{folder}`: this one begins anew")
+    begin_anew(place, request, force=force)
     return False
 
 
-def _begin_state(folder: Path, request: RunRequest) -> None:
+def begin_anew(place: Path, request: RunRequest, *, force: bool) -> None:
+    """Delete what an interrupted training left in a folder that is locked, and begin one.
+
+    Raises:
+        UserError: it holds files of others.
+    """
+    if not holds_nothing(place):
+        require_replaceable(place)
+        (place / MANIFEST_FILE).unlink(missing_ok=True)
+        delete_own(place)
+    _begin_state(place, request, force=force)
+
+
+def _was_forced(place: Path) -> bool:
+    """Whether an interrupted training began with --force: the same command resumes it, though it says --force."""
+    return run_to_replace(place) is not None or (place / STATE_FOLDER / FORCED_FILE).exists()
+
+
+def _begin_state(folder: Path, request: RunRequest, *, force: bool) -> None:
     """Make the state folder with its request by one rename: a kill leaves both or neither."""
     for unfinished in folder.iterdir():
         if TEMPORARY_STATE.fullmatch(unfinished.name):
@@ -109,6 +130,8 @@ def _begin_state(folder: Path, request: RunRequest) -> None:
     fresh = folder / f".{STATE_FOLDER}.{os.getpid()}"
     fresh.mkdir()
     write_json(fresh / SPEC_FILE, asdict(request))
+    if force:
+        (fresh / FORCED_FILE).touch()
     shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
     fresh.rename(folder / STATE_FOLDER)
 

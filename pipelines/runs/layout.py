@@ -22,6 +22,7 @@ from models.errors import UserError
 
 MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER = "run.json", "model.keras", "head.keras", "state"
 SPEC_FILE = "spec.json"  # in the state: what was asked for
+FORCED_FILE = "begun-with-force"  # in the state, empty
 # The files that headstart writes into the folder of a run; of older versions too.
 RUN_FILES = frozenset(
     {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, "split.csv", "skipped.csv", "history.csv"}

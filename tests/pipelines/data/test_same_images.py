@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.errors import UserError
-from pipelines.data.same_images import require_same_images, write_split_once
+from pipelines.data.same_images import OpenedRun, changes_since, write_split_once
 from pipelines.runs.examples import Dataset, Example, Split
-from pipelines.runs.folder import write_split
+from pipelines.runs.folder import open_run, write_split
+from pipelines.runs.manifest import RunRequest
 from pipelines.runs.split_file import SPLIT_FILE
+from pipelines.system.progress import Silent
+from tests.specs import train_spec
 
+REQUEST = RunRequest(train=train_spec())
 Image = tuple[str, str, Split, int]  # name, class, part, content
 IMAGES: tuple[Image, ...] = (
     ("1.png", "cat", "train", 1),
@@ -41,6 +46,24 @@ def dataset_of(images: Sequence[Image], folder: str = "/p") -> Dataset:
     )
 
 
+class Lines(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def begun(folder: Path, images: Sequence[Image], *, force: bool = False) -> OpenedRun:
+    """A training that was interrupted once its images were listed, and is resumed."""
+    open_run(folder, REQUEST, force=force)
+    write_split(folder, dataset_of(images))
+    place, is_resumed = open_run(folder, REQUEST, force=force)
+    return OpenedRun(folder=place, request=REQUEST, is_resumed=is_resumed, force=force)
+
+
 @pytest.mark.parametrize(
     ("images", "words"),
     [
@@ -58,28 +81,62 @@ def dataset_of(images: Sequence[Image], folder: str = "/p") -> Dataset:
     ],
 )
 def test_what_changed_is_named(tmp_path: Path, images: tuple[Image, ...], words: str) -> None:
-    write_split(tmp_path, dataset_of(IMAGES))
+    run = begun(tmp_path / "run", IMAGES)
     with pytest.raises(UserError) as caught:
-        require_same_images(tmp_path, dataset_of(images))
-    assert caught.value.message == f"the data changed since the training in `{tmp_path}` began: {words}"
-    assert f"delete `{tmp_path}` to begin anew" in caught.value.hint
+        write_split_once(run, dataset_of(images), reporter=Silent())
+    assert caught.value.message == f"the data changed since the training in `{tmp_path / 'run'}` began: {words}"
+    assert "begin anew with --force" in caught.value.hint
+
+
+def test_force_begins_anew_where_the_images_changed(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", IMAGES, force=True)
+    (run.folder / "state" / "checkpoint.npz").touch()
+    (run.folder / "history.csv").touch()
+    reporter = Lines()
+    write_split_once(run, dataset_of(IMAGES), reporter=reporter)
+    assert (run.folder / "state" / "checkpoint.npz").exists() and not reporter.lines
+    write_split_once(run, dataset_of(IMAGES[:3]), reporter=reporter)
+    assert reporter.lines == [
+        f"the data changed since the training in `{run.folder}` began: 1 image removed or changed: "
+        "the training begins anew"
+    ]
+    assert sorted(path.name for path in run.folder.rglob("*")) == [
+        ".headstart.lock",
+        "begun-with-force",
+        "spec.json",
+        "split.csv",
+        "state",
+    ]
+    assert changes_since(run.folder, dataset_of(IMAGES[:3])) == ""
+    # And it can be interrupted and resumed by the same command.
+    assert open_run(tmp_path / "run", REQUEST, force=True) == (run.folder, True)
+
+
+def test_force_begins_anew_where_the_list_of_images_is_damaged(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", IMAGES)
+    (run.folder / SPLIT_FILE).write_text("path,label,split,sha256\na.png,cat\n")
+    with pytest.raises(UserError, match="damaged") as caught:
+        write_split_once(run, dataset_of(IMAGES), reporter=Silent())
+    assert "--force" in caught.value.hint
+    write_split_once(replace(run, force=True), dataset_of(IMAGES), reporter=Silent())
+    assert changes_since(run.folder, dataset_of(IMAGES)) == ""
 
 
 def test_what_is_resumed_is_compared_and_what_begins_is_not(tmp_path: Path) -> None:
-    write_split_once(tmp_path, dataset_of(IMAGES), is_resumed=False)
-    before = (tmp_path / SPLIT_FILE).read_bytes()
+    run = begun(tmp_path / "run", IMAGES)
+    before = (run.folder / SPLIT_FILE).read_bytes()
     with pytest.raises(UserError):
-        write_split_once(tmp_path, dataset_of(IMAGES[:3]), is_resumed=True)
-    assert (tmp_path / SPLIT_FILE).read_bytes() == before
-    write_split_once(tmp_path, dataset_of(IMAGES[:3]), is_resumed=False)
-    assert (tmp_path / SPLIT_FILE).read_bytes() != before
+        write_split_once(run, dataset_of(IMAGES[:3]), reporter=Silent())
+    assert (run.folder / SPLIT_FILE).read_bytes() == before
+    write_split_once(replace(run, is_resumed=False), dataset_of(IMAGES[:3]), reporter=Silent())
+    assert (run.folder / SPLIT_FILE).read_bytes() != before
 
 
 def test_the_same_images_elsewhere_are_the_same(tmp_path: Path) -> None:
     write_split(tmp_path, dataset_of(IMAGES))
-    require_same_images(tmp_path, dataset_of(IMAGES))
-    require_same_images(tmp_path, dataset_of(IMAGES, folder="/moved"))
+    assert changes_since(tmp_path, dataset_of(IMAGES)) == ""
+    assert changes_since(tmp_path, dataset_of(IMAGES, folder="/moved")) == ""
 
 
 def test_a_training_that_was_interrupted_before_its_images_were_listed_begins_with_any(tmp_path: Path) -> None:
-    require_same_images(tmp_path, dataset_of(IMAGES))
+    assert changes_since(tmp_path, dataset_of(IMAGES)) == ""

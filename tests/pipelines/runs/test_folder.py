@@ -16,7 +16,7 @@ from models.errors import UserError
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.examples import Dataset, Example, Skipped
 from pipelines.runs.folder import finish_run, open_run, write_split
-from pipelines.runs.layout import MODEL_FILE, SPEC_FILE, STATE_FOLDER, is_run
+from pipelines.runs.layout import FORCED_FILE, MODEL_FILE, SPEC_FILE, STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.split_file import read_split
@@ -170,13 +170,24 @@ def test_an_interrupted_replacement_resumes_beside_the_whole_run(tmp_path: Path)
     assert read_manifest(run) == MANIFEST
     # Other options begin anew, and still nothing is lost.
     assert open_run(run, REQUEST, force=True) == (place, False)
-    assert [path.name for path in (place / STATE_FOLDER).iterdir()] == [SPEC_FILE]
+    assert sorted(path.name for path in (place / STATE_FOLDER).iterdir()) == [FORCED_FILE, SPEC_FILE]
     assert read_manifest(run) == MANIFEST
 
 
 def test_the_same_command_with_force_resumes_what_it_began(tmp_path: Path) -> None:
     assert open_run(tmp_path / "run", REQUEST, force=True) == (tmp_path / "run", False)
     assert open_run(tmp_path / "run", REQUEST, force=True) == (tmp_path / "run", True)
+
+
+def test_force_added_to_the_command_of_an_interrupted_training_begins_anew(tmp_path: Path) -> None:
+    run, _ = open_run(tmp_path / "run", REQUEST, force=False)
+    (run / STATE_FOLDER / "head.npz").write_bytes(b"epoch 7")
+    (run / "history.csv").write_text("epoch 7")
+    assert open_run(run, REQUEST, force=True) == (run, False)
+    assert sorted(path.name for path in run.rglob("*") if path.is_file()) == [LOCK_FILE, FORCED_FILE, SPEC_FILE]
+    # From then on it is a training with --force, which the same command resumes, with or without it.
+    assert open_run(run, REQUEST, force=True) == (run, True)
+    assert open_run(run, REQUEST, force=False) == (run, True)
 
 
 def test_a_folder_that_a_file_manager_looked_at_is_still_new(tmp_path: Path) -> None:
