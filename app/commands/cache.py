@@ -40,7 +40,7 @@ def cache(
         cleared = clear_cache()
         terminal.note(f"cleared `{cache_folder()}`: {file_size(cleared.size)}")
         if cleared.kept:
-            terminal.note(f"kept {file_size(cleared.kept)} of converted images: another command reads them")
+            terminal.note(f"kept {file_size(cleared.kept)} of checked and converted images: another command uses them")
         return
     usage, limit = cache_usage(), cache_limit()
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from pipelines.system.cache_users import use_cache
 
 # The names on disk (file, table, column `judge`) are those of the first version: others would discard users' caches.
 FILE = "ledger.sqlite"
+# Times that the file is opened where others delete it meanwhile; half a second in all.
+ATTEMPTS = 6
+# What SQLite says of a file that was deleted, or whose journal was, while it used it.
+_DELETED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _TABLE = """
 CREATE TABLE IF NOT EXISTS verdicts (
     sha256 BLOB NOT NULL, judge TEXT NOT NULL, reason TEXT, transcoded INTEGER NOT NULL,
@@ -59,8 +64,9 @@ class KnownImages:
         self._decoder = decoder
         self._lock = threading.Lock()
         self._inode = 0  # of the file, once it is open
+        self._database = sqlite3.connect(":memory:", check_same_thread=False)  # until then
         try:
-            self._open()
+            self._open_again()
         except sqlite3.DatabaseError as error:
             self._rebuild(error)
 
@@ -108,17 +114,35 @@ class KnownImages:
         """Close the file."""
         self._database.close()
 
+    def _open_again(self) -> None:
+        """Open the file; where another process deletes it at that moment, the next one."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._open()
+            except (sqlite3.OperationalError, FileNotFoundError) as error:
+                if isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF not in _DELETED:
+                    raise
+                if attempt + 1 == ATTEMPTS:
+                    raise cache_error(self._path, error) from error
+                time.sleep(0.01 * 2**attempt)
+
     def _open(self) -> None:
         with writing_to_cache():
             self._path.parent.mkdir(parents=True, exist_ok=True)
         # The default rollback journal, not WAL: home folders lie on network file systems, where WAL's shared memory
         # does not work. Writes are few and large, so readers seldom wait. Every use is under the lock.
-        self._database = sqlite3.connect(self._path, timeout=60.0, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.execute(_TABLE)
-        # Reading a row detects a file whose header is intact and whose pages are not, or a table with other columns.
-        self._database.execute("SELECT sha256, judge, reason, transcoded FROM verdicts LIMIT 1").fetchone()
-        self._inode = self._path.stat().st_ino
+        database = sqlite3.connect(self._path, timeout=60.0, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute(_TABLE)
+            # Reading a row detects a file whose header is intact and whose pages are not, or one with other columns.
+            database.execute("SELECT sha256, judge, reason, transcoded FROM verdicts LIMIT 1").fetchone()
+            self._inode = self._path.stat().st_ino
+        except BaseException:
+            database.close()
+            raise
+        self._database.close()
+        self._database = database
 
     def _insert(self, rows: list[tuple[bytes, str, str | None, int]]) -> None:
         self._database.execute("BEGIN IMMEDIATE")
@@ -135,14 +159,14 @@ class KnownImages:
         is_gone = self._is_gone()
         if not is_gone and not _is_damage(error):
             raise cache_error(self._path, error) from error
-        self.is_rebuilt = True
-        self._database.close()
         if not is_gone:
+            self.is_rebuilt = True
+            self._database.close()
             with writing_to_cache():
                 for path in (self._path, self._path.with_name(self._path.name + "-journal")):
                     path.unlink(missing_ok=True)
         try:
-            self._open()
+            self._open_again()
         except sqlite3.DatabaseError as second_error:
             raise cache_error(self._path, second_error) from second_error
 

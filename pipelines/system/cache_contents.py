@@ -23,12 +23,13 @@ _BASE_FILE = r"(base|chosen-engines|engines|engine-[\w-]+)\.json"
 _UNFINISHED = r"(\.\d+\.\d+\.part)?"
 SHARDS = re.compile(rf"(features|boundaries)/{_DIGEST}/[^/]+/{_SHARD}", re.DOTALL)
 IMAGES = re.compile(r"transcoded/[0-9a-f]{64}\.png")
+# The database of `pipelines.data.known_images`, and its journal.
+DATABASE = re.compile(r"ledger\.sqlite(-journal|-wal|-shm)?")
 CONTENT = re.compile(
     rf"(features|boundaries)/{_DIGEST}/([^/]+/{_SHARD}|{_BASE_FILE})"
     rf"|{IMAGES.pattern}"
     r"|tfds/.+/\d+\.\d+\.\d+/(complete\.json|[^/]+/\d{4}/\d{8}-\d+\.img)"
-    # The database of `pipelines.data.known_images`, and its journal.
-    r"|ledger\.sqlite(-journal|-wal|-shm)?",
+    rf"|{DATABASE.pattern}",
     re.DOTALL,
 )
 UNFINISHED = re.compile(
@@ -62,7 +63,7 @@ class Cleared:
 
     Attributes:
         size: bytes that were deleted.
-        kept: bytes of transcoded images that other processes read.
+        kept: bytes of transcoded images, and of the list of checked images, that other processes use.
     """
 
     size: int
@@ -117,11 +118,12 @@ def clear_cache() -> Cleared:
     """Delete what headstart wrote into its cache, all of which can be computed again.
 
     While other processes use the cache, the transcoded images that they read stay, and so do the files that they write.
+    Features go: who has them open keeps reading, and who has not computes them again.
     """
     size = kept = 0
     with used_alone() as is_alone:
         for file in _files():
-            if is_alone or not IMAGES.fullmatch(file.name):
+            if is_alone or not (IMAGES.fullmatch(file.name) or DATABASE.fullmatch(file.name)):
                 file.path.unlink(missing_ok=True)
                 size += file.size if _kind(file.name) else 0
             else:

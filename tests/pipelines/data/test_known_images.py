@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,33 @@ def test_a_file_that_was_deleted_meanwhile_is_begun_anew(path: Path) -> None:
         second.add([result(4)])
     with open_known_images("one") as known_images:
         assert [known_images.get(result(number).sha256) is None for number in (1, 2, 3, 4)] == [True] * 3 + [False]
+
+
+def test_a_file_that_is_deleted_again_and_again_while_it_is_opened(path: Path) -> None:
+    """By `rm -rf`, or an earlier version's `headstart cache clear`."""
+    ended = threading.Event()
+
+    def delete() -> None:
+        while not ended.wait(0.002):
+            for file in (path, path.with_name(path.name + "-journal")):
+                file.unlink(missing_ok=True)
+
+    thread = threading.Thread(target=delete)
+    thread.start()
+    try:
+        for number in range(150):
+            with open_known_images("one") as known_images:
+                known_images.add([result(number)])
+                assert not known_images.is_rebuilt  # nothing was damaged
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_file_that_stays_closed_to_us_is_an_error(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(UserError, match="cannot be written"), open_known_images("one"):
+        pass
 
 
 def _fill(path: Path, first: int) -> None:

@@ -164,10 +164,13 @@ def test_a_running_command_keeps_what_it_reads(folder: Path) -> None:
     image = write(folder, f"transcoded/{'a' * 64}.png", 700)
     shard = write(folder, f"features/{BASE}/clean/1-2-01234567.npy", 1000)
     unfinished = write(folder, f"features/{BASE}/clean/.writing-abc", 10)
+    # A deleted journal would damage the database, a deleted database stop the transactions of all who have it open.
+    database, journal = write(folder, "ledger.sqlite", 20), write(folder, "ledger.sqlite-journal", 3)
     with another_user():
-        assert clear_cache() == Cleared(size=1000, kept=700)
+        assert clear_cache() == Cleared(size=1000, kept=723)
         assert (image.exists(), shard.exists(), unfinished.exists()) == (True, False, True)
-    assert clear_cache() == Cleared(size=700, kept=0)
+        assert database.exists() and journal.exists()
+    assert clear_cache() == Cleared(size=723, kept=0)
     assert files(folder) == []
 
 
