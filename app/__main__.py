@@ -15,6 +15,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,25 @@ PACKAGES = ("models", "pipelines")
 
 def main() -> int:
     """Run `headstart` with the process's arguments and return its exit code."""
+    from app.signals import LINE, end_on_signals, exit_code, is_interrupted
+
     for stream in ("stdout", "stderr"):
-        if getattr(sys, stream) is None:  # closed by the caller: `headstart ... 2>&-`
+        if getattr(sys, stream) is None:  # closed by the caller: `headstart ... 2>&-`; a pipe would take its place
             setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as the process
+    end_on_signals()
+    try:
+        code = _prepare_and_run()
+    except KeyboardInterrupt:  # outside of `run`, which handles it
+        with suppress(OSError):
+            print(LINE, file=sys.stderr, flush=True)
+        code = exit_code()
+    if is_interrupted():
+        # Python's own end waits for TensorFlow's threads, seven seconds where it trains; everything is written.
+        os._exit(code)
+    return code
+
+
+def _prepare_and_run() -> int:
     # Importing makes many objects and no garbage: collecting every 100,000 instead of 700 saves some of each start.
     # Full collections come every 300,000 objects; by default, with the 365,000 of TensorFlow loaded, every 91,000.
     gc.set_threshold(100_000, 2, 1)
@@ -40,20 +57,14 @@ def main() -> int:
         print(message, file=sys.stderr)
         return 1
     from app.quiet import separate_stderr
-    from app.signals import end_on_signals, is_interrupted
 
     separate_stderr()
-    end_on_signals()
     codecs.register_error("bytes or escape", _bytes_or_escape)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="bytes or escape")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # they are for developers; `python -W default -m app` shows them
-    code = run(sys.argv[1:])
-    if is_interrupted():
-        # Python's own end waits for TensorFlow's threads, seven seconds where it trains; everything is written.
-        os._exit(code)
-    return code
+    return run(sys.argv[1:])
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -51,6 +51,16 @@ def test_a_signal_ends_a_command_with_one_line(work: str, number: signal.Signals
     assert process.returncode == code
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("step", ["app.quiet.separate_stderr", "warnings.simplefilter", "app.console.Terminal"])
+def test_a_signal_at_the_start_of_a_command_has_no_traceback(step: str, number: signal.Signals, code: int) -> None:
+    module = step.rpartition(".")[0]
+    script = f"import {module}, signal, time, os; {step} = lambda *_: (os.kill(os.getpid(), {number:d}), time.sleep(9))"
+    script += "\nimport sys; sys.argv[1:] = ['cache']\nfrom app.__main__ import main\nsys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stderr.decode()) == (code, "interrupted: the same command resumes\n")
+
+
 def test_a_signal_that_the_parent_ignores_stays_ignored() -> None:
     script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + COMMAND.format(
         work="import os; os.kill(os.getpid(), signal.SIGINT); time.sleep(1)"
