@@ -54,8 +54,7 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     dataset = check(listing, strict=spec.data.strict, reporter=reporter)
     for remark in dataset.remarks:
         reporter.note(remark)
-    opened = OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force)
-    write_split_once(opened, dataset, reporter=reporter)
+    write_split_once(OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force), dataset, reporter)
     timer.end_phase("check")
 
     from pipelines.training.execute import execute_plan

@@ -64,8 +64,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     dataset = check(listing, strict=spec.common.data.strict, reporter=reporter)
     for remark in dataset.remarks:
         reporter.note(remark)
-    opened = OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force)
-    write_split_once(opened, dataset, reporter=reporter)
+    write_split_once(OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force), dataset, reporter)
     write_dataset(folder / STATE_FOLDER / DATASET_FILE, dataset)
     _require_folds(spec, dataset)
     timer.end_phase("check")
@@ -75,8 +74,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     timer.end_phase("members")
     trained = [member for member in members if is_run(folder / MEMBERS_FOLDER / member.name)]
     if not trained:
-        first = next(iter(failures.values()))
-        raise UserError(f"no member could be trained; the first: {first.message}", first.hint)
+        raise _no_member(failures)
 
     # One model of them.
     from pipelines.ensembles.join import JoinedRun, join
@@ -92,6 +90,11 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
         missing={name: error.message for name, error in failures.items()},
     )
     return join(loaded.predictions, loaded.images, loaded.request, run, reporter=reporter)
+
+
+def _no_member(failures: Mapping[str, UserError]) -> UserError:
+    first = next(iter(failures.values()))
+    return UserError(f"no member could be trained; the first: {first.message}", first.hint)
 
 
 def _failure_lines(failures: Mapping[str, UserError]) -> list[str]:

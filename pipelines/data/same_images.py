@@ -33,7 +33,7 @@ class OpenedRun:
     force: bool
 
 
-def write_split_once(run: OpenedRun, dataset: Dataset, *, reporter: Reporter) -> None:
+def write_split_once(run: OpenedRun, dataset: Dataset, reporter: Reporter) -> None:
     """Write the list of a run's images; that of a training that is resumed must be the same.
 
     Raises:

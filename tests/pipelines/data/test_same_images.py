@@ -83,7 +83,7 @@ def begun(folder: Path, images: Sequence[Image], *, force: bool = False) -> Open
 def test_what_changed_is_named(tmp_path: Path, images: tuple[Image, ...], words: str) -> None:
     run = begun(tmp_path / "run", IMAGES)
     with pytest.raises(UserError) as caught:
-        write_split_once(run, dataset_of(images), reporter=Silent())
+        write_split_once(run, dataset_of(images), Silent())
     assert caught.value.message == f"the data changed since the training in `{tmp_path / 'run'}` began: {words}"
     assert "begin anew with --force" in caught.value.hint
 
@@ -93,9 +93,9 @@ def test_force_begins_anew_where_the_images_changed(tmp_path: Path) -> None:
     (run.folder / "state" / "checkpoint.npz").touch()
     (run.folder / "history.csv").touch()
     reporter = Lines()
-    write_split_once(run, dataset_of(IMAGES), reporter=reporter)
+    write_split_once(run, dataset_of(IMAGES), reporter)
     assert (run.folder / "state" / "checkpoint.npz").exists() and not reporter.lines
-    write_split_once(run, dataset_of(IMAGES[:3]), reporter=reporter)
+    write_split_once(run, dataset_of(IMAGES[:3]), reporter)
     assert reporter.lines == [
         f"the data changed since the training in `{run.folder}` began: 1 image removed or changed: "
         "the training begins anew"
@@ -116,9 +116,9 @@ def test_force_begins_anew_where_the_list_of_images_is_damaged(tmp_path: Path) -
     run = begun(tmp_path / "run", IMAGES)
     (run.folder / SPLIT_FILE).write_text("path,label,split,sha256\na.png,cat\n")
     with pytest.raises(UserError, match="damaged") as caught:
-        write_split_once(run, dataset_of(IMAGES), reporter=Silent())
+        write_split_once(run, dataset_of(IMAGES), Silent())
     assert "--force" in caught.value.hint
-    write_split_once(replace(run, force=True), dataset_of(IMAGES), reporter=Silent())
+    write_split_once(replace(run, force=True), dataset_of(IMAGES), Silent())
     assert changes_since(run.folder, dataset_of(IMAGES)) == ""
 
 
@@ -126,9 +126,9 @@ def test_what_is_resumed_is_compared_and_what_begins_is_not(tmp_path: Path) -> N
     run = begun(tmp_path / "run", IMAGES)
     before = (run.folder / SPLIT_FILE).read_bytes()
     with pytest.raises(UserError):
-        write_split_once(run, dataset_of(IMAGES[:3]), reporter=Silent())
+        write_split_once(run, dataset_of(IMAGES[:3]), Silent())
     assert (run.folder / SPLIT_FILE).read_bytes() == before
-    write_split_once(replace(run, is_resumed=False), dataset_of(IMAGES[:3]), reporter=Silent())
+    write_split_once(replace(run, is_resumed=False), dataset_of(IMAGES[:3]), Silent())
     assert (run.folder / SPLIT_FILE).read_bytes() != before
 
 
