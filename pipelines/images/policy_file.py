@@ -14,6 +14,7 @@ aspect_ratio = [0.75, 1.333]    # width to height
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -73,7 +74,18 @@ def _read_step(path: Path, number: int, values: dict[str, Value]) -> PolicyStep:
     except UserError as error:
         raise UserError(f"the policy file `{path}`: {error.message}", error.hint) from error
     probability = _number(path, "probability", arguments.pop("probability", 1.0), 0.0, 1.0)
+    for key, value in arguments.items():
+        # Keras takes them, and the pixels become NaN.
+        if not _is_finite(value):
+            raise UserError(f"the policy file `{path}`: `{key}` of `{layer}` must be finite, got `{value}`")
     return PolicyStep(layer=layer, arguments=arguments, probability=probability)
+
+
+def _is_finite(value: Value) -> bool:
+    """Whether no number in a value, or in its lists, is infinite or NaN."""
+    if isinstance(value, list):
+        return all(_is_finite(item) for item in value)
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _number(path: Path, key: str, value: Value, low: float, high: float) -> float:

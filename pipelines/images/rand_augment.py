@@ -18,16 +18,21 @@ from pipelines.images.stateless_layers import Transform, fold_in, keras_transfor
 AUG_MIX_PROBABILITY = 0.75
 # The greatest change of colour, contrast and sharpness: factors from 0.1 to 1.9.
 GREATEST_CHANGE = 0.9
+MOST_OPERATIONS = 16
 
 
 def rand_augment(num_ops: int = 2, factor: float = 0.3, color: bool = True) -> Transform:
     """RandAugment (Cubuk et al. 2020, arXiv 1909.13719): `num_ops` operations, one after the other.
 
     Args:
-        num_ops: operations an image.
+        num_ops: operations an image, from 0 to 16.
         factor: their strength, in [0, 1]; 1 is the paper's magnitude 10.
         color: draw from the operations on colours too, not from the geometric ones alone.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
+    _require_count("num_ops", num_ops, least=0)
     operation = random_operation(factor, color)
 
     def transform(image: Tensor, key: Tensor) -> Tensor:
@@ -44,12 +49,19 @@ def aug_mix(
     """AugMix (Hendrycks et al. 2020, arXiv 1912.02781): the image mixed with chains of operations on it.
 
     Args:
-        num_chains: chains that are mixed, with shares from a Dirichlet distribution.
-        chain_depth: operations a chain.
+        num_chains: chains that are mixed, with shares from a Dirichlet distribution; from 1 to 16.
+        chain_depth: operations a chain, from 1 to 16.
         factor: their strength, in [0, 1]; 0.3 is the paper's severity 3.
-        alpha: of the Dirichlet distribution, and of the beta distribution of the original's share.
+        alpha: of the Dirichlet distribution, and of the beta distribution of the original's share; above 0.
         color: draw from the operations on colours too, not from the geometric ones alone.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
+    _require_count("num_chains", num_chains, least=1)
+    _require_count("chain_depth", chain_depth, least=1)
+    if not alpha > 0:
+        raise ValueError(f"`alpha` must be above 0, got {alpha:g}")
     operation = with_probability(random_operation(factor, color), AUG_MIX_PROBABILITY)
 
     def transform(image: Tensor, key: Tensor) -> Tensor:
@@ -83,6 +95,12 @@ def random_operation(factor: float, color: bool) -> Transform:
 
     # Traced once, however often an image is taken through it.
     return tf.function(transform)
+
+
+def _require_count(name: str, count: int, *, least: int) -> None:
+    """Refuse what is not a number of operations; each one is a part of the graph, and takes time to build."""
+    if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= MOST_OPERATIONS:
+        raise ValueError(f"`{name}` must be a whole number from {least} to {MOST_OPERATIONS}, got {count}")
 
 
 def _solarization(strength: float) -> Transform:

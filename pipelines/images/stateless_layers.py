@@ -74,7 +74,14 @@ def rotate90() -> Transform:
 
 
 def gaussian_noise(stddev: float) -> Transform:
-    """Normal noise of standard deviation `stddev`, in grey levels, on every channel of every pixel."""
+    """Normal noise of standard deviation `stddev`, in grey levels, on every channel of every pixel.
+
+    Raises:
+        ValueError: `stddev` is negative.
+        TypeError: it is not a number.
+    """
+    if stddev < 0:
+        raise ValueError(f"`stddev` must not be negative, got {stddev:g}")
 
     def transform(image: Tensor, key: Tensor) -> Tensor:
         return image + tf.random.stateless_normal(tf.shape(image), key, stddev=stddev)

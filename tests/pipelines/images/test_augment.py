@@ -174,3 +174,24 @@ def test_arguments_that_a_layer_does_not_take_are_named(tmp_path: Path) -> None:
     path.write_text('[[step]]\nlayer = "AugMix"\nchains = 3\n')
     with pytest.raises(UserError, match=r"p\.toml`: `AugMix` does not take these arguments"):
         build_augmenter(find_policy(str(path)), size=SIZE)
+
+
+@pytest.mark.parametrize(
+    ("layer", "argument"),
+    [
+        ("RandAugment", "num_ops = 1.5"),
+        ("RandAugment", "num_ops = 100000"),
+        ("RandAugment", "num_ops = true"),
+        ("AugMix", "alpha = -1"),
+        ("AugMix", "alpha = 0.0"),
+        ("AugMix", "num_chains = 0"),
+        ("AugMix", "chain_depth = -3"),
+        ("GaussianNoise", 'stddev = "x"'),
+        ("GaussianNoise", "stddev = -1.0"),
+    ],
+)
+def test_arguments_out_of_range_are_refused_before_an_image_is_drawn(layer: str, argument: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(f'[[step]]\nlayer = "{layer}"\n{argument}\n')
+    with pytest.raises(UserError, match=f"`{layer}` does not take these arguments"):
+        build_augmenter(find_policy(str(path)), size=SIZE)

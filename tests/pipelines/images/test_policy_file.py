@@ -19,6 +19,8 @@ BAD_FILES = {
     '[[step]]\nlayer = "RandomRotatoin"': "unknown augmentation layer",
     '[[step]]\nlayer = "RandomHue"\nprobability = 3': "`probability` must be a number from 0 to 1",
     'mixup = "yes"': "`mixup` must be a number",
+    '[[step]]\nlayer = "GaussianNoise"\nstddev = nan': "`stddev` of `GaussianNoise` must be finite",
+    '[[step]]\nlayer = "RandomResizedCrop"\naspect_ratio = [0.5, inf]': "`aspect_ratio` of `RandomResizedCrop`",
     "= 3": "not TOML",
     "views = " + "[" * 10_000: "not TOML",
 }
