@@ -74,7 +74,8 @@ def ensemble_page(board: Leaderboard, reports: Mapping[Split, Report]) -> Group:
     num_members, num_names = len(board.members), len(board.names)
     parts: list[RenderableType] = [leaderboard_table(board)]
     if num_members > LISTED_MEMBERS:
-        parts.append(f"the {LISTED_MEMBERS} of {num_members:,} members with the most weight; all in `run.json`")
+        most = "that are best alone" if METHODS[board.method].is_stacked else "with the most weight"
+        parts.append(f"the {LISTED_MEMBERS} of {num_members:,} members {most}; all in `run.json`")
     parts += ["accuracy: on validation images, 95 % interval; ms: median per image, here", ""]
     if 1 < num_names <= MATRIX_MEMBERS:
         parts += [disagreement_table(board), ""]
@@ -104,7 +105,9 @@ def leaderboard_table(board: Leaderboard) -> Table:
     # Names of members show what varies; those of runs that were trained separately need not.
     is_in_name = all(str(getattr(row, name)) in row.name for row in rows for name in varying)
     columns = [] if is_in_name else varying
-    numbers = ("accuracy", "log-loss", "weight", "ms", "MB")
+    # A stack weighs each class of each member by itself.
+    weight = () if METHODS[board.method].is_stacked else ("weight",)
+    numbers = ("accuracy", "log-loss", *weight, "ms", "MB")
     table = new_table(("member", *columns, *numbers), right=numbers, gap=1)
     if len(rows) > LISTED_MEMBERS:
         rows = sorted(rows, key=lambda row: -row.weight)[:LISTED_MEMBERS]
@@ -114,7 +117,7 @@ def leaderboard_table(board: Leaderboard) -> Table:
             *(Text(_cell(getattr(row, name))) for name in columns),
             scored(row.accuracy, row.accuracy_interval),
             f"{row.log_loss:.3f}",
-            f"{row.weight:.3f}" if row.weight else "-",
+            *([f"{row.weight:.3f}" if row.weight else "-"] if weight else []),
             _three_digits(row.ms),
             _three_digits(row.mb),
         )
@@ -134,7 +137,7 @@ def disagreement_table(board: Leaderboard) -> Table:
 def gain_lines(board: Leaderboard) -> list[str]:
     """The gain over the best member, in lines of at most 80 columns."""
     # Runs of before 2026-11-24 have a gain of one group over itself.
-    lines = _compared_lines(board.gain) if board.gain and len(board.names) > 1 else _alone_lines(board)
+    lines = _compared_lines(board, board.gain) if board.gain and len(board.names) > 1 else _alone_lines(board)
     if fitted := _fitted_on_validation(board):
         lines.append(f"  {fitted} on validation images: the validation figures look better than they are")
     for score, fold in board.folds.items():
@@ -153,15 +156,23 @@ def gain_lines(board: Leaderboard) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [line]]
 
 
-def _compared_lines(gain: EnsembleGain) -> list[str]:
+def _compared_lines(board: Leaderboard, gain: EnsembleGain) -> list[str]:
     part, images = gain.comparison.part, gain.comparison.images
     lines = textwrap.wrap(gain.line, WIDTH, subsequent_indent="  ")
     lines.append(f"  on {images:,} {part} images; best member on validation: {gain.best}")
     if gain.recommended:
         high = gain.comparison.accuracy.interval[1]
         reason = "the ensemble is clearly worse" if high < 0 else "the interval includes zero: the gain may be chance"
-        lines.append(f"  {reason}; use `{gain.recommended}` alone")
+        lines.append(f"  {reason}; {_instead(board, gain.recommended)}")
     return lines
+
+
+def _instead(board: Leaderboard, name: str) -> str:
+    """What to use instead of the ensemble: a member, or the models of a group of folds, which are no run together."""
+    if name in {row.name for row in board.members}:
+        return f"use `{name}` alone"
+    models = len({row.fold for row in board.members})
+    return f"train the {counted(models, 'model')} of `{name}` alone"
 
 
 def _alone_lines(board: Leaderboard) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipelines.ensembles.methods import METHODS
 from pipelines.runs.leaderboard import Leaderboard
 from pipelines.system.files import atomic
 
@@ -30,16 +31,18 @@ def draw_ensemble(board: Leaderboard, path: Path) -> None:
     figure = Figure(figsize=(14, height), layout="constrained")
     left, right = figure.subplots(1, 2)
 
+    has_weights = not METHODS[board.method].is_stacked  # a stack weighs each class of each member by itself
     for place, member in enumerate(rows):
         colour = TAKEN if member.weight else LEFT
         left.plot(member.accuracy_interval, (place, place), color=colour, linewidth=2)
         left.plot([member.accuracy], [place], "o", color=colour, markersize=5)
-        if member.weight:
+        if member.weight and has_weights:
             end = (member.accuracy_interval[1], place)
             weight = f" {member.weight:.2f}" if member.weight >= 0.005 else " <0.01"
             left.annotate(weight, end, va="center", fontsize=7, color=INK)
     left.set_yticks(range(len(rows)), [_plain(row.name) for row in rows], fontsize=8)
-    left.set_xlabel("validation accuracy, 95 % interval; number: weight; grey: not taken", fontsize=9)
+    legend = "; number: weight; grey: not taken" if has_weights else ""
+    left.set_xlabel(f"validation accuracy, 95 % interval{legend}", fontsize=9)
     left.set_title(f"members, joined by {board.method}", fontsize=10)
     left.margins(x=0.1)
     left.grid(axis="x", color="#e4e4e4")

@@ -122,6 +122,24 @@ def test_an_interval_that_includes_zero_recommends_one_model() -> None:
     assert "the ensemble is clearly worse" in words
 
 
+def test_models_of_folds_are_not_recommended_as_one_model() -> None:
+    rows = tuple(member(number, name=f"{name}-f{number}", fold=number) for name in ("a", "b") for number in range(3))
+    folds = replace(board(2, (-0.002, 0.03)), members=rows, names=(member(0).name, "b"))
+    words = " ".join(" ".join(gain_lines(folds)).split())
+    assert f"train the 3 models of `{member(0).name}` alone" in words
+    assert "use `" not in words
+
+
+def test_a_stack_has_no_weights() -> None:
+    def header(method: str) -> list[str]:
+        return printed(leaderboard_table(replace(board(2), method=method)), width=200)[0].split()
+
+    assert header("greedy") == ["member", "accuracy", "log-loss", "weight", "ms", "MB"]
+    assert header("stack") == ["member", "accuracy", "log-loss", "ms", "MB"]
+    lines = page_lines(replace(board(LISTED_MEMBERS + 1), method="stack"))
+    assert not any("weight" in line for line in lines)
+
+
 @pytest.mark.parametrize("part", ["validation", "test"])
 @pytest.mark.parametrize(
     ("method", "temperature", "fitted"),

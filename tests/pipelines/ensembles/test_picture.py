@@ -150,3 +150,11 @@ def test_a_long_name_keeps_its_ends(tmp_path: Path, drawn: list[Figure]) -> None
     assert len(label) <= 32
     assert label.startswith("efficientnet")
     assert label.endswith("seed_12")
+
+
+def test_a_stack_has_no_weights(drawn: list[Figure], tmp_path: Path) -> None:
+    stack = replace(board([row("one", 0.8, 0.5), row("two", 0.7, 0.5)], np.zeros((2, 2))), method="stack")
+    draw_ensemble(stack, tmp_path / "ensemble.png")
+    members, _ = panels(drawn)
+    assert not members.texts
+    assert "weight" not in members.get_xlabel()
