@@ -115,7 +115,8 @@ def _divide_by_content(
     if moved:
         classes = name_list(dict.fromkeys(moved))
         remarks.append(
-            f"{len(moved):,} images of small classes were moved so that each part has every class: {classes}"
+            f"{counted(len(moved), 'image')} of small classes {'was' if len(moved) == 1 else 'were'} moved "
+            f"so that each part has every class: {classes}"
         )
     return [division.parts[sha256] for _, sha256 in readable]
 

@@ -16,7 +16,7 @@ from pipelines.images.readable import UnreadableImage, read_file
 from pipelines.runs.examples import Example
 from pipelines.system.text import one_line
 
-HINT = "type the same command again: what was computed is kept"
+HINT = "restore the image and type the same command again, or begin anew without it: computed features are kept"
 
 
 def digest_of(example: Example) -> bytes:

@@ -65,6 +65,12 @@ def test_a_small_class_moves_the_nearest_image_and_says_so() -> None:
     assert remarks == ["2 images of small classes were moved so that each part has every class: `small`"]
 
 
+def test_a_single_moved_image_is_named_in_the_singular() -> None:
+    images = [at(0, 0.1), at(0, 0.5), at(0, 0.95), *(image(1, number) for number in range(100))]
+    _, remarks = divide(images, ["small", "large"])
+    assert remarks == ["1 image of small classes was moved so that each part has every class: `small`"]
+
+
 def test_a_class_far_from_train_gets_an_image_there() -> None:
     parts, _ = divide([at(0, 0.85), at(0, 0.95), at(0, 0.96)], ["a"])
     assert sorted(parts) == ["test", "train", "validation"]
