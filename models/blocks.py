@@ -113,6 +113,19 @@ def find_lowest_trained(names: Sequence[str], spec: int | str) -> int:
     raise UserError(f"there is no block `{spec}`", f"give a number, `all`, or one of: {', '.join(names)}")
 
 
+def require_blocks(model: keras.Model, spec: int | str) -> None:
+    """Refuse blocks that a backbone does not have, before anything is trained.
+
+    Args:
+        model: as for `list_blocks`.
+        spec: as for `find_lowest_trained`.
+
+    Raises:
+        UserError: as `find_lowest_trained`.
+    """
+    find_lowest_trained([name for name, _ in divide_into_blocks(model)], spec)
+
+
 def divide_into_blocks(model: keras.Model) -> list[tuple[str, list[Operation]]]:
     """The blocks as names and operations, from the input upwards; see `blocks`."""
     below = list_producers(model)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.blocks import require_blocks
 from models.classifier import build_classifier, build_feature_extractor
 from pipelines.evaluation.agreement import measure_agreement, spread_places
 from pipelines.evaluation.predictions import join_rows, predict_batches
@@ -41,6 +42,8 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
 
     # Features of every part.
     backbone = LazyBackbone(plan.names.source, image_size=spec.network.image_size, pooling=spec.head.pooling)
+    if spec.fine_tune.blocks is not None:
+        require_blocks(backbone.model, spec.fine_tune.blocks)
     views = views_of(plan)
     extracted = extract(
         parts_of(plan),

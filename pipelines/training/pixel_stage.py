@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from models.blocks import require_blocks
 from models.classifier import build_classifier, build_feature_extractor, build_top
 from models.freezing import freeze
 from models.heads import build_head, dropout_of
@@ -45,6 +46,8 @@ class Prepared:
 def train_head_on_pixels(plan: TrainingPlan) -> TrainingResult:
     """Train one head with the frozen base in the loop: fresh views in every epoch, nothing cached."""
     backbone = plan.names.source.build(plan.spec.network.image_size)
+    if plan.spec.fine_tune.blocks is not None:
+        require_blocks(backbone, plan.spec.fine_tune.blocks)
     freeze(backbone)
     (stage, *_) = list_stages(plan.spec, is_untrained=False)
     return train_on_pixels(plan, stage, backbone, trunk=backbone)

@@ -131,3 +131,14 @@ def test_options_that_do_not_go_together_are_refused_before_anything_is_written(
         train(spec_on(drawn, data, tmp_path / "run", **options))
     assert words in caught.value.message
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("blocks", ["nosuch", "99"])
+def test_blocks_that_the_backbone_lacks_are_refused_before_a_head_is_trained(
+    blocks: str, cache: bool, drawn: Path, image_folder: Draw, tmp_path: Path
+) -> None:
+    data, notes = image_folder("blocks", per_class=5), Notes()
+    with pytest.raises(UserError, match=r"no block `nosuch`|99 blocks"):
+        train(spec_on(drawn, data, tmp_path / "run", fine_tune=blocks, cache=cache, epochs=1), reporter=notes)
+    assert not [line for line in notes.lines if "features:" in line or "epoch " in line]
