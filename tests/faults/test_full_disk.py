@@ -18,6 +18,8 @@ FINE_TUNED = (*HEAD, "--fine-tune", "1")
 MEMBERS = (*HEAD, "--folds", "2")
 EXPORT = ("export", "base", "--out", "disk/exported")
 KILOBYTES = 1024
+# What each command gives where there is room, once it was asked for.
+undisturbed: dict[tuple[str, ...], Any] = {}
 
 
 class Disk:
@@ -77,7 +79,9 @@ def result_of(place: Place, command: tuple[str, ...]) -> Any:
     code, _, err = place.run(*command)
     assert code == 0, err
     target = place.folder / command[command.index("--out") + 1]
-    return outcome(target) if command[0] == "train" else sorted(str(path) for path in target.rglob("*"))
+    if command[0] == "train":
+        return outcome(target)
+    return sorted(str(path.relative_to(target)) for path in target.rglob("*"))
 
 
 def check(disk: Disk, origin: Path, command: tuple[str, ...], *, kilobytes: int, variables: dict[str, str]) -> bool:
@@ -96,10 +100,11 @@ def check(disk: Disk, origin: Path, command: tuple[str, ...], *, kilobytes: int,
     disk.grow()
     after = result_of(place, command)
     assert place.hidden() == []
-    disk.unmount()
-    shutil.rmtree(disk.folder.parent)
-    undisturbed = place_with(disk, origin, kilobytes=400 * KILOBYTES, variables={})
-    assert after == result_of(undisturbed, command)
+    if command not in undisturbed:
+        disk.unmount()
+        shutil.rmtree(disk.folder.parent)
+        undisturbed[command] = result_of(place_with(disk, origin, kilobytes=400 * KILOBYTES, variables={}), command)
+    assert after == undisturbed[command]
     return code == 1
 
 
@@ -122,7 +127,7 @@ def test_a_full_disk(
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [HEAD, FINE_TUNED, MEMBERS, EXPORT], ids=["head", "fine-tune", "members", "export"])
 @pytest.mark.parametrize("variables", [{}, {"HEADSTART_CACHE": "cache"}, {"TMPDIR": ""}], ids=["run", "cache", "tmp"])
-@pytest.mark.parametrize("kilobytes", [4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024])
+@pytest.mark.parametrize("kilobytes", [8, 32, 96, 256])
 def test_a_disk_that_is_full_anywhere(
     command: tuple[str, ...], kilobytes: int, variables: dict[str, str], disk: Disk, origin: Path
 ) -> None:
