@@ -29,7 +29,7 @@ PACKAGES = ("models", "pipelines")
 
 def main() -> int:
     """Run `headstart` with the process's arguments and return its exit code."""
-    from app.signals import LINE, end_on_signals, exit_code, is_interrupted
+    from app.signals import LINE, delete_generated_sources, end_on_signals, exit_code, is_interrupted
 
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by the caller: `headstart ... 2>&-`; a pipe would take its place
@@ -43,6 +43,7 @@ def main() -> int:
         code = exit_code()
     if is_interrupted():
         # Python's own end waits for TensorFlow's threads, seven seconds where it trains; everything is written.
+        delete_generated_sources()
         os._exit(code)
     return code
 

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 
 # Seconds that the main thread has to end by itself.
@@ -46,6 +47,17 @@ def exit_code() -> int:
     return EXIT_CODES[signal.Signals(_received[0])] if _received else EXIT_CODES[signal.SIGINT]
 
 
+def delete_generated_sources() -> None:
+    """Delete the files of the functions that TensorFlow's AutoGraph has rewritten in this process.
+
+    It registers that with `atexit`, which `os._exit` skips. Each is a module of this process, by the name of its file.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith("__autograph_generated_file"):
+            with suppress(OSError):
+                os.unlink(str(module.__file__))
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     # A second signal would interrupt what the first one unwinds; the thread ends that soon enough.
     if not _received:
@@ -62,4 +74,5 @@ def _end_after_grace(read: int) -> None:
         # Not through `sys.stderr`: the main thread may hold its lock.
         erase = "\r\x1b[K" if os.isatty(sys.stderr.fileno()) else ""
         os.write(sys.stderr.fileno(), f"{erase}{LINE}\n".encode())
+    delete_generated_sources()
     os._exit(EXIT_CODES[signal.Signals(_received[0] if _received else number)])

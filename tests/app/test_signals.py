@@ -61,6 +61,23 @@ def test_a_signal_at_the_start_of_a_command_has_no_traceback(step: str, number: 
     assert (done.returncode, done.stderr.decode()) == (code, "interrupted: the same command resumes\n")
 
 
+@pytest.mark.parametrize("work", ["python", "native"])
+def test_an_interrupted_command_leaves_no_source_that_tensorflow_generated(work: str, tmp_path: Path) -> None:
+    """AutoGraph writes a module for each function that it rewrites, and deletes it with `atexit`."""
+    name = "__autograph_generated_filex1y2z3"
+    (tmp_path / f"{name}.py").touch()
+    other = tmp_path / "__autograph_generated_fileother.py"  # of another process
+    other.touch()
+    script = f"import sys; sys.path.append({str(tmp_path)!r}); import {name}\n" + COMMAND.format(work=WORK[work])
+    with subprocess.Popen([sys.executable, "-B", "-c", script], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == [other]
+
+
 def test_a_signal_that_the_parent_ignores_stays_ignored() -> None:
     script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + COMMAND.format(
         work="import os; os.kill(os.getpid(), signal.SIGINT); time.sleep(1)"
