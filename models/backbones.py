@@ -88,6 +88,7 @@ def load_backbone(path: Path) -> keras.Model:
         UserError: the model is missing, needs foreign code to load, or lacks a Dense layer or a (height, width, 3)
             input.
     """
+    from models.levels import remove_levels
     from models.splitting import below_last_dense
 
     file = path / "model.keras" if path.is_dir() else path
@@ -103,6 +104,7 @@ def load_backbone(path: Path) -> keras.Model:
         raise UserError(f"`{file}` takes {shape} and not images of shape (height, width, 3)", "use an image model")
     if shape[1] is None or shape[1] != shape[2]:
         raise UserError(f"`{file}` takes images of {shape[1]} x {shape[2]} pixels", "save it with a fixed square input")
+    inner = remove_levels(inner)
     inner.name = "backbone"
     return inner
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.options.panels import Panel
-from models import heads
+from models import heads, levels
 from models.engines.table import ENGINES
 from pipelines.runs.spec import HeadSpec, NetworkSpec
 
@@ -65,6 +65,15 @@ HeadNames = Annotated[
 Pooling = Annotated[
     heads.Pooling, typer.Option("--pooling", rich_help_panel=_HEAD, help="How a feature map becomes a vector.")
 ]
+Features = Annotated[
+    levels.FeatureSet,
+    typer.Option(
+        "--features",
+        rich_help_panel=_HEAD,
+        help="What the head sees of a frozen network: the last layer's output, or with it the averaged activations of "
+        "the upper blocks; often better, and as fast.",
+    ),
+]
 Hidden = Annotated[
     int | None,
     typer.Option(
@@ -111,5 +120,13 @@ Heads = Annotated[
 ]
 NETWORK = Panel(record=NetworkSpec, options={"weights": Weights, "image_size": ImageSize, "engine": Engine})
 HEAD = Panel(
-    record=HeadSpec, options={"pooling": Pooling, "hidden": Hidden, "dropout": Dropout, "l2": L2, "heads": Heads}
+    record=HeadSpec,
+    options={
+        "pooling": Pooling,
+        "features": Features,
+        "hidden": Hidden,
+        "dropout": Dropout,
+        "l2": L2,
+        "heads": Heads,
+    },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from models.levels import JOINED
 from models.machine import may_have_gpu
 
 if TYPE_CHECKING:
@@ -119,13 +120,14 @@ def lowered(model: keras.Model, policy: str) -> keras.Model:
         layers.GlobalAveragePooling2D,
         layers.GlobalMaxPooling2D,
     )
+    exact_names = (JOINED, "pooling")  # what copies pooled values
 
     def copy(layer: Operation) -> Operation:
         if isinstance(layer, keras.Model):
             return keras.models.clone_model(layer, clone_function=copy)
         config = layer.get_config()
         # An operation such as `keras.ops.flip` is not a layer and has no precision.
-        if isinstance(layer, layers.Layer) and not isinstance(layer, exact):
+        if isinstance(layer, layers.Layer) and not isinstance(layer, exact) and layer.name not in exact_names:
             config["dtype"] = policy
         return type(layer).from_config(config)
 

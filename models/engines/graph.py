@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # TensorFlow's `ConcreteFunction`: pixels float32 at a fixed shape -> features float32.
 Traced: TypeAlias = Any
 # The operations between the last convolution's features and the output; they are computed in float32.
-_POOLINGS = ("Identity", "Mean", "Max", "Reshape", "Squeeze", "Cast")
+_COPIES = ("Identity", "Cast")
+_POOLINGS = (*_COPIES, "Mean", "Max", "Reshape", "Squeeze")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ def freeze(traced: Traced) -> Graph:
 
 
 def lower(graph: Graph) -> Graph:
-    """Compute the convolutions and all between them in bfloat16; pixel scaling and the last pooling stay float32."""
+    """Compute the convolutions and all between them in bfloat16; pixel scaling and the last poolings stay float32."""
     return optimize(
         graph,
         ["auto_mixed_precision_onednn_bfloat16", "constfold", "dependency"],
@@ -132,11 +133,19 @@ def _prune(graph_def: GraphDef, output: str) -> GraphDef:
 
 
 def _list_tail(graph: Graph) -> list[str]:
-    """The names of the operations from the output back to where pooling begins."""
+    """The names of the operations from the output back to where pooling begins, in each branch of joined levels."""
     nodes = {node.name: node for node in graph.graph_def.node}
     tail: list[str] = []
     node = nodes[graph.output]
-    while node.op in _POOLINGS:
+    while node.op in _COPIES:
         tail.append(node.name)
         node = nodes[operation(node.input[0])]
+    branches = [node]
+    if node.op == "ConcatV2":  # of levels; its last input is the axis
+        tail.append(node.name)
+        branches = [nodes[operation(name)] for name in node.input[:-1]]
+    for branch in branches:
+        while branch.op in _POOLINGS:
+            tail.append(branch.name)
+            branch = nodes[operation(branch.input[0])]
     return tail

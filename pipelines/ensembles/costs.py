@@ -59,7 +59,8 @@ def base_key(member: LoadedMember) -> str:
     manifest = member.manifest
     if manifest.backbone.weights_sha256 is None:
         return str(member.folder)
-    return f"{manifest.backbone.weights_sha256} {manifest.image_size} {manifest.head.pooling}"
+    head = manifest.head
+    return f"{manifest.backbone.weights_sha256} {manifest.image_size} {head.pooling} {head.features}"
 
 
 def megabytes(member: LoadedMember) -> float:

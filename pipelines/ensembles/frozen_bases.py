@@ -19,13 +19,14 @@ def record_bases(members: Sequence[LoadedMember], model: keras.Model) -> tuple[B
     Empty where a member has none, or where the model's layers are not those expected.
     """
     bases: dict[str, BaseRecord] = {}
-    backbones: dict[tuple[str, int], str] = {}
+    backbones: dict[tuple[str, int, str], str] = {}
     for member in members:
         manifest = member.manifest
         weights_sha256 = manifest.backbone.weights_sha256
         if weights_sha256 is None:
             return ()
-        layer = backbones.setdefault((weights_sha256, manifest.image_size), f"backbone_{len(backbones) + 1}")
+        network = weights_sha256, manifest.image_size, manifest.head.features
+        layer = backbones.setdefault(network, f"backbone_{len(backbones) + 1}")
         base = BaseRecord(
             backbone_layer=layer,
             pooling_layer=f"pooling_{len(bases) + 1}",
@@ -34,6 +35,7 @@ def record_bases(members: Sequence[LoadedMember], model: keras.Model) -> tuple[B
             image_size=manifest.image_size,
             pooling=manifest.head.pooling,
             engine=manifest.engine_asked,
+            features=manifest.head.features,
         )
         bases.setdefault(base_key(member), base)
     # A layer `member_...` is a member that sees the pixels itself, because its head cannot be fused.

@@ -34,7 +34,7 @@ FOLDER = "boundaries"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boundary(BaseKey):
-    """A base that is cut below its top blocks; its pooling does not matter.
+    """A base that is cut below its top blocks; what is taken above them, and its pooling, do not matter.
 
     Attributes:
         layer: whose output crosses the boundary.
@@ -47,7 +47,9 @@ class Boundary(BaseKey):
     @property
     def folder(self) -> Path:
         """Where its activations lie."""
-        identity = {name: value for name, value in asdict(self).items() if name not in ("backbone", "pooling")}
+        identity = {
+            name: value for name, value in asdict(self).items() if name not in ("backbone", "pooling", "features")
+        }
         return cache_folder() / FOLDER / digest(identity)
 
     @property

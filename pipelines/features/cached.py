@@ -1,6 +1,6 @@
 """Identifies the features of a frozen base in the cache and reads their rows.
 
-    <cache>/features/<base>/base.json             the key of the base: backbone, hash of its weights, size, pooling
+    <cache>/features/<base>/base.json             the key of the base, such as the hash of its weights
     <cache>/features/<base>/chosen-engines.json   the engine that was chosen for it on each machine
     <cache>/features/<base>/<kind>/*.npy          features of one kind: clean or augmented, and the precision
 
@@ -34,6 +34,7 @@ class BaseKey:
         image_size: side of the square input, pixels.
         pooling: how the feature map becomes a vector.
         decode_version: of the steps from a file to pixels.
+        features: of the `last` layer, or of all `levels`.
     """
 
     backbone: str
@@ -41,12 +42,15 @@ class BaseKey:
     image_size: int
     pooling: str
     decode_version: int
+    features: str = "last"
 
     @property
     def folder(self) -> Path:
         """Where its features lie."""
         # The name is for the user; two files with the same weights give the same features.
         identity = {name: value for name, value in asdict(self).items() if name != "backbone"}
+        if self.features == "last":  # as it was before there were others: what is cached stays
+            del identity["features"]
         return cache_folder() / "features" / digest(identity)
 
 

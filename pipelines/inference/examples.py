@@ -68,6 +68,7 @@ def frozen_bases(manifest: Manifest) -> tuple[BaseRecord, ...]:
         image_size=manifest.image_size,
         pooling=manifest.head.pooling,
         engine=manifest.engine_asked,
+        features=manifest.head.features,
     )
     return (base,)
 
@@ -99,6 +100,7 @@ def _extract(
         image_size=base.image_size,
         pooling=base.pooling,
         decode_version=DECODE_VERSION,
+        features=base.features,
     )
     extracted = extract(
         {"images": examples},

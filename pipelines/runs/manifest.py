@@ -41,7 +41,7 @@ class BackboneRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadRecord:
-    """The head of a run: its name in `models.heads.HEADS`, its shape, and how the features before it are pooled."""
+    """The head of a run: its name in `models.heads.HEADS`, its shape, and which features before it are pooled how."""
 
     name: str
     pooling: str
@@ -49,6 +49,7 @@ class HeadRecord:
     batch_norm: bool = False
     dropout: Rate = 0.0
     about: str = ""
+    features: str = "last"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +159,7 @@ class BaseRecord:
         image_size: side of its input, pixels.
         pooling: how its feature map becomes a vector.
         engine: that its features are computed with.
+        features: of which layers, as in `pipelines.runs.spec.HeadSpec`.
     """
 
     backbone_layer: str
@@ -167,6 +169,7 @@ class BaseRecord:
     image_size: PositiveInt
     pooling: str
     engine: str = "auto"
+    features: str = "last"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

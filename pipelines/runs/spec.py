@@ -10,6 +10,7 @@ from pipelines.runs.ranges import Factor, NonNegativeFloat, NonNegativeInt, Posi
 Optimizer: TypeAlias = Literal["adam", "adamw", "sgd"]
 Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
+FeatureSet: TypeAlias = Literal["last", "levels"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class HeadSpec:
     Attributes:
         name: of `models.heads.HEADS`.
         pooling: how a feature map becomes a vector.
+        features: the last layer's output, or with it the averaged activations of the blocks below.
         hidden: units of an `mlp` head's hidden layer; None for the head's own.
         dropout: rate in [0, 1); None to try several.
         l2: strength of the penalty on the head's weights; None to try several.
@@ -44,6 +46,7 @@ class HeadSpec:
 
     name: str = "linear"
     pooling: Pooling = "avg"
+    features: FeatureSet = "last"
     hidden: PositiveInt | None = None
     dropout: Rate | None = None
     l2: NonNegativeFloat | None = None

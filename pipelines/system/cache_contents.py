@@ -94,6 +94,7 @@ class _BaseNames:
     backbone: str
     image_size: int
     pooling: str
+    features: str = "last"
 
 
 def cache_usage() -> list[CacheUsage]:
@@ -212,6 +213,7 @@ def _features_name(folder: Path) -> str:
     """The name of a base's folder of features, from the description that lies in it."""
     try:
         base = as_record(read_plain(folder / "base.json"), _BaseNames)
-        return f"features of {base.backbone}, {base.image_size} px, {base.pooling} pooling"
+        levels = "" if base.features == "last" else f", {base.features}"
+        return f"features of {base.backbone}, {base.image_size} px, {base.pooling} pooling{levels}"
     except (OSError, DamagedRecord):
         return f"features {folder.name}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from keras import Model
 
     from pipelines.features.cached import BaseKey
+    from pipelines.runs.spec import HeadSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +121,12 @@ class LazyBackbone:
 
     Attributes:
         source: of the backbone.
-        pooling: how its feature map becomes a vector.
+        head: that its features are for: of which layers, and how a map becomes a vector.
         image_size: side of its square input, pixels.
     """
 
-    def __init__(self, source: BackboneSource, *, image_size: int | None, pooling: str) -> None:
-        self.source, self.pooling = source, pooling
+    def __init__(self, source: BackboneSource, *, image_size: int | None, head: HeadSpec) -> None:
+        self.source, self.head = source, head
         self._wanted_size = image_size
         self._model: Model | None = None
         backbone = source.backbone
@@ -137,12 +138,14 @@ class LazyBackbone:
 
     @property
     def model(self) -> Model:
-        """The backbone, frozen."""
+        """The backbone, frozen; with `levels` it gives a vector."""
         if self._model is None:
             from models.freezing import freeze
+            from models.levels import add_levels
 
-            self._model = self.source.build(self._wanted_size)
-            freeze(self._model)
+            model = self.source.build(self._wanted_size)
+            freeze(model)
+            self._model = add_levels(model) if self.head.features == "levels" else model
         return self._model
 
     def base(self) -> BaseKey:
@@ -154,8 +157,9 @@ class LazyBackbone:
             backbone=self.source.name,
             weights_sha256=weights_digest(self.source.weights_path(self._wanted_size)),
             image_size=self.image_size,
-            pooling=self.pooling,
+            pooling=self.head.pooling,
             decode_version=DECODE_VERSION,
+            features=self.head.features,
         )
 
     def record(self) -> BackboneRecord:

@@ -62,7 +62,7 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
         class_names=dataset.class_names,
         image_size=int(result.model.input_shape[1]),
         backbone=result.backbone,
-        head=HeadRecord(pooling=plan.spec.head.pooling, **asdict(plan.names.head)),
+        head=HeadRecord(pooling=plan.spec.head.pooling, features=plan.spec.head.features, **asdict(plan.names.head)),
         spec=RunRequest(train=plan.spec),
         data=describe_data(dataset),
         metrics=metrics,

@@ -41,7 +41,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
     (stage, *_) = list_stages(spec, is_untrained=False)
 
     # Features of every part.
-    backbone = LazyBackbone(plan.names.source, image_size=spec.network.image_size, pooling=spec.head.pooling)
+    backbone = LazyBackbone(plan.names.source, image_size=spec.network.image_size, head=spec.head)
     if spec.fine_tune.blocks is not None:
         require_blocks(backbone.model, spec.fine_tune.blocks)
     views = views_of(plan)

@@ -157,6 +157,7 @@ def _find_head(spec: HeadSpec) -> Head:
 def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
     source = names.source
     _require_engine(spec, source)
+    _refuse_levels(spec, source)
     if source.is_untrained and spec.fine_tune.blocks is not None:
         raise UserError(
             f"`{source.name}` starts from random weights: there is nothing to fine-tune",
@@ -174,6 +175,29 @@ def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
         )
     if spec.data.views is not None and spec.data.views > 1 and not names.policy.steps:
         raise UserError("several views of an image need an augmentation policy", "add --augment light, or omit --views")
+
+
+def _refuse_levels(spec: TrainSpec, source: BackboneSource) -> None:
+    """Refuse features of all levels where a stage needs the map of the last layer, or trains the layers below it."""
+    if spec.head.features == "last":
+        return
+    if source.is_untrained:
+        raise UserError(
+            f"`{source.name}` starts from random weights: --features levels is for pretrained networks",
+            "omit --features: every layer is trained",
+        )
+    if not spec.data.cache:
+        raise UserError("--features levels needs cached features", "omit --no-cache, or omit --features")
+    if spec.fine_tune.blocks is not None:
+        raise UserError(
+            "--fine-tune trains the layers that --features levels takes its features from",
+            "omit --fine-tune, or omit --features: fine-tuning starts from the last layer",
+        )
+    if spec.head.pooling != "avg":
+        raise UserError(
+            f"--features levels averages every level: `--pooling {spec.head.pooling}` does not go with it",
+            "omit --pooling, or omit --features",
+        )
 
 
 def _require_engine(spec: TrainSpec, source: BackboneSource) -> None:

@@ -11,8 +11,13 @@ import keras
 import numpy as np
 import pytest
 
+from models.backbones import build_backbone
+from models.classifier import build_classifier
 from models.errors import UserError
 from models.export import EXPORTERS, Exporter, Preprocessing
+from models.heads import HEADS, build_head
+from models.levels import add_levels
+from models.zoo import BACKBONES
 from pipelines import export as verb
 from pipelines.export import Exported, export_model
 from pipelines.inference import parity
@@ -51,6 +56,16 @@ def test_all_formats_agree_with_the_model_where_headstart_is_missing(tmp_path: P
     assert all(export.bytes > 1000 for export in exports)
     assert sorted(path.name for path in out.iterdir()) == ["1", "model.keras"]
     assert (out / "1" / "saved_model.pb").is_file()
+
+
+@pytest.mark.slow
+def test_a_head_on_levels_agrees_where_headstart_is_missing(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    levels = add_levels(build_backbone(BACKBONES["small_cnn"], weights="none", image_size=32))
+    head = build_head(HEADS["linear"], num_features=int(levels.output_shape[-1]), num_classes=2)
+    exporters = {name: EXPORTERS[name] for name in ("savedmodel", "keras")}
+    exports = export_model(build_classifier(levels, head), NAMES, CONTENTS, str(tmp_path / "pets"), exporters)
+    assert all(export.max_difference < 1e-5 and export.top1_agreement == 1 for export in exports)
 
 
 def test_versions_count_up_and_the_keras_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,3 +276,22 @@ def test_with_folds_every_image_is_predicted_by_a_model_that_did_not_see_it(draw
     assert accuracy.interval[0] <= accuracy.mean <= accuracy.interval[1]
     splits = {example.sha256: example.split for example in read_split(tmp_path / "run", CLASSES)}
     assert {splits[sha256] for sha256 in pooled} == {"train"}
+
+
+@pytest.mark.usefixtures("in_process")
+def test_members_on_levels_share_them_and_join_members_on_the_last_layer(drawn: Path, tmp_path: Path) -> None:
+    data = str(drawn / "data")
+    for features in ("levels", "last"):
+        spec = members_spec(
+            drawn, tmp_path / features, "one", heads=("linear", "mlp"), method="mean", common={"features": features}
+        )
+        train_members(spec)
+    (base,) = read_manifest(tmp_path / "levels").bases
+    assert base.features == "levels"
+    members = tuple(str(tmp_path / features / "members" / "one-linear") for features in ("levels", "last"))
+    ensemble(EnsembleSpec(runs=members, out=str(tmp_path / "both"), method="mean"))
+    assert {base.features for base in read_manifest(tmp_path / "both").bases} == {"levels", "last"}
+    for run in (*members, str(tmp_path / "levels"), str(tmp_path / "both")):
+        cached, exact = evaluate(run, data), evaluate(run, data, cache=False)
+        assert cached.how.startswith("cached features")
+        assert exact.report.log_loss == pytest.approx(cached.report.log_loss, abs=0.01)

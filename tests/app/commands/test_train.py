@@ -24,6 +24,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--engine": (("keras",), {"engine": "keras"}),
     "--head": (("mlp",), {"head": "mlp"}),
     "--pooling": (("max",), {"pooling": "max"}),
+    "--features": (("levels",), {"features": "levels"}),
     "--hidden": (("64",), {"hidden": 64}),
     "--dropout": (("0.4",), {"dropout": 0.4}),
     "--l2": (("0.02",), {"l2": 0.02}),

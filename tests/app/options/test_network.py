@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from app.options.network import DEFAULT_BACKBONE, DEFAULT_HEAD
-from models import heads
+from models import heads, levels
 from models.engines.table import ENGINES
 from models.heads import HEADS
 from models.zoo import BACKBONES
@@ -40,6 +40,11 @@ def test_a_number_is_taken_up_to_the_edges_of_its_range(
 def test_a_choice_of_pooling_is_one_that_a_head_and_a_record_know(train: Train) -> None:
     assert get_args(heads.Pooling) == get_args(spec.Pooling) == ("avg", "max", "flatten")
     assert train("--pooling", "median") is None
+
+
+def test_a_choice_of_features_is_one_that_a_network_and_a_record_know(train: Train) -> None:
+    assert get_args(levels.FeatureSet) == get_args(spec.FeatureSet) == ("last", "levels")
+    assert train("--features", "first") is None
 
 
 def test_several_backbones_and_heads_make_an_ensemble_in_the_order_of_the_flags(train: Train) -> None:

@@ -14,6 +14,7 @@ from models.backbones import build_backbone
 from models.classifier import build_feature_extractor
 from models.engines import gpu
 from models.keras_private import all_layers
+from models.levels import add_levels
 from models.zoo import BACKBONES
 from tests.models.engines.tiny import pictures, plain, relative_difference
 
@@ -40,9 +41,11 @@ def test_a_gpu_that_holds_not_one_image_is_an_error() -> None:
         gpu.largest_batch(attempt, MemoryError)
 
 
-def test_a_copy_in_half_precision_keeps_scaling_and_pooling_exact() -> None:
+@pytest.mark.parametrize("features", ["last", "levels"])
+def test_a_copy_in_half_precision_keeps_scaling_and_pooling_exact(features: str) -> None:
     keras.utils.set_random_seed(0)
-    model = build_feature_extractor(build_backbone(BACKBONES["mobilenet_v2"], weights="none", image_size=32))
+    backbone = build_backbone(BACKBONES["mobilenet_v2"], weights="none", image_size=32)
+    model = build_feature_extractor(add_levels(backbone) if features == "levels" else backbone)
     pixels = pictures(2, 32)
 
     copy = gpu.lowered(model, "mixed_bfloat16")
@@ -50,6 +53,10 @@ def test_a_copy_in_half_precision_keeps_scaling_and_pooling_exact() -> None:
     types = {layer.name: layer.compute_dtype for layer in all_layers(copy) if isinstance(layer, layers.Layer)}
     assert types["Conv1"] == types["Conv_1"] == "bfloat16"
     assert types["scaling"] == types["pooling"] == "float32"
+    joined = [name for name in types if name.startswith("level")]
+    assert len(joined) == (8 if features == "levels" else 0)
+    assert all(types[name] == "float32" for name in joined)
+    assert copy.output.dtype == "float32"
     assert 0 < relative_difference(plain(copy, pixels), plain(model, pixels)) < 2e-2
 
 

@@ -9,7 +9,14 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from models.backbones import build_backbone
+from models.classifier import build_feature_extractor
 from models.engines.graph import freeze, function_of, lower, optimize, trace
+from models.engines.source import TracedBase
+from models.engines.table import ENGINES
+from models.engines.trials import TOLERANCE
+from models.levels import add_levels
+from models.zoo import BACKBONES
 from tests.models.engines.tiny import SIDE, pictures, plain, randomize, relative_difference, small
 
 SHAPE = (4, SIDE, SIDE, 3)
@@ -73,6 +80,25 @@ def test_pixel_scaling_and_the_last_pooling_stay_in_float32() -> None:
     }
     assert types["Conv2D"] == types["Relu"] == types["BiasAdd"] == "bfloat16"
     assert types["AddV2"] == types["Mean"] == "float32"
+
+
+def test_the_poolings_of_levels_stay_in_float32_and_all_engines_agree() -> None:
+    keras.utils.set_random_seed(0)
+    backbone = build_backbone(BACKBONES["mobilenet_v2_0.35"], weights="none", image_size=32)
+    model = build_feature_extractor(add_levels(backbone))
+    source = TracedBase(model, (4, 32, 32, 3))
+    lowered = lower(source.graph).graph_def.node
+    types = {tf.as_dtype(node.attr["T"].type).name for node in lowered if node.op in ("Mean", "ConcatV2")}
+    assert types == {"float32"}
+    assert sum(node.op == "Mean" for node in lowered) == 7
+    assert {tf.as_dtype(node.attr["T"].type).name for node in lowered if node.op == "Conv2D"} == {"bfloat16"}
+
+    exact = plain(model, pictures(4, 32))
+    for name, engine in ENGINES.items():
+        for precision in set(engine.precisions()) if name != "gpu" else ():
+            run, _ = engine.build(source, precision)
+            limit = 1e-4 if precision == "float32" else TOLERANCE
+            assert relative_difference(run(pictures(4, 32)), exact) < limit, (name, precision)
 
 
 def test_optimizing_one_graph_changes_no_option_of_the_process() -> None:

@@ -27,9 +27,10 @@ def classifier(side: int = 2) -> keras.Model:
     return keras.Model(pixels, layers.Dense(1000, activation="softmax", name="head")(features))
 
 
-def manifest(weights: str | None, image_size: int = 32, pooling: str = "avg") -> Manifest:
+def manifest(weights: str | None, image_size: int = 32, pooling: str = "avg", features: str = "last") -> Manifest:
     backbone = BackboneRecord(name="net", weights="imagenet", parameters=7, weights_sha256=weights)
-    return manifest_with(backbone=backbone, image_size=image_size, head=HeadRecord(name="linear", pooling=pooling))
+    head = HeadRecord(name="linear", pooling=pooling, features=features)
+    return manifest_with(backbone=backbone, image_size=image_size, head=head)
 
 
 def member(folder: Path, weights: str | None, size: int = 100_000) -> LoadedMember:
@@ -98,12 +99,18 @@ def test_folds_that_were_trained_whole_cost_their_sum(tmp_path: Path) -> None:
     assert cost.backbone_mb == pytest.approx(3 * (0.1 - 0.02))
 
 
-def test_a_frozen_base_is_its_weights_its_image_size_and_its_pooling(tmp_path: Path) -> None:
+def test_a_frozen_base_is_its_weights_its_image_size_its_pooling_and_its_layers(tmp_path: Path) -> None:
     one, other = member(tmp_path / "a", "one"), member(tmp_path / "b", "one")
     assert base_key(one) == base_key(other)
-    variants = [manifest("two"), manifest("one", image_size=64), manifest("one", pooling="max"), manifest(None)]
+    variants = [
+        manifest("two"),
+        manifest("one", image_size=64),
+        manifest("one", pooling="max"),
+        manifest("one", features="levels"),
+        manifest(None),
+    ]
     keys = {base_key(replace(one, manifest=variant)) for variant in variants}
-    assert len(keys | {base_key(one)}) == 5
+    assert len(keys | {base_key(one)}) == 1 + len(variants)
 
 
 def test_members_whose_weights_are_those_of_no_file_share_no_base(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from keras import layers
 from models.classifier import build_classifier
 from models.ensemble import combine
 from models.heads import HEADS, build_head
+from models.levels import add_levels
 from pipelines.ensembles.frozen_bases import record_bases
 from pipelines.ensembles.member_predictions import LoadedMember
 from pipelines.runs.manifest import BackboneRecord, HeadRecord, RunRequest
@@ -78,6 +79,29 @@ def test_one_backbone_at_two_image_sizes_is_two_bases() -> None:
         (8, "backbone_1", "pooling_1"),
         (12, "backbone_2", "pooling_2"),
     ]
+
+
+def test_the_last_layer_and_the_levels_of_one_backbone_are_two_bases() -> None:
+    keras.utils.set_random_seed(1)
+    pixels = keras.Input((8, 8, 3))
+    lower = layers.Conv2D(2, 3, activation="relu", name="block1_conv1")(pixels)
+    last = keras.Model(pixels, layers.Conv2D(FEATURES, 3)(lower), name="backbone")
+    levels, one = add_levels(last), member(1)
+    of_levels, of_last = (
+        replace(
+            one,
+            model=build_classifier(base, build_head(HEADS["linear"], num_features=width, num_classes=2)),
+            manifest=replace(one.manifest, head=replace(one.manifest.head, features=features)),
+        )
+        for base, width, features in ((levels, FEATURES + 2, "levels"), (last, FEATURES, "last"))
+    )
+    model = joined([of_levels, of_last, of_levels])
+    bases = record_bases([of_levels, of_last, of_levels], model)
+    assert [(base.features, base.backbone_layer, base.pooling_layer) for base in bases] == [
+        ("levels", "backbone_1", "pooling_1"),
+        ("last", "backbone_2", "pooling_2"),
+    ]
+    assert model.get_layer("backbone_1").output_shape[-1] == FEATURES + 2
 
 
 def test_the_engine_that_was_asked_for_is_recorded() -> None:

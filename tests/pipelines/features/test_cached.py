@@ -72,9 +72,16 @@ def test_the_folder_depends_on_everything_but_the_name(monkeypatch: pytest.Monke
         replace(KEY, image_size=13),
         replace(KEY, pooling="max"),
         replace(KEY, decode_version=2),
+        replace(KEY, features="levels"),
     )
     assert len(fields(KEY)) == 1 + len(others)
     assert len({KEY.folder, *(other.folder for other in others)}) == 1 + len(others)
+
+
+def test_the_features_of_the_last_layer_lie_where_they_lay_before_there_were_levels() -> None:
+    # The four values that identified a base then, as JSON with sorted names.
+    values = '{"decode_version": 1, "image_size": 12, "pooling": "avg", "weights_sha256": "%s"}' % ("7" * 64)
+    assert replace(KEY, image_size=12).folder.name == hashlib.sha256(values.encode()).hexdigest()[:16]
 
 
 def test_a_digest_does_not_depend_on_the_order_of_names() -> None:

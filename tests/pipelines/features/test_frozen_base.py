@@ -44,6 +44,7 @@ def test_the_base_is_described_beside_its_features(tmp_path: Path) -> None:
         "image_size": SIDE,
         "pooling": "avg",
         "decode_version": 1,
+        "features": "last",
         "num_features": 3,
     }
 

@@ -16,6 +16,7 @@ from models.zoo import BACKBONES
 from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
 from pipelines.runs.manifest import BackboneRecord
 from pipelines.runs.read_manifest import write_manifest
+from pipelines.runs.spec import HeadSpec
 from pipelines.training.backbone import BackboneSource, LazyBackbone, find_backbone
 from tests.pipelines.manifests import manifest_with
 
@@ -98,12 +99,12 @@ def test_a_backbone_that_cannot_be_found_is_named(name: str, weights: str, words
 @pytest.mark.usefixtures("never_built")
 def test_the_key_of_features_needs_no_model_where_the_weights_are_there(weights: Path) -> None:
     source = find_backbone("vgg16", str(weights))
-    backbone = LazyBackbone(source, image_size=None, pooling="max")
+    backbone = LazyBackbone(source, image_size=None, head=HeadSpec(pooling="max"))
     assert backbone.image_size == BACKBONES["vgg16"].image_size
     key = backbone.base()
     assert (key.backbone, key.image_size, key.pooling) == ("vgg16", 224, "max")
     assert key.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert LazyBackbone(source, image_size=96, pooling="avg").base().image_size == 96
+    assert LazyBackbone(source, image_size=96, head=HeadSpec()).base().image_size == 96
 
 
 def test_a_file_tells_its_own_image_size(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_file_tells_its_own_image_size(tmp_path: Path) -> None:
     features = keras.layers.Conv2D(4, 3, name="conv")(pixels)
     outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(features))
     keras.Model(pixels, outputs).save(tmp_path / "net.keras")
-    backbone = LazyBackbone(find_backbone(str(tmp_path / "net.keras"), "imagenet"), image_size=None, pooling="avg")
+    backbone = LazyBackbone(find_backbone(str(tmp_path / "net.keras"), "imagenet"), image_size=None, head=HeadSpec())
     assert backbone.image_size == 24
     assert not backbone.model.trainable_weights
     record = backbone.record()
@@ -133,7 +134,7 @@ def test_weights_are_those_that_keras_takes_for_the_size(
             file["side"] = side
     (wanted,) = models.glob(f"*_{file_of}_no_top.h5")
     source = find_backbone("mobilenet_v2", "imagenet", size)
-    base = LazyBackbone(source, image_size=size, pooling="avg").base()
+    base = LazyBackbone(source, image_size=size, head=HeadSpec()).base()
     assert base.weights_sha256 == hashlib.sha256(wanted.read_bytes()).hexdigest()
 
     # Nothing else is needed for this size, and without it nothing is promised.
@@ -141,3 +142,21 @@ def test_weights_are_those_that_keras_takes_for_the_size(
     monkeypatch.setattr("models.weights._unreachable", lambda host: True)
     with pytest.raises(UserError, match=wanted.name):
         find_backbone("mobilenet_v2", "imagenet", size)
+
+
+def test_levels_are_a_frozen_vector_under_a_key_of_their_own(tmp_path: Path) -> None:
+    pixels = keras.Input((24, 24, 3))
+    lower = keras.layers.ReLU()(keras.layers.Conv2D(5, 3)(pixels))
+    upper = keras.layers.ReLU()(keras.layers.Conv2D(4, 3)(lower))
+    outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(upper))
+    keras.Model(pixels, outputs).save(tmp_path / "net.keras")
+    source = find_backbone(str(tmp_path / "net.keras"), "imagenet")
+    last, levels = (
+        LazyBackbone(source, image_size=None, head=HeadSpec(features=features)) for features in ("last", "levels")
+    )
+    assert levels.model.output_shape == (None, 4 + 5)
+    assert not levels.model.trainable_weights
+    assert last.model.output_shape[-1] == 4
+    assert levels.base().features == "levels"
+    assert levels.base().folder != last.base().folder
+    assert levels.record() == last.record()

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.evaluate import evaluate
 from pipelines.runs.feature_records import FeatureRecord
+from pipelines.runs.models import load_run
+from pipelines.runs.read_manifest import read_manifest
 from pipelines.train import train
 from tests.pipelines.new_heads import features_of, spec_on
 from tests.specs import train_spec
@@ -75,6 +78,43 @@ def test_switches_change_the_views_and_their_place_in_the_cache(
     for number, switch in enumerate(("no_flip", "rotate90")):
         other = train(spec_on(drawn, data, tmp_path / str(number), augment="light", views=2, **{switch: True}))
         assert (features_of(other).cached, features_of(other).new) == (27, 18)
+
+
+def test_a_head_on_levels_is_a_run_like_any_other(
+    drawn: Path, image_folder: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    data = image_folder("pictures", per_class=15, seed=6)
+    last = train(spec_on(drawn, data, tmp_path / "last"))
+    levels = train(spec_on(drawn, data, tmp_path / "levels", features="levels"))
+    # Neither reads the features of the other, and both read their own.
+    assert [features_of(manifest).new for manifest in (last, levels)] == [45, 45]
+    for features in ("last", "levels"):
+        again = train(spec_on(drawn, data, tmp_path / f"{features}-again", features=features))
+        assert features_of(again).new == 0
+    assert [read_manifest(tmp_path / name).head.features for name in ("last", "levels")] == ["last", "levels"]
+    assert levels.agreement is not None
+    assert levels.agreement.max_difference < 0.01
+
+    # One graph from pixels to probabilities: 128 values of the last map, and of the three convolutions below it.
+    model, _ = load_run(tmp_path / "levels")
+    assert model.get_layer("head").input_shape == (None, 128 + 32 + 64 + 128)
+    cached = evaluate(str(tmp_path / "levels"), str(data))
+    assert cached.how.startswith("cached features")
+    assert cached.report == levels.metrics["test"]
+    exact = evaluate(str(tmp_path / "levels"), str(data), cache=False)
+    assert exact.how == "the saved model, float32"
+    assert exact.report.log_loss == pytest.approx(cached.report.log_loss, abs=0.01)
+
+
+def test_the_network_below_a_head_on_levels_can_be_fine_tuned_from_its_last_layer(
+    drawn: Path, image_folder: Draw, tmp_path: Path
+) -> None:
+    data = image_folder("pictures", per_class=10, seed=6)
+    train(spec_on(drawn, data, tmp_path / "levels", features="levels"))
+    spec = spec_on(drawn, data, tmp_path / "tuned", backbone=str(tmp_path / "levels"), fine_tune="1", epochs=1)
+    assert train(spec).stages[-1].trained == ("block3",)
+    assert load_run(tmp_path / "tuned")[0].get_layer("head").input_shape == (None, 128)
 
 
 @pytest.mark.parametrize("engine", ["auto", "keras", "tensorflow"])

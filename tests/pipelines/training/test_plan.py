@@ -119,3 +119,24 @@ def test_layerwise_is_refused_for_a_pretrained_network(weights: str) -> None:
 @pytest.mark.parametrize("options", [{"augment": "light"}, {"rotate90": True}])
 def test_several_views_need_only_one_step_of_augmentation(options: dict[str, Any]) -> None:
     assert look_up_names(train_spec(backbone="small_cnn", weights="none", views=4, **options)).policy.steps
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"fine_tune": "2"}, "--fine-tune trains the layers"),
+        ({"cache": False}, "needs cached features"),
+        ({"weights": "none"}, "starts from random weights"),
+        ({"backbone": "lenet5"}, "starts from random weights"),
+        ({"pooling": "max"}, "`--pooling max` does not go with it"),
+    ],
+)
+def test_levels_are_refused_where_they_cannot_be(options: dict[str, Any], words: str, weights: str) -> None:
+    fitting: dict[str, Any] = {"backbone": "mobilenet_v2", "weights": weights, "features": "levels"}
+    look_up_names(train_spec(**fitting))
+    asked = fitting | ({"weights": "none"} if "backbone" in options else {}) | options
+    with pytest.raises(UserError) as caught:
+        look_up_names(train_spec(**asked))
+    assert words in caught.value.message
+    assert caught.value.hint
+    look_up_names(train_spec(**asked | {"features": "last"}))
