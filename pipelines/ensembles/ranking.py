@@ -147,7 +147,7 @@ def _score_folds(folds: Indices | None, probabilities: Probabilities, labels: La
     of_fold = [folds == fold for fold in np.unique(folds)]
     is_correct, loss = probabilities.argmax(1) == labels, losses(probabilities, labels)
     return {
-        "accuracy": over_folds([float(is_correct[rows].mean()) for rows in of_fold]),
+        "accuracy": over_folds([float(is_correct[rows].mean()) for rows in of_fold], highest=1.0),
         "log_loss": over_folds([float(loss[rows].mean()) for rows in of_fold]),
     }
 

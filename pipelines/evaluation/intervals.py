@@ -14,13 +14,18 @@ from pipelines.runs.report import FoldScore, Interval
 RESAMPLES = 1000
 
 
-def over_folds(scores: Sequence[float]) -> FoldScore:
-    """Mean, standard deviation and 95 % interval (Student's t) of at least two folds' scores."""
+def over_folds(scores: Sequence[float], *, highest: float = math.inf) -> FoldScore:
+    """Mean, standard deviation and 95 % interval (Student's t) of at least two folds' scores.
+
+    Args:
+        scores: of each fold, none below 0.
+        highest: that a score can be. Student's t knows no bounds; the interval ends at 0 and here.
+    """
     from scipy.stats import t
 
     mean, deviation = float(np.mean(scores)), float(np.std(scores, ddof=1))
     half = float(t.ppf(0.975, len(scores) - 1)) * deviation / math.sqrt(len(scores))
-    return FoldScore(mean=mean, deviation=deviation, interval=(mean - half, mean + half))
+    return FoldScore(mean=mean, deviation=deviation, interval=(max(0.0, mean - half), min(highest, mean + half)))
 
 
 def wilson(correct: int, count: int) -> Interval:

@@ -52,6 +52,11 @@ def test_equal_folds_have_an_interval_of_no_width() -> None:
     assert over_folds([0.75, 0.75]).interval == (0.75, 0.75)
 
 
+def test_an_interval_over_folds_holds_only_what_a_score_can_be() -> None:
+    assert over_folds([0.8, 0.95, 0.75], highest=1.0).interval[1] == 1.0
+    assert over_folds([0.1, 0.6, 0.3]).interval[0] == 0.0
+
+
 def test_the_paired_bootstrap_sees_what_unpaired_intervals_do_not() -> None:
     generator = np.random.default_rng(0)
     worse = generator.random(500) < 0.8
