@@ -15,7 +15,7 @@ from app.options.network import DEFAULT_BACKBONE, DEFAULT_HEAD, HEAD, NETWORK, B
 from app.options.panels import with_panels
 from models.errors import lookup
 from pipelines.ensembles.methods import METHODS
-from pipelines.runs.ensemble_spec import MembersSpec
+from pipelines.runs.ensemble_spec import DEFAULT_METHOD, MembersSpec
 from pipelines.runs.spec import DataSpec, FineTuneSpec, FitSpec, HeadSpec, NetworkSpec, TrainSpec
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def train(
         show(terminal, manifest, out)
         return
     lookup(METHODS, members.method, "ensemble method")  # unused here, but a name that is wrong is never ignored
+    if members.method != DEFAULT_METHOD:
+        terminal.warn("--method: without effect, one model is trained, and there is nothing to join")
     from pipelines.train import train as run_training
 
     _show(terminal, run_training(spec, force=force, reporter=terminal), out)

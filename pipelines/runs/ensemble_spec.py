@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pipelines.runs.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from pipelines.runs.spec import TrainSpec
 
+DEFAULT_METHOD = "greedy"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembersSpec:
@@ -31,7 +33,7 @@ class MembersSpec:
     folds: NonNegativeInt = 0
     bag: bool = False
     boost: bool = False
-    method: str = "greedy"
+    method: str = DEFAULT_METHOD
 
     @property
     def is_single(self) -> bool:
@@ -55,7 +57,7 @@ class EnsembleSpec:
 
     runs: tuple[str, ...]
     out: str
-    method: str = "greedy"
+    method: str = DEFAULT_METHOD
     max_latency: NonNegativeFloat | None = None
     max_size: NonNegativeFloat | None = None
     seed: NonNegativeInt = 0

@@ -124,3 +124,12 @@ def test_an_option_of_ensembles_is_never_ignored(
     assert (result.code, result.out) == (1, "")
     assert "error:" in result.err and named in result.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_method_for_a_single_model_is_said_to_have_no_effect(
+    headstart: Headstart, asked: list[TrainSpec | MembersSpec]
+) -> None:
+    assert "--method: without effect" in headstart("train", "photos", "--out", "run", "--method", "stack").err
+    assert asked == [PLAIN]
+    assert "--method" not in headstart("train", "photos", "--out", "run").err
+    assert "--method" not in headstart("train", "photos", "--out", "run", "--method", "stack", "--bag").err
