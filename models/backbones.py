@@ -144,8 +144,8 @@ def _imagenet(backbone: Backbone, size: int) -> keras.Model:
         raise
     except Exception as error:  # Keras raises a bare Exception when a download fails.
         if is_cached(backbone, size):
-            raise missing_weights_error(backbone, f"`{file}` does not fit: {first_line(error)}") from error
-        raise missing_weights_error(backbone, f"the download failed: {first_line(error)}") from error
+            raise missing_weights_error(backbone, size, f"`{file}` does not fit: {first_line(error)}") from error
+        raise missing_weights_error(backbone, size, f"the download failed: {first_line(error)}") from error
 
 
 def _construct(backbone: Backbone, size: int, weights: str | None, *, include_top: bool = False) -> keras.Model:

@@ -61,9 +61,9 @@ def is_cached(backbone: Backbone, image_size: int | None = None) -> bool:
     return backbone.has_published_weights and _is_whole_hdf5(weights_file(backbone, image_size))
 
 
-def list_cached() -> tuple[str, ...]:
-    """The backbones whose weights lie in Keras' cache, in the order of the table."""
-    return tuple(name for name, backbone in BACKBONES.items() if is_cached(backbone))
+def list_cached(image_size: int | None = None) -> tuple[str, ...]:
+    """The backbones whose weights for a size (None: their own) lie in Keras' cache, in the order of the table."""
+    return tuple(name for name, backbone in BACKBONES.items() if is_cached(backbone, image_size))
 
 
 def require_weights(backbone: Backbone, image_size: int | None = None) -> None:
@@ -79,17 +79,21 @@ def require_weights(backbone: Backbone, image_size: int | None = None) -> None:
         return
     path = weights_file(backbone, image_size)
     if path.exists():
-        raise missing_weights_error(backbone, f"`{path}` is damaged (not HDF5, or cut short): delete it")
+        raise missing_weights_error(backbone, image_size, f"`{path}` is damaged (not HDF5, or cut short): delete it")
     if not _can_be_written(path.parent):
-        raise missing_weights_error(backbone, f"`{path.name}` is not in `{path.parent}`, which cannot be written")
+        raise missing_weights_error(
+            backbone, image_size, f"`{path.name}` is not in `{path.parent}`, which cannot be written"
+        )
     host = _download_host(backbone)
     if host and _unreachable(host):
-        raise missing_weights_error(backbone, f"`{path.name}` is not in `{path.parent}` and `{host}` cannot be reached")
+        raise missing_weights_error(
+            backbone, image_size, f"`{path.name}` is not in `{path.parent}` and `{host}` cannot be reached"
+        )
 
 
-def missing_weights_error(backbone: Backbone, reason: str) -> UserError:
+def missing_weights_error(backbone: Backbone, image_size: int | None, reason: str) -> UserError:
     """Build the error for missing weights: the reason, the backbones in the cache, and the fixes."""
-    there = ", ".join(list_cached()) or "none"
+    there = ", ".join(list_cached(image_size)) or "none"
     return UserError(
         f"no ImageNet weights for `{backbone.name}`: {reason}",
         f"backbones with weights in `{keras_home()}`: {there}; or `--weights FILE`, `--weights none`, "

@@ -144,6 +144,15 @@ def test_offline_and_not_cached_is_an_error_with_every_way_out(home: Path) -> No
     assert "\n" not in caught.value.message + caught.value.hint
 
 
+def test_the_hint_names_what_is_cached_for_the_size_that_is_asked_for(home: Path) -> None:
+    put("mobilenet_v2")  # of 224 pixels
+    put("densenet121")
+    with pytest.raises(UserError) as caught:
+        require_weights(BACKBONES["mobilenet_v2"], 96)
+    assert "_1.0_96_no_top.h5" in caught.value.message
+    assert ": densenet121;" in caught.value.hint
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>"], ids=["empty", "a page"])
 def test_damaged_file_is_named(home: Path, content: bytes) -> None:
     put("resnet50", content)
