@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder
+from pipelines.runs.folder import sweep_run
 from pipelines.runs.layout import STATE_FOLDER, is_run
 from pipelines.system.progress import Reporter, Task
 from pipelines.system.worker import run_in_worker
@@ -55,6 +56,8 @@ def train_in_processes(
     failures: dict[str, UserError] = {}
     ended: list[str] = []
     missing = [member for member in members if not is_run(folder / MEMBERS_FOLDER / member.name)]
+    for member in set(members) - set(missing):
+        sweep_run(folder / MEMBERS_FOLDER / member.name)
     (folder / MEMBERS_FOLDER).mkdir(exist_ok=True)
     with reporter.task("members", len(members)) as task:
         task.advance(len(members) - len(missing))

@@ -17,7 +17,7 @@ from pipelines.runs.read_manifest import write_manifest
 from pipelines.runs.replacement import place_beside, put_in_place, require_replaceable, run_to_replace, settle
 from pipelines.runs.split_file import SPLIT_FILE
 from pipelines.system.files import write_csv, write_json
-from pipelines.system.lock import is_locked, lock_folder, unlock_folder
+from pipelines.system.lock import LOCK_FILE, is_locked, lock_folder, unlock_folder
 from pipelines.system.progress import Reporter
 from pipelines.system.records import DamagedRecord, as_record, read_plain
 
@@ -52,6 +52,7 @@ def open_run(
                 f"`{folder}` is not empty and is not a headstart run", "choose a new or empty folder for --out"
             )
         if is_run(run) and not force:
+            sweep_run(run)
             raise UserError(f"`{folder}` holds a complete run", "choose another --out, or replace it with --force")
         if force:
             require_replaceable(run)
@@ -143,12 +144,33 @@ def finish_run(folder: Path, manifest: Manifest) -> None:
     if run is not None:
         put_in_place(folder, run)
         folder = run
+    _delete_state(folder)
+    unlock_folder(folder)
+
+
+def sweep_run(folder: Path) -> None:
+    """Delete the state, the lock and the temporary files of a complete run whose process was killed at its very end.
+
+    Raises:
+        UserError: another process is at work in it.
+    """
+    request = folder / STATE_FOLDER / SPEC_FILE
+    is_state = request.is_file() and _read_request(request) is not None
+    if not is_state and not (folder / LOCK_FILE).exists():
+        return
+    lock_folder(folder)
+    delete_temporaries(folder)
+    if is_state:
+        _delete_state(folder)
+    unlock_folder(folder)
+
+
+def _delete_state(folder: Path) -> None:
     if (folder / STATE_FOLDER).is_dir():
         # By its request a state is known: without it, a kill would leave a folder that may be anyone's.
         doomed = folder / f".{STATE_FOLDER}.{os.getpid()}"
         (folder / STATE_FOLDER).rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
-    unlock_folder(folder)
 
 
 def write_split(folder: Path, dataset: Dataset) -> None:

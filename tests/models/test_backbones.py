@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -199,7 +200,8 @@ def test_damaged_cached_weights_are_a_user_error(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     file = weights_file(BACKBONES["mobilenet_0.25"])
     file.parent.mkdir(parents=True)
-    file.write_bytes(b"\x89HDF\r\n\x1a\n and then nothing")
+    with h5py.File(file, "w") as whole:  # one that is cut short is not cached: it is downloaded again
+        whole.create_group("another_network")
     with pytest.raises(UserError, match=f"`{file}` does not fit"):
         build_backbone(BACKBONES["mobilenet_0.25"])
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from models.errors import UserError
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.examples import Dataset, Example, Skipped
-from pipelines.runs.folder import finish_run, open_run, write_split
+from pipelines.runs.folder import finish_run, open_run, sweep_run, write_split
 from pipelines.runs.layout import FORCED_FILE, MODEL_FILE, SPEC_FILE, STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.read_manifest import read_manifest
@@ -328,3 +329,18 @@ def test_a_finished_run_has_no_state(tmp_path: Path) -> None:
     run = _finished(tmp_path / "run")
     assert is_run(run)
     assert sorted(path.name for path in run.iterdir()) == ["model.keras", "run.json"]
+
+
+def test_a_process_that_was_killed_at_the_very_end_leaves_a_run_that_is_swept(tmp_path: Path) -> None:
+    run = _finished(tmp_path / "run")
+    whole = sorted(run.iterdir())
+    _interrupted(run, asdict(REQUEST))
+    (run / LOCK_FILE).write_text("process 1 on elsewhere")
+    (run / ".run.json.abcdefgh").write_text("{")
+    sweep_run(run)
+    assert sorted(run.iterdir()) == whole
+    # Someone else's folder of that name stays.
+    (run / STATE_FOLDER).mkdir()
+    (run / STATE_FOLDER / "notes.txt").write_text("mine")
+    sweep_run(run)
+    assert (run / STATE_FOLDER / "notes.txt").read_text() == "mine"

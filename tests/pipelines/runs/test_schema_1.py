@@ -66,7 +66,9 @@ def test_what_schema_1_shares_with_schema_2_is_read_as_it_was_written(path: Path
     assert manifest.image_size == written["image_size"]
     assert list(manifest.notes) == written["notes"]
     assert (manifest.seconds, manifest.versions) == (written["seconds"], written["versions"])
-    assert {part: scores.to_json() for part, scores in manifest.metrics.items()} == written["metrics"]
+    # Cells of a confusion matrix are of schema 2, and of more classes than these runs have.
+    scores = {part: {**values, "confusion_cells": []} for part, values in written["metrics"].items()}
+    assert {part: report.to_json() for part, report in manifest.metrics.items()} == scores
     assert [member.name for member in manifest.members] == [member["name"] for member in written["members"]]
     assert manifest.data.images == written["data"]["images"]
     assert manifest.data.root.startswith("/photos/")
