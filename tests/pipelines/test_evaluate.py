@@ -155,6 +155,7 @@ def test_classes_are_matched_by_name_whatever_their_order(drawn: Path, image_fol
     shutil.rmtree(part / "circle")  # now `square` would be number 0 if the folder were listed again
     some = evaluate(str(tmp_path / "run"), str(part)).report
     assert some.images == 20
+    assert some.confusion_matrix is not None and whole.confusion_matrix is not None
     assert some.confusion_matrix[1:] == whole.confusion_matrix[1:]
     (part / "square").rename(part / "rhombus")
     with pytest.raises(UserError, match="rhombus") as caught:

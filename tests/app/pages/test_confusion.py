@@ -46,6 +46,7 @@ def test_counts_that_are_too_wide_become_percentages() -> None:
     scores = sample_report(names, 500, 200)
     lines = printed(matrix_table(scores))
     assert "per cent of the images of the true class" in lines[-1]
+    assert scores.confusion_matrix is not None
     row = np.array(scores.confusion_matrix[0])
     expected = [f"{100 * count / row.sum():.0f}" if count else "." for count in row]
     assert lines[2].split()[-12:] == expected
