@@ -91,6 +91,26 @@ def draw(class_index: int, size: int, rng: np.random.Generator) -> Image.Image:
     return picture
 
 
+def draw_folders(
+    root: Path,
+    counts: dict[str, int],
+    *,
+    classes: tuple[str, ...] = ("circle", "square", "triangle"),
+    size: int = 32,
+    seed: int = 0,
+    suffix: str = ".png",
+) -> Path:
+    """Draw class folders in each of the parts (`""` for none), so many pictures a class, and return `root`."""
+    rng = np.random.default_rng(seed)
+    for part, count in counts.items():
+        for index, class_name in enumerate(classes):
+            folder = root / part / class_name
+            folder.mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                draw(index, size, rng).save(folder / f"{class_name}-{number:03d}{suffix}")
+    return root
+
+
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Callable[..., Path]:
     """A function that draws class folders under `tmp_path` and returns their root.
@@ -109,15 +129,8 @@ def image_folder(tmp_path: Path) -> Callable[..., Path]:
         suffix: str = ".png",
         parts: dict[str, int] | None = None,
     ) -> Path:
-        rng = np.random.default_rng(seed)
-        root = tmp_path / name
-        for part, count in (parts or {"": per_class}).items():
-            for index, class_name in enumerate(classes):
-                folder = root / part / class_name
-                folder.mkdir(parents=True, exist_ok=True)
-                for number in range(count):
-                    draw(index, size, rng).save(folder / f"{class_name}-{number:03d}{suffix}")
-        return root
+        counts = parts or {"": per_class}
+        return draw_folders(tmp_path / name, counts, classes=classes, size=size, seed=seed, suffix=suffix)
 
     return make
 

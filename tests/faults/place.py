@@ -11,28 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.system.cache_users import USERS_FILE
-from tests.conftest import draw
 
 ROOT = Path(__file__).resolve().parents[2]
-CLASSES = ("circle", "square", "triangle")
-SIDE = 32
 DEADLINE = 300.0  # seconds, for a command on a machine that is very busy
 GRACE = 5.0  # seconds that a killed command's other processes have to end
 # TensorFlow writes its traced functions as modules for its own use, and removes them at exit.
 OF_TENSORFLOW = "__autograph_generated_file"
-
-
-def draw_data(folder: Path, per_class: int, seed: int) -> None:
-    """Write pictures of three classes."""
-    rng = np.random.default_rng(seed)
-    for index, name in enumerate(CLASSES):
-        (folder / name).mkdir(parents=True)
-        for number in range(per_class):
-            draw(index, SIDE, rng).save(folder / name / f"{number:02d}.png")
 
 
 @dataclass(slots=True)

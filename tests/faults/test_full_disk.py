@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.place import Place, draw_data, outcome
+from tests.conftest import draw_folders
+from tests.faults.place import Place, outcome
 
 HEAD = ("train", "data", "--backbone", "base", "--epochs", "3", "--heads", "2", "--out", "disk/run")
 FINE_TUNED = (*HEAD, "--fine-tune", "1")
@@ -51,7 +52,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("mount") is None:
         pytest.skip("no `mount`")
     place = Place(tmp_path_factory.mktemp("full") / "origin")
-    draw_data(place.folder / "data", per_class=12, seed=2)
+    draw_folders(place.folder / "data", {"": 12}, seed=2)
     code, _, err = place.run(
         "train", "data", "--backbone", "small_cnn", "--weights", "none", "--epochs", "2", "--out", "base"
     )

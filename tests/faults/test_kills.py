@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.faults.place import Place, draw_data, outcome, survivors
+from tests.conftest import draw_folders
+from tests.faults.place import Place, outcome, survivors
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc")
 
@@ -23,7 +24,14 @@ MEMBERS = (*HEAD, "--folds", "2")
 JOINED = ("ensemble", "base", "other", "--out", "run")
 EXPORT = ("export", "base", "--out", "exported")
 EVALUATE = ("evaluate", "on_base", "more", "--json")
-COMMANDS = {"head": HEAD, "fine-tune": FINE_TUNED, "members": MEMBERS, "join": JOINED, "export": EXPORT}
+COMMANDS = {
+    "head": HEAD,
+    "fine-tune": FINE_TUNED,
+    "members": MEMBERS,
+    "join": JOINED,
+    "export": EXPORT,
+    "evaluate": EVALUATE,
+}
 # Before which file operation of which command it is killed: one whose path holds this text.
 BEFORE = [
     ("head", "run/state"),
@@ -32,6 +40,7 @@ BEFORE = [
     ("head", "run.json"),
     ("fine-tune", "fine-tune.npz"),
     ("join", "model.keras"),
+    ("evaluate", ".npy"),
 ]
 # As soon as there is which file, while a second process may be at work.
 WHEN = [
@@ -52,8 +61,8 @@ class Undisturbed(NamedTuple):
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with pictures and two runs from scratch, and one on a frozen base."""
     place = Place(tmp_path_factory.mktemp("kills") / "origin")
-    draw_data(place.folder / "data", per_class=12, seed=2)
-    draw_data(place.folder / "more", per_class=6, seed=3)
+    draw_folders(place.folder / "data", {"": 12}, seed=2)
+    draw_folders(place.folder / "more", {"": 6}, seed=3)
     small = ("--backbone", "small_cnn", "--weights", "none", "--epochs", "2")
     for command in (
         ("train", "data", *small, "--out", "base"),
@@ -82,7 +91,7 @@ def place(origin: Path, tmp_path: Path) -> Place:
 
 def result_of(place: Place, name: str) -> Any:
     """Run a command to its end; what it gives, without what differs from time to time."""
-    code, out, err = place.run(*(EVALUATE if name == "evaluate" else COMMANDS[name]))
+    code, out, err = place.run(*COMMANDS[name])
     assert code == 0, err
     if name == "evaluate":
         return json.loads(out)
@@ -128,25 +137,15 @@ def test_a_command_that_is_killed_as_soon_as_a_file_is_there(
     assert_made_good(place, name, process.pid, wanted)
 
 
-def test_an_evaluation_that_is_killed_while_it_writes_features(
-    place: Place, origin: Path, undisturbed: dict[str, Undisturbed], tmp_path: Path
-) -> None:
-    wanted = expected(undisturbed, origin, tmp_path, "evaluate").result
-    process = place.start(".npy", *EVALUATE, module="tests.faults.deadly")
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert_made_good(place, "evaluate", process.pid, wanted)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(60))
 def test_a_command_that_is_killed_at_a_random_moment(
     number: int, place: Place, origin: Path, undisturbed: dict[str, Undisturbed], tmp_path: Path
 ) -> None:
-    names = (*COMMANDS, "evaluate")
+    names = tuple(COMMANDS)
     name = names[number % len(names)]
     wanted, seconds = expected(undisturbed, origin, tmp_path, name)
-    process = place.start(*(EVALUATE if name == "evaluate" else COMMANDS[name]))
+    process = place.start(*COMMANDS[name])
     time.sleep(random.Random(number).random() * seconds)
     process.kill()
     process.communicate()

@@ -31,7 +31,7 @@ from pipelines.train_members import train_members
 from pipelines.training.backbone import find_backbone
 from pipelines.training.plan import TrainingPlan
 from tests.pipelines.conftest import CLASSES
-from tests.pipelines.members.small_ensemble import members_spec, run_here
+from tests.pipelines.members.small_ensemble import all_correct, members_spec, run_here
 from tests.pipelines.reporters import Notes
 
 
@@ -160,9 +160,6 @@ def test_an_ensemble_without_a_member_is_complete_and_names_it(
 def test_a_boosting_that_ends_early_is_said_on_the_terminal_and_kept(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def all_correct(plan: TrainingPlan, *_: object, **__: object) -> Labels:
-        return np.asarray([example.label for example in plan.dataset.part("train")], np.int32)
-
     monkeypatch.setattr(member_training, "predict_head_held_out", all_correct)
     notes = Notes()
     manifest = train_members(members_spec(drawn, tmp_path / "run", "one", seeds=3, boost=True), reporter=notes)

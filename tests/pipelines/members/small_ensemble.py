@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from models.arrays import Labels
 from pipelines.data.check import check
 from pipelines.data.scan import scan
 from pipelines.members.member_training import MemberTraining, main
@@ -20,6 +22,7 @@ from pipelines.system.messages import Event, NoteLine, WarningLine, read_message
 from pipelines.system.progress import Reporter
 from pipelines.system.records import as_record
 from pipelines.system.relay import ProgressRelay
+from pipelines.training.plan import TrainingPlan
 from tests.specs import train_spec, with_options
 
 
@@ -34,6 +37,11 @@ def members_spec(
     spec = train_spec(data=str(drawn / "data"), out=str(out), epochs=6, heads=2)
     values = {"backbones": tuple(str(drawn / name) for name in backbones), "heads": ("linear",), **options}
     return MembersSpec(common=with_options(spec, **common or {}), **values)
+
+
+def all_correct(plan: TrainingPlan, *_: object, **__: object) -> Labels:
+    """Out-of-fold predictions of the training images that are all right."""
+    return np.asarray([example.label for example in plan.dataset.part("train")], np.int32)
 
 
 def member_training(spec: MembersSpec, drawn: Path, out: Path) -> tuple[MemberTraining, io.StringIO]:

@@ -21,7 +21,13 @@ from pipelines.system.progress import PhaseTimer
 from pipelines.system.relay import ProgressRelay
 from pipelines.training.execute import execute_plan
 from pipelines.training.plan import TrainingPlan
-from tests.pipelines.members.small_ensemble import events_of, member_training, members_spec, sent_through_json
+from tests.pipelines.members.small_ensemble import (
+    all_correct,
+    events_of,
+    member_training,
+    members_spec,
+    sent_through_json,
+)
 
 
 @pytest.fixture
@@ -61,9 +67,6 @@ def test_half_of_what_the_second_boosted_head_sees_is_what_the_first_gets_wrong_
 def test_boosting_ends_where_every_image_is_predicted_out_of_fold_and_says_so_again_when_resumed(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def all_correct(plan: TrainingPlan, *_: object, **__: object) -> Labels:
-        return np.asarray([example.label for example in plan.dataset.part("train")], np.int32)
-
     monkeypatch.setattr(module, "predict_head_held_out", all_correct)
     spec = members_spec(drawn, tmp_path / "run", "one", seeds=3, boost=True)
     members = list_members(spec)
