@@ -7,7 +7,7 @@ al., Head2Toe, ICML 2022).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from models.blocks import divide_into_blocks, list_producers
 from models.errors import UserError
@@ -15,9 +15,6 @@ from models.keras_private import Operation, graph_inputs, producer, producer_inp
 
 if TYPE_CHECKING:
     import keras
-
-# What a head is given: the last layer's pooled output alone, or that and the levels below it.
-FeatureSet: TypeAlias = Literal["last", "levels"]
 
 # The layers that join the levels, and that average the last map.
 JOINED, LAST = "levels", "level_last"

@@ -5,21 +5,19 @@ headstart ensemble runs/a runs/b runs/c --out runs/abc
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from pipelines.ensembles.methods import METHODS
 from pipelines.runs.folder import open_run
+from pipelines.runs.layout import SPLIT_FILE
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.split_file import read_split
-from pipelines.system.cache import transcoded_file
 from pipelines.system.progress import Reporter, Silent
 from pipelines.system.text import one_line
 
@@ -91,14 +89,9 @@ def _read_run(run: str, name: str) -> TrainedRun:
     from pipelines.ensembles.common_images import TrainedRun
 
     manifest = read_manifest(run)
-    if not (Path(run) / "split.csv").is_file():
-        raise UserError(f"the run `{run}` has no `split.csv`", "train it again with --force")
-    try:
-        examples = read_split(run, manifest.class_names)
-        if not examples:
-            raise ValueError("no rows")
-    except (KeyError, ValueError, csv.Error) as error:
-        raise UserError(f"`{run}/split.csv` is damaged", "train the run again with --force") from error
+    examples = read_split(run, manifest.class_names)
+    if not examples:
+        raise UserError(f"`{run}/{SPLIT_FILE}` is damaged", "train the run again with --force")
     return TrainedRun(run=run, name=name, manifest=manifest, examples=examples)
 
 
@@ -179,8 +172,4 @@ def _predict(run: TrainedRun, part: Split, examples: Sequence[Example], reporter
         return np.zeros((0, len(run.manifest.class_names)), np.float32)
     from pipelines.inference.examples import predict_examples
 
-    readable = [
-        replace(example, source=str(png)) if (png := transcoded_file(example.sha256)).is_file() else example
-        for example in examples
-    ]
-    return predict_examples(run.run, run.manifest, readable, cache=True, reporter=reporter)[0]
+    return predict_examples(run.run, run.manifest, examples, cache=True, reporter=reporter)[0]

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from app.options.panels import Panel
-from models import heads, levels
+from models import heads
 from models.engines.table import ENGINES
-from pipelines.runs.spec import HeadSpec, NetworkSpec
+from pipelines.runs.spec import FeatureSet, HeadSpec, NetworkSpec
 
 DEFAULT_BACKBONE, DEFAULT_HEAD = NetworkSpec().backbone, HeadSpec().name
 _NETWORK, _HEAD = "Network", "Head"
@@ -66,7 +66,7 @@ Pooling = Annotated[
     heads.Pooling, typer.Option("--pooling", rich_help_panel=_HEAD, help="How a feature map becomes a vector.")
 ]
 Features = Annotated[
-    levels.FeatureSet,
+    FeatureSet,
     typer.Option(
         "--features",
         rich_help_panel=_HEAD,

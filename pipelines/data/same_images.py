@@ -9,9 +9,10 @@ from pathlib import Path
 from models.errors import UserError
 from pipelines.runs.examples import Dataset
 from pipelines.runs.folder import begin_anew, write_split
+from pipelines.runs.layout import SPLIT_FILE
 from pipelines.runs.manifest import RunRequest
 from pipelines.runs.replacement import run_to_replace
-from pipelines.runs.split_file import SPLIT_FILE, read_rows
+from pipelines.runs.split_file import read_rows
 from pipelines.system.progress import Reporter
 from pipelines.system.text import counted, one_line
 

@@ -19,6 +19,7 @@ from pipelines.images.fancy_pca import fancy_pca
 from pipelines.images.policy import Policy, PolicyStep
 from pipelines.images.rand_augment import aug_mix, rand_augment
 from pipelines.images.stateless_layers import (
+    SATURATION_RANGE,
     PerImageSeeds,
     Transform,
     fold_in,
@@ -42,8 +43,7 @@ TRANSFORMS: dict[str, Callable[..., Transform]] = {
     "RandAugment": rand_augment,
     "AugMix": aug_mix,
 }
-# Keras clips saturation, which lies in [0, 1], to this range whatever the range of the pixels.
-DEFAULTS: dict[str, dict[str, tuple[float, float]]] = {"RandomSaturation": {"value_range": (0.0, 1.0)}}
+DEFAULTS: dict[str, dict[str, tuple[float, float]]] = {"RandomSaturation": {"value_range": SATURATION_RANGE}}
 
 
 def build_augmenter(policy: Policy, *, size: int) -> Augmenter:

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from models.arrays import Tensor
-from pipelines.images.stateless_layers import Transform, fold_in, keras_transform, with_probability
+from pipelines.images.stateless_layers import SATURATION_RANGE, Transform, fold_in, keras_transform, with_probability
 
 # How often an operation of an AugMix chain is applied.
 AUG_MIX_PROBABILITY = 0.75
@@ -120,8 +120,7 @@ def _saturation(strength: float) -> Transform:
     # The layer's factor f multiplies the saturation by f / (1 - f); a pair of ends around 1.
     change = GREATEST_CHANGE * strength
     ends = (1 - change) / (2 - change), (1 + change) / (2 + change)
-    # Keras clips saturation, which lies in [0, 1], to this range whatever the range of the pixels.
-    return keras_transform(keras.layers.RandomSaturation(ends, value_range=(0.0, 1.0)))
+    return keras_transform(keras.layers.RandomSaturation(ends, value_range=SATURATION_RANGE))
 
 
 def _contrast(strength: float) -> Transform:

@@ -11,6 +11,8 @@ from models.arrays import Tensor
 
 # (image float32 (size, size, 3) in [0, 255], key int32 (2,)) -> image
 Transform = Callable[[Tensor, Tensor], Tensor]
+# Keras clips saturation, which lies in [0, 1], to this range whatever the range of the pixels.
+SATURATION_RANGE = (0.0, 1.0)
 # Layer -> how far from a pixel it looks. Beside the image Keras sees black, which would darken the rim.
 REACH: dict[str, Callable[[keras.layers.Layer], int]] = {
     "RandomGaussianBlur": lambda layer: int(max(layer.kernel_size)) // 2,

@@ -54,7 +54,8 @@ def predict_network_held_out(plan: TrainingPlan) -> Labels:
     from pipelines.images.batches import pixel_batches
     from pipelines.training.from_scratch import train_from_scratch
 
-    train, classes = plan.dataset.part("train"), np.zeros(len(plan.dataset.part("train")), np.int32)
+    train = plan.dataset.part("train")
+    classes = np.zeros(len(train), np.int32)
     for number, (places, rest) in enumerate(_folds_of(plan)):
         plan.reporter.note(f"boosting: out-of-fold predictions, network {number + 1} of {FOLDS}")
         examples = (*(train[place] for place in rest), *plan.dataset.part("validation"))

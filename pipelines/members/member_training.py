@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UserError
-from models.heads import Candidate
 from models.model_file import write_model
 from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds
@@ -131,8 +130,7 @@ class MemberTraining:
         result = self._result_of(plan, shared, fitted, validation)
         result.notes.extend(heads.notes)
         if self.shared_hyperparameters.needs_held_out(member):
-            best = fitted.trials[0]
-            candidate = Candidate(l2=best.l2, learning_rate=best.learning_rate, dropout=best.dropout, seed=best.seed)
+            candidate = heads.candidates[fitted.best]
             classes = predict_head_held_out(plan, candidate, train=train, validation=validation)
             self.shared_hyperparameters.keep_held_out(member, classes)
             timer.end_phase("out-of-fold")

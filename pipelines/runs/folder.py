@@ -10,12 +10,11 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.layout import FORCED_FILE, MANIFEST_FILE, SPEC_FILE, STATE_FOLDER, is_run
+from pipelines.runs.layout import FORCED_FILE, MANIFEST_FILE, SPEC_FILE, SPLIT_COLUMNS, SPLIT_FILE, STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
-from pipelines.runs.ownership import TEMPORARY_STATE, delete_own, delete_temporaries, holds_nothing, is_proven
+from pipelines.runs.ownership import delete_own, delete_temporaries, holds_nothing, is_proven
 from pipelines.runs.read_manifest import write_manifest
 from pipelines.runs.replacement import place_beside, put_in_place, require_replaceable, run_to_replace, settle
-from pipelines.runs.split_file import SPLIT_FILE
 from pipelines.system.files import write_csv, write_json
 from pipelines.system.lock import LOCK_FILE, is_locked, lock_folder, unlock_folder
 from pipelines.system.progress import Reporter
@@ -125,9 +124,6 @@ def _was_forced(place: Path) -> bool:
 
 def _begin_state(folder: Path, request: RunRequest, *, force: bool) -> None:
     """Make the state folder with its request by one rename: a kill leaves both or neither."""
-    for unfinished in folder.iterdir():
-        if TEMPORARY_STATE.fullmatch(unfinished.name):
-            shutil.rmtree(unfinished)
     fresh = folder / f".{STATE_FOLDER}.{os.getpid()}"
     fresh.mkdir()
     write_json(fresh / SPEC_FILE, asdict(request))
@@ -183,7 +179,7 @@ def write_split(folder: Path, dataset: Dataset) -> None:
 def write_examples(folder: Path, examples: Iterable[Example], class_names: Sequence[str]) -> None:
     """Write `split.csv` (path, label, split, sha256)."""
     rows = ((example.path, class_names[example.label], example.split, example.sha256) for example in examples)
-    write_csv(folder / SPLIT_FILE, ("path", "label", "split", "sha256"), rows)
+    write_csv(folder / SPLIT_FILE, SPLIT_COLUMNS, rows)
 
 
 def _read_request(file: Path) -> RunRequest | None:

@@ -23,9 +23,11 @@ from models.errors import UserError
 MANIFEST_FILE, MODEL_FILE, HEAD_FILE, STATE_FOLDER = "run.json", "model.keras", "head.keras", "state"
 SPEC_FILE = "spec.json"  # in the state: what was asked for
 FORCED_FILE = "begun-with-force"  # in the state, empty
+SPLIT_FILE = "split.csv"
+SPLIT_COLUMNS = ("path", "label", "split", "sha256")
 # The files that headstart writes into the folder of a run; of older versions too.
 RUN_FILES = frozenset(
-    {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, "split.csv", "skipped.csv", "history.csv"}
+    {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, SPLIT_FILE, "skipped.csv", "history.csv"}
     | {"answers.npz", "curves.png", "ensemble.png", "heads.npz"}
 )
 

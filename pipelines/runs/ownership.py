@@ -12,12 +12,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.runs.layout import MANIFEST_FILE, RUN_FILES, SPEC_FILE, STATE_FOLDER
+from pipelines.runs.layout import MANIFEST_FILE, RUN_FILES, SPEC_FILE, SPLIT_COLUMNS, SPLIT_FILE, STATE_FOLDER
 from pipelines.system.lock import LOCK_FILE
 
 # What file managers of macOS, Windows and KDE leave in any folder that they show.
 SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
-SPLIT_HEADER = b"path,label,split,sha256"
+SPLIT_HEADER = ",".join(SPLIT_COLUMNS).encode()
 # A temporary file of `pipelines.system.files.atomic`, and a state that was killed before it had its name.
 TEMPORARY_FILE = re.compile(rf"\.({'|'.join(map(re.escape, sorted(RUN_FILES)))})\.\w+(\.\w+)?")
 TEMPORARY_STATE = re.compile(rf"\.{STATE_FOLDER}\.\d+")
@@ -61,9 +61,10 @@ def contents_of(folder: Path) -> Contents:
             for file in sorted(entry.iterdir()):
                 (own if file.suffix == ".keras" and _is_plain_file(file) else others).append(file)
         elif entry.name == "tensorboard":
+            was_asked_for = _asked_for_events(folder)
             files = [path for path in sorted(entry.rglob("*")) if path.is_symlink() or not path.is_dir()]
             for file in files:
-                (own if _is_event_file(file, folder) else others).append(file)
+                (own if was_asked_for and _is_event_file(file, folder) else others).append(file)
         elif TEMPORARY_STATE.fullmatch(entry.name) or (entry.name == STATE_FOLDER and _is_state(entry)):
             own.append(entry)
         else:
@@ -83,7 +84,7 @@ def is_proven(folder: Path) -> bool:
     if {"class_names", "backbone", "spec"} <= values.keys() or _is_request(folder / STATE_FOLDER / SPEC_FILE):
         return True
     try:
-        with open(folder / "split.csv", "rb") as stream:
+        with open(folder / SPLIT_FILE, "rb") as stream:
             return not values and stream.readline().strip() == SPLIT_HEADER
     except OSError:
         return False
@@ -99,7 +100,7 @@ def holds_nothing(folder: Path) -> bool:
 
 def delete_own(folder: Path) -> None:
     """Delete what headstart wrote into a run's folder, what proves it last; the folder and everything else stay."""
-    proofs = (folder / "split.csv", folder / STATE_FOLDER, folder / MANIFEST_FILE)
+    proofs = (folder / SPLIT_FILE, folder / STATE_FOLDER, folder / MANIFEST_FILE)
     own = contents_of(folder).own
     for path in (*(path for path in own if path not in proofs), *(path for path in proofs if path in own)):
         if path.is_dir():
@@ -117,6 +118,9 @@ def delete_temporaries(folder: Path) -> None:
     for path in left:
         if not _is_system_file(path):
             path.unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if TEMPORARY_STATE.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
 
 
 def delete_empty_folders(folder: Path) -> None:
@@ -143,12 +147,16 @@ def _is_request(file: Path) -> bool:
 
 
 def _is_event_file(file: Path, run: Path) -> bool:
-    """Whether a file below `tensorboard` is one that the training of this run was asked to write."""
+    """Whether a file below `tensorboard` has the place and the name of one that a training writes."""
     parts = file.relative_to(run).parts
-    if len(parts) != 3 or parts[1] not in ("training", "validation") or not _is_plain_file(file):
-        return False
+    is_in_place = len(parts) == 3 and parts[1] in ("training", "validation") and _is_plain_file(file)
+    return is_in_place and parts[2].startswith("events.out.tfevents.")
+
+
+def _asked_for_events(run: Path) -> bool:
+    """Whether the training of a run was asked to write events."""
     asked = [_read_object(run / MANIFEST_FILE).get("spec"), _read_object(run / STATE_FOLDER / SPEC_FILE)]
-    return parts[2].startswith("events.out.tfevents.") and any(map(_asks_for_events, asked))
+    return any(map(_asks_for_events, asked))
 
 
 def _asks_for_events(values: object) -> bool:

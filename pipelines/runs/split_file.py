@@ -8,13 +8,12 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Example, Split
+from pipelines.runs.layout import SPLIT_FILE
 from pipelines.runs.ranges import Sha256
 from pipelines.system.cache import transcoded_file
 from pipelines.system.cache_users import use_cache
 from pipelines.system.records import DamagedRecord, as_record
 from pipelines.system.text import one_line
-
-SPLIT_FILE = "split.csv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

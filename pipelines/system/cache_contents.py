@@ -99,10 +99,13 @@ class _BaseNames:
 
 def cache_usage() -> list[CacheUsage]:
     """The contents of the cache, the largest first."""
-    kinds: dict[str, list[CachedFile]] = {}
+    places: dict[str, list[CachedFile]] = {}
     for file in _files():
-        if kind := _kind(file.name):
-            kinds.setdefault(kind, []).append(file)
+        if place := _place(file.name):
+            places.setdefault(place, []).append(file)
+    kinds: dict[str, list[CachedFile]] = {}
+    for place, files in places.items():
+        kinds.setdefault(_kind(place), []).extend(files)
     contents = [
         CacheUsage(
             name=name,
@@ -126,7 +129,7 @@ def clear_cache() -> Cleared:
         for file in _files():
             if is_alone or not (IMAGES.fullmatch(file.name) or DATABASE.fullmatch(file.name)):
                 file.path.unlink(missing_ok=True)
-                size += file.size if _kind(file.name) else 0
+                size += file.size if _place(file.name) else 0
             else:
                 kept += file.size
         if is_alone:
@@ -199,14 +202,20 @@ def _delete_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _kind(name: str) -> str:
-    """What the user calls a file of the cache; an empty text for the description of a base, which is not listed."""
+def _place(name: str) -> str:
+    """The folder of files that are listed together; an empty text for what is not listed, the description of a base."""
     parts = name.split("/")
     if parts[0] != "features":
         return parts[0]
-    if len(parts) < 4:
-        return ""
-    return f"{_features_name(cache_folder() / 'features' / parts[1])}: {parts[2]}"
+    return "/".join(parts[:3]) if len(parts) == 4 else ""
+
+
+def _kind(place: str) -> str:
+    """What the user calls the files of a place."""
+    if "/" not in place:
+        return place
+    _, base, kind = place.split("/")
+    return f"{_features_name(cache_folder() / 'features' / base)}: {kind}"
 
 
 def _features_name(folder: Path) -> str:

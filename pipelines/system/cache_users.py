@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.system.cache import cache_folder, make_cache_folder, writing_to_cache
+from pipelines.system.lock import identity
 
 USERS_FILE = ".in-use.lock"
 
@@ -25,7 +26,7 @@ def use_cache() -> None:
     with writing_to_cache():
         make_cache_folder()
         file = cache_folder() / USERS_FILE
-        while _inode(file) is None or file not in _shared or os.fstat(_shared[file]).st_ino != _inode(file):
+        while file not in _shared or identity(_shared[file]) != identity(file):
             if file in _shared:
                 os.close(_shared.pop(file))  # the file of a cache that was deleted
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
@@ -63,10 +64,3 @@ def _lock(descriptor: int, operation: int) -> bool:
     except OSError:  # a file system without locks: as if nobody else were there
         return True
     return True
-
-
-def _inode(file: Path) -> int | None:
-    try:
-        return file.stat().st_ino
-    except FileNotFoundError:
-        return None

@@ -38,7 +38,7 @@ def lock_folder(folder: Path) -> bool:
     """
     file = folder / LOCK_FILE
     while True:
-        if _identity(file) in _held:
+        if identity(file) in _held:
             return True
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -56,21 +56,20 @@ def lock_folder(folder: Path) -> bool:
                 raise
             file.unlink(missing_ok=True)
             return False
-        status = os.fstat(descriptor)
-        if _identity(file) == (status.st_dev, status.st_ino):
+        if identity(file) == identity(descriptor):
             break
         os.close(descriptor)  # Its owner ended and deleted it between our opening and our locking.
     since = datetime.now().astimezone().isoformat(" ", "seconds")
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}, since {since}\n".encode())
-    _held[status.st_dev, status.st_ino] = descriptor
+    _held[identity(descriptor)] = descriptor
     return True
 
 
 def unlock_folder(folder: Path) -> None:
     """Delete the lock file of a folder and free the lock, if this process holds it."""
     file = folder / LOCK_FILE
-    descriptor = _held.pop(_identity(file), None)
+    descriptor = _held.pop(identity(file), None)
     if descriptor is not None:
         file.unlink(missing_ok=True)
         os.close(descriptor)
@@ -92,9 +91,10 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _identity(file: Path) -> tuple[int, int]:
+def identity(file: Path | int) -> tuple[int, int]:
+    """The device and the inode of a file, given its path or a descriptor of it; zeros where it is not there."""
     try:
-        status = file.stat()
+        status = os.fstat(file) if isinstance(file, int) else file.stat()
     except FileNotFoundError:
         return (0, 0)
     return (status.st_dev, status.st_ino)

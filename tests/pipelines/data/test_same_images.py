@@ -12,8 +12,8 @@ from models.errors import UserError
 from pipelines.data.same_images import OpenedRun, changes_since, write_split_once
 from pipelines.runs.examples import Dataset, Example, Split
 from pipelines.runs.folder import open_run, write_split
+from pipelines.runs.layout import SPLIT_FILE
 from pipelines.runs.manifest import RunRequest
-from pipelines.runs.split_file import SPLIT_FILE
 from pipelines.system.progress import Silent
 from tests.specs import train_spec
 

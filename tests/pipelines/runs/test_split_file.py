@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import UserError
-from pipelines.runs.split_file import SPLIT_FILE, read_rows, read_split
+from pipelines.runs.layout import SPLIT_FILE
+from pipelines.runs.split_file import read_rows, read_split
 
 HEADER = "path,label,split,sha256\n"
 ROW = f"/p/1.png,cat,train,{'ab' * 32}\n"
