@@ -107,14 +107,14 @@ def save_keras(model: keras.Model, path: Path, class_names: Sequence[str], prepr
 
     Args:
         model: pixels (batch, side, side, 3) in [0, 255] -> probabilities (batch, classes).
-        path: ends in `.keras`.
+        path: ends in `.keras`; in a temporary folder, which Keras uses too.
         class_names: not written: the format has no place for them.
         preprocessing: not written: the file takes pixels.
     """
     # Inside: the process that checks an export has this file and nothing else of headstart.
     from models.model_file import write_model
 
-    write_model(model, path)
+    write_model(model, path, path.parent)
 
 
 def read_savedmodel(path: str, contents: Sequence[bytes], pixels: Tensor) -> dict[str, Tensor]:

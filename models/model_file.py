@@ -49,18 +49,21 @@ def read_model(file: Path, hint: str) -> keras.Model:
     return model
 
 
-def write_model(model: keras.Model, path: Path) -> None:
+def write_model(model: keras.Model, path: Path, temporary: Path) -> None:
     """Write a `.keras` file.
 
-    Keras leaves its temporary folder where it fails, on a full disk for one: it gets one that is deleted in any case.
+    Args:
+        model: to write.
+        path: of the file.
+        temporary: a folder that the caller deletes. Keras has its own temporary folder in it, and leaves that where it
+            fails, on a full disk for one.
     """
     before = tempfile.tempdir
-    with tempfile.TemporaryDirectory(prefix="headstart-save-") as folder:
-        tempfile.tempdir = folder
-        try:
-            model.save(path)
-        finally:
-            tempfile.tempdir = before
+    tempfile.tempdir = str(temporary)
+    try:
+        model.save(path)
+    finally:
+        tempfile.tempdir = before
 
 
 def _refuse_bomb(file: Path) -> None:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UserError
-from models.model_file import write_model
 from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds
 from pipelines.fitting.heads import FittedHeads, fit_heads
@@ -32,7 +31,7 @@ from pipelines.runs.examples import Dataset, Split
 from pipelines.runs.folder import open_run, write_split
 from pipelines.runs.layout import HEAD_FILE, STATE_FOLDER
 from pipelines.runs.manifest import Manifest, RunRequest
-from pipelines.system.files import atomic
+from pipelines.runs.models import save_keras
 from pipelines.system.progress import PhaseTimer
 from pipelines.system.relay import ProgressRelay, serve
 from pipelines.system.text import counted
@@ -134,8 +133,7 @@ class MemberTraining:
             classes = predict_head_held_out(plan, candidate, train=train, validation=validation)
             self.shared_hyperparameters.keep_held_out(member, classes)
             timer.end_phase("out-of-fold")
-        with atomic(plan.folder / HEAD_FILE, suffix=".keras") as temporary:
-            write_model(fitted.heads[fitted.best], temporary)
+        save_keras(fitted.heads[fitted.best], plan.folder / HEAD_FILE)
         manifest = complete_run(plan, result, timer)
         self._report(member, manifest, manifest.seconds["fit"] + manifest.seconds["save"])
 

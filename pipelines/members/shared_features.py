@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.model_file import write_model
 from pipelines.data.folds import pooled
 from pipelines.features.cached import CLEAN, Features
 from pipelines.features.extract import Extracted, extract
@@ -18,7 +17,7 @@ from pipelines.features.subset import FeatureSubset
 from pipelines.members.spec import file_names
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.examples import Dataset, Example
-from pipelines.system.files import atomic
+from pipelines.runs.models import save_keras
 from pipelines.training.backbone import LazyBackbone
 from pipelines.training.inputs import augmenter_of, views_of
 
@@ -101,8 +100,7 @@ def share_features(
     path = out / BACKBONES_FOLDER / f"{file_names(spec.backbones)[options.network.backbone]}.keras"
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
-        with atomic(path, suffix=".keras") as temporary:
-            write_model(model, temporary)
+        save_keras(model, path)
     return SharedFeatures(
         backbone=backbone,
         model=model,

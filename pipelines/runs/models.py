@@ -11,6 +11,7 @@ from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
 from pipelines.runs.manifest import Manifest
 from pipelines.runs.read_manifest import model_files, read_manifest
 from pipelines.system.files import atomic
+from pipelines.system.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import keras
@@ -38,8 +39,13 @@ def load_run(folder: str | Path, bases: dict[Path, keras.Model] | None = None) -
 
 def save_model(model: keras.Model, folder: Path) -> None:
     """Write `model.keras` atomically."""
-    with atomic(folder / MODEL_FILE, suffix=".keras") as temporary:
-        write_model(model, temporary)
+    save_keras(model, folder / MODEL_FILE)
+
+
+def save_keras(model: keras.Model, file: Path) -> None:
+    """Write a `.keras` file atomically; what a kill leaves of it is swept by the next one that is written."""
+    with temporary_folder("headstart-save-") as folder, atomic(file, suffix=".keras") as temporary:
+        write_model(model, temporary, folder)
 
 
 def _read_shared(file: Path, bases: dict[Path, keras.Model] | None) -> keras.Model:

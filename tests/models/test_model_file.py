@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,7 @@ import keras
 import pytest
 
 from models.errors import UserError
-from models.model_file import read_model, write_model
+from models.model_file import read_model
 
 Config = dict[str, Any]  # plain JSON
 
@@ -183,24 +182,3 @@ def test_what_is_not_a_file_or_closed_is_named(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr("os.open", closed)  # root may open anything
     assert "cannot be read: permission denied" in refusal(tmp_path / "closed.keras").message
-
-
-def test_a_model_that_cannot_be_written_leaves_nothing(
-    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, temporary = tmp_path / "model.keras", tmp_path / "temporary"
-    file.write_bytes(content)
-    model = read_model(file, "")
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    write_model(model, tmp_path / "whole.keras")
-    assert list(temporary.iterdir()) == []
-    monkeypatch.setattr(zipfile.ZipFile, "writestr", fail)
-    with pytest.raises(OSError, match="No space left"):
-        write_model(model, tmp_path / "other.keras")
-    assert list(temporary.iterdir()) == []
-    assert tempfile.gettempdir() == str(temporary)

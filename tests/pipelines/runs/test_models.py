@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 from models.errors import UserError
 from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
 from pipelines.runs.manifest import BackboneRecord
-from pipelines.runs.models import load_run, save_model
+from pipelines.runs.models import load_run, save_keras, save_model
 from pipelines.runs.read_manifest import write_manifest
 from tests.pipelines.manifests import manifest_with
 
@@ -105,3 +108,24 @@ def test_a_head_on_the_wrong_backbone_is_refused(tmp_path: Path, parts: tuple[ke
     keras.Model(features, keras.layers.Dense(2, activation="softmax")(features)).save(folder / HEAD_FILE)
     with pytest.raises(UserError, match=rf"{HEAD_FILE}` does not fit `.*base.keras`"):
         load_run(folder)
+
+
+def test_a_model_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, parts: tuple[keras.Model, keras.Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, temporary, run = parts[0], tmp_path / "temporary", tmp_path / "run"
+    temporary.mkdir()
+    run.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    save_keras(model, run / "whole.keras")
+    assert list(temporary.iterdir()) == []
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save_keras(model, run / "other.keras")
+    assert list(temporary.iterdir()) == []
+    assert [path.name for path in run.iterdir()] == ["whole.keras"]
+    assert tempfile.gettempdir() == str(temporary)
