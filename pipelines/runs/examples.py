@@ -24,6 +24,7 @@ class Example:
         sha256: of the file's content, hexadecimal.
         source: the file that TensorFlow decodes: `path` itself, or a lossless PNG in headstart's cache
             for formats that TensorFlow does not read (TIFF, most BMP variants).
+        group: of images that belong together, such as those of one person, as the user names it; None without one.
     """
 
     path: str
@@ -31,6 +32,7 @@ class Example:
     split: Split
     sha256: Sha256
     source: str
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

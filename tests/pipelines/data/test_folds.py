@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from models.errors import UserError
-from pipelines.data.folds import divide_folds, pooled
+from pipelines.data.folds import Folds, divide_folds, group_folds, pooled
 from pipelines.runs.examples import Dataset, Example, Split
 
 CLASSES = ("circle", "square", "triangle")
@@ -70,3 +71,119 @@ def test_a_class_that_falls_into_one_fold_is_named() -> None:
     with pytest.raises(UserError, match="class `a`") as caught:
         divide_folds(data, 2, seed=0)
     assert "--folds" in caught.value.hint
+
+
+def in_folds(labels: Sequence[int], groups: Sequence[int], count: int, seed: int = 0) -> Folds:
+    """Divide, and check what holds for every division."""
+    label_array, group_array = np.asarray(labels, np.int32), np.asarray(groups, np.intp)
+    folds = group_folds(label_array, group_array, CLASSES, count=count, seed=seed)
+    for group in set(groups):
+        assert len(set(folds.fold_of[group_array == group].tolist())) == 1
+    assert set(folds.fold_of.tolist()) - {-1} == set(range(folds.count))
+    for fold in range(folds.count):
+        assert set(label_array[folds.fold_of != fold].tolist()) == set(labels), "every class has training images"
+    return folds
+
+
+def test_groups_of_one_image_are_divided_evenly() -> None:
+    labels = [0] * 53 + [1] * 20 + [2] * 7
+    folds = in_folds(labels, range(80), 5)
+    assert folds.note is None
+    for label, size in enumerate((53, 20, 7)):
+        held_out = np.bincount(folds.fold_of[np.asarray(labels) == label], minlength=5)
+        assert set(held_out.tolist()) <= {size // 5, -(-size // 5)}
+    assert np.ptp(np.bincount(folds.fold_of)) <= 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_unequal_groups_are_as_even_as_those_of_scikit_learn(seed: int) -> None:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    rng = np.random.default_rng(seed)
+    sizes = rng.geometric(0.25, 150) + np.where(rng.random(150) < 0.05, 30, 0)
+    groups = np.repeat(np.arange(150), sizes)
+    labels = np.repeat(rng.choice(3, 150, p=(0.6, 0.3, 0.1)), sizes)
+    folds = in_folds(labels.tolist(), groups.tolist(), 5, seed)
+    theirs = np.empty_like(groups)
+    division = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(labels, labels, groups)
+    for fold, (_, held_out) in enumerate(division):
+        theirs[held_out] = fold
+
+    def unevenness(fold_of: np.ndarray[tuple[int], np.dtype[np.intp]]) -> float:
+        shares = [np.bincount(fold_of[labels == label], minlength=5) / (labels == label).sum() for label in range(3)]
+        return float(np.square(np.asarray(shares) - 0.2).sum())
+
+    assert unevenness(folds.fold_of) <= unevenness(theirs) + 1e-4
+    for label in range(3):
+        held_out = np.bincount(folds.fold_of[labels == label], minlength=5)
+        # Each group went into the least of the folds: no two differ by more than the largest group.
+        assert held_out.max() - held_out.min() <= sizes.max()
+
+
+def test_groups_with_images_of_several_classes_stay_together() -> None:
+    rng = np.random.default_rng(1)
+    groups = rng.integers(40, size=400)
+    labels = rng.integers(3, size=400)
+    folds = in_folds(labels.tolist(), groups.tolist(), 5)
+    assert (folds.count, folds.note) == (5, None)
+    for label in range(3):
+        shares = np.bincount(folds.fold_of[labels == label]) / (labels == label).sum()
+        assert np.abs(shares - 0.2).max() < 0.05
+
+
+def test_a_class_of_few_groups_has_as_many_folds() -> None:
+    labels = [0] * 12 + [1] * 6
+    folds = in_folds(labels, [*range(12), 12, 12, 13, 13, 14, 14], 5)
+    assert folds.count == 3
+    assert folds.note == "3 folds instead of 5: `square` has 3 groups of look-alikes"
+    assert sorted(folds.fold_of[12:].tolist()) == [0, 0, 1, 1, 2, 2]
+    assert np.bincount(folds.fold_of[:12]).tolist() == [4, 4, 4]
+    assert in_folds(labels, [*range(12), 12, 12, 13, 13, 14, 14], 3).note is None
+
+
+def test_the_only_group_of_a_class_is_held_out_by_no_fold() -> None:
+    folds = in_folds([0] * 10 + [1] * 3, [*range(10), 10, 10, 10], 5)
+    assert folds.count == 5
+    assert folds.fold_of[10:].tolist() == [-1, -1, -1]
+    assert (folds.fold_of[:10] >= 0).all()
+    assert folds.note == (
+        "3 images held out by no fold: without their group of look-alikes there is none of `square` to train on"
+    )
+
+
+def test_three_groups_that_no_two_folds_hold() -> None:
+    # Each class is in two of the three groups: with two folds, two groups share one, and the class of both.
+    folds = in_folds([0, 0, 1, 1, 2, 2], [0, 1, 1, 2, 2, 0], 4)
+    assert folds.count == 2
+    assert folds.note is not None
+    assert folds.note.startswith("2 folds instead of 4: `circle`, `square`, `triangle` have 2 groups of look-alikes; 2")
+    assert (folds.fold_of < 0).sum() == 2
+
+
+def test_images_that_cannot_be_divided_at_all() -> None:
+    folds = in_folds([0, 0, 1, 1], [0, 0, 1, 1], 5)
+    assert (folds.count, folds.fold_of.tolist()) == (0, [-1] * 4)
+    assert folds.note == (
+        "0 folds instead of 5; 4 images held out by no fold: without their group of look-alikes there is none of "
+        "`circle`, `square` to train on"
+    )
+    # One person in every class, and one more image: one fold is all there is.
+    folds = in_folds([0, 1, 2, 0], [0, 0, 0, 1], 5)
+    assert (folds.count, folds.fold_of.tolist()) == (1, [-1, -1, -1, 0])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_division_leaves_every_class_to_train_on(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    num_images = int(rng.integers(3, 30))
+    labels = rng.integers(3, size=num_images)
+    in_folds(
+        labels.tolist(), rng.integers(rng.integers(1, 12), size=num_images).tolist(), int(rng.integers(2, 6)), seed
+    )
+
+
+def test_the_seed_decides_the_division_and_nothing_else_does() -> None:
+    labels, groups = [0, 1, 2] * 40, [number // 2 for number in range(120)]
+    first = in_folds(labels, groups, 5)
+    assert in_folds(labels, groups, 5).fold_of.tolist() == first.fold_of.tolist()
+    assert in_folds(labels, groups, 5, seed=1).fold_of.tolist() != first.fold_of.tolist()
