@@ -31,7 +31,8 @@ def train(
         typer.Argument(
             metavar="DATA",
             help="A folder with a subfolder per class, or with train/, validation/ and test/ of such; a CSV file "
-            "with the columns path,label[,split]; or tfds:NAME[:VERSION].",
+            "with the columns path,label[,split][,group]; or tfds:NAME[:VERSION]. Images of one "
+            "group stay in one part and one fold.",
         ),
     ],
     *,

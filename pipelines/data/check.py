@@ -40,7 +40,7 @@ def check(
 ) -> Dataset:
     """Read, hash and decode each listed file once, leave out unreadable ones, and give each image its part.
 
-    The division is that of `pipelines.data.split`: by content, 80/10/10, unless the parts are given.
+    The division is that of `pipelines.data.split`: by content or group, 80/10/10, unless the parts are given.
 
     Args:
         listing: from `pipelines.data.scan.scan`.
@@ -101,7 +101,10 @@ class _CheckedFile:
 
     def example(self, part: Split) -> Example:
         """The image as an example of a part."""
-        return Example(path=self.file.path, label=self.file.label, split=part, sha256=self.sha256, source=self.source)
+        file = self.file
+        return Example(
+            path=file.path, label=file.label, split=part, sha256=self.sha256, source=self.source, group=file.group
+        )
 
 
 def _check_files(files: Sequence[ListedFile], max_pixels: int, reporter: Reporter, workers: int) -> list[_CheckedFile]:

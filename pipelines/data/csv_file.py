@@ -1,4 +1,4 @@
-"""Lists the images that a CSV with the columns `path,label[,split]` names."""
+"""Lists the images that a CSV with the columns `path,label[,split][,group]` names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipelines.data.listing import PART_NAMES, ListedFile, Listing, natural_orde
 from pipelines.runs.examples import SPLITS, Split
 from pipelines.system.text import counted, one_line
 
-COLUMNS = "the first line names the columns: `path,label` or `path,label,split`"
+COLUMNS = "the first line names the columns: `path,label`, and optionally `split` and `group`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class _Row:
     path: str
     label: str
     split: Split | None
+    group: str | None
 
 
 def read_csv(data: str, *, for_training: bool) -> Listing:
@@ -34,7 +35,7 @@ def read_csv(data: str, *, for_training: bool) -> Listing:
 
     Raises:
         UserError: names the line that is wrong: no such file, an empty field, an unknown split, one image twice
-            with two labels or two splits; or the classes differ between the parts.
+            with two labels, splits or groups; or the classes differ between the parts.
     """
     folder = os.path.dirname(os.path.abspath(data))
     rows: dict[str, _Row] = {}
@@ -56,7 +57,9 @@ def read_csv(data: str, *, for_training: bool) -> Listing:
     _require_complete_split(data, list(rows.values()), for_training=for_training)
     names = natural_order(row.label for row in rows.values())
     labels = {name: label for label, name in enumerate(names)}
-    files = tuple(ListedFile(path=path, label=labels[row.label], split=row.split) for path, row in rows.items())
+    files = tuple(
+        ListedFile(path=path, label=labels[row.label], split=row.split, group=row.group) for path, row in rows.items()
+    )
     remarks = (f"`{one_line(data)}` has {counted(repeated, 'repeated line')}",) if repeated else ()
     return Listing(root=data, origin="csv", class_names=tuple(names), files=files, remarks=(*remarks, *matched))
 
@@ -88,7 +91,7 @@ def _columns(data: str, header: list[str]) -> dict[str, int]:
         raise UserError(
             f"`{one_line(data)}` is not a list of images: its first line has no columns `path` and `label`", COLUMNS
         )
-    return {name: names.index(name) for name in ("path", "label", "split") if name in names}
+    return {name: names.index(name) for name in ("path", "label", "split", "group") if name in names}
 
 
 def _row(data: str, line: int, fields: list[str], columns: dict[str, int]) -> _Row:
@@ -104,15 +107,17 @@ def _row(data: str, line: int, fields: list[str], columns: dict[str, int]) -> _R
             f"{where} has the unknown split `{one_line(split)}`",
             "a split is `train`, `validation` (or `val`, `valid`) or `test`",
         )
-    return _Row(line, path, label, PART_NAMES[split.casefold()] if split else None)
+    group = values.get("group", "").strip() or None
+    return _Row(line, path, label, PART_NAMES[split.casefold()] if split else None, group)
 
 
 def _refuse_contradiction(data: str, first: _Row, row: _Row) -> None:
-    for column, value, other in (("label", first.label, row.label), ("split", first.split, row.split)):
+    for column in ("label", "split", "group"):
+        value, other = getattr(first, column), getattr(row, column)
         if value != other:
             raise UserError(
                 f"lines {first.line} and {row.line} of `{one_line(data)}` give `{one_line(row.path)}` two {column}s: "
-                f"`{one_line(value)}` and `{one_line(other)}`",
+                f"`{one_line(value or 'none')}` and `{one_line(other or 'none')}`",
                 "keep one of the two lines",
             )
 

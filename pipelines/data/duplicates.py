@@ -1,11 +1,11 @@
-"""Reports identical images that have two labels, or that appear in two parts."""
+"""Reports identical images that have two labels, and images and groups that appear in two parts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pipelines.data.listing import ListedFile
-from pipelines.runs.examples import Split
+from pipelines.runs.examples import SPLITS, Split
 from pipelines.system.text import counted, one_line
 
 
@@ -42,6 +42,24 @@ def leaks(readable: Sequence[tuple[ListedFile, str]], parts: Sequence[Split]) ->
         if earlier[1] != part:
             leaked.setdefault(sha256, [earlier, (file.path, part)])
     return [_remark(len(leaked), "parts", min(leaked.values()))] if leaked else []
+
+
+def group_leaks(readable: Sequence[tuple[ListedFile, str]], parts: Sequence[Split]) -> list[str]:
+    """A remark where images of one given group appear in two parts, since scores on them are too high.
+
+    Args:
+        readable: files with the SHA-256 of their content.
+        parts: the part of each file.
+    """
+    parts_of: dict[str, set[Split]] = {}
+    for (file, _), part in zip(readable, parts, strict=True):
+        if file.group:
+            parts_of.setdefault(file.group, set()).add(part)
+    leaked = sorted(group for group, group_parts in parts_of.items() if len(group_parts) > 1)
+    if not leaked:
+        return []
+    places = " and ".join(part for part in SPLITS if part in parts_of[leaked[0]])
+    return [f"{counted(len(leaked), 'group')} with images in two parts, such as `{one_line(leaked[0])}` ({places})"]
 
 
 def _remark(count: int, what: str, copies: Sequence[tuple[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""Divides a data set into the folds of cross-validation, stratified, with identical images in one fold."""
+"""Divides a data set into the folds of cross-validation, stratified, with look-alikes in one fold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from models.arrays import Indices, Labels
 from models.errors import UserError
+from pipelines.data.groups import group_keys
 from pipelines.runs.examples import Dataset, Example
 from pipelines.system.text import counted, name_list, one_line
 
@@ -143,7 +144,7 @@ class _GroupDivision:
 def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, ...]:
     """Give for each fold the data set with that fold as its validation part and the other folds as its training part.
 
-    The test part stays as it is. Folds are stratified; images with identical content stay together.
+    The test part stays as it is. Folds are stratified; images that are identical or of one given group stay together.
 
     Args:
         dataset: from `pipelines.data.check.check`.
@@ -154,18 +155,21 @@ def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, .
         One data set for each fold. Its examples are those of `pooled(dataset)`, in that order, then the test part.
 
     Raises:
-        UserError: a class has fewer distinct images than there are folds, or all its images fall into one fold.
+        UserError: a class has fewer distinct images or groups than there are folds, or all its images fall into one
+            fold.
     """
     # Inside: scikit-learn takes 0.7 s to import.
     from sklearn.model_selection import StratifiedGroupKFold
 
     examples = pooled(dataset)
     labels = np.asarray([example.label for example in examples])
-    contents = np.asarray([example.sha256 for example in examples])
+    given = [example.group for example in examples]
+    keys = np.asarray(group_keys([example.sha256 for example in examples], given))
     for label, name in enumerate(dataset.class_names):
-        _require_distinct(name, len(set(contents[labels == label])), count)
+        kind = "groups" if any(given) else "distinct images"
+        _require_distinct(name, len(set(keys[labels == label])), count, kind)
     folds = []
-    for _, validation in StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(contents, labels, contents):
+    for _, validation in StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(keys, labels, keys):
         fold = _fold(dataset, examples, set(validation.tolist()))
         _require_every_class(fold)
         folds.append(fold)
@@ -186,10 +190,10 @@ def _fold(dataset: Dataset, examples: Sequence[Example], validation: set[int]) -
     return replace(dataset, examples=(*divided, *dataset.part("test")))
 
 
-def _require_distinct(name: str, distinct: int, count: int) -> None:
+def _require_distinct(name: str, distinct: int, count: int, kind: str) -> None:
     if distinct < count:
         raise UserError(
-            f"class `{one_line(name)}` has {distinct} distinct images outside the test part, too few for {count} folds",
+            f"class `{one_line(name)}` has {distinct} {kind} outside the test part, too few for {count} folds",
             f"give --folds {distinct} or fewer" if distinct > 1 else "add images of it, or omit --folds",
         )
 
@@ -199,6 +203,7 @@ def _require_every_class(fold: Dataset) -> None:
     for label, name in enumerate(fold.class_names):
         if label not in trained:
             raise UserError(
-                f"all images of class `{one_line(name)}` fall into one fold, because too few of them are distinct",
+                f"all images of class `{one_line(name)}` fall into one fold, because it has too few distinct "
+                "images or groups",
                 "add distinct images of it, or omit --folds",
             )

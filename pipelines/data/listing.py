@@ -29,11 +29,13 @@ class ListedFile:
         path: absolute; bytes that are not UTF-8 as surrogates.
         label: index into `Listing.class_names`.
         split: the part that the user gave it; None where the data is to be divided.
+        group: of images that a division keeps together, as the user named it; None without one.
     """
 
     path: str
     label: int
     split: Split | None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

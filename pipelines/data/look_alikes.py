@@ -10,6 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from models.arrays import FeatureRows, Flags, HalfRows, Indices
+from pipelines.data.groups import group_keys
 from pipelines.runs.examples import Example
 from pipelines.runs.look_alike_record import LookAlikeRecord
 
@@ -54,7 +55,7 @@ def find_look_alikes(
     sizes = np.bincount(labels, minlength=len(class_names))
     places_of = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
     given = [example.group for example in examples]
-    known = _join(_first_of([example.sha256 for example in examples]), _first_of(given))
+    known = _first_of(group_keys([example.sha256 for example in examples], given))
     can_be_smaller = ~_is_swallowed(known, labels, sizes)
     step_of = np.zeros(len(class_names), np.intp)
     alike = np.arange(len(examples))
@@ -79,12 +80,10 @@ def find_look_alikes(
     return LookAlikes(group_of=np.asarray(group_of, np.intp), record=record)
 
 
-def _first_of(values: Sequence[str | None]) -> Indices:
-    """For each image the first one of the same value; itself where it has none."""
+def _first_of(keys: Sequence[str]) -> Indices:
+    """For each image the first one of the same key."""
     first: dict[str, int] = {}
-    return np.asarray(
-        [first.setdefault(value, place) if value else place for place, value in enumerate(values)], np.intp
-    )
+    return np.asarray([first.setdefault(key, place) for place, key in enumerate(keys)], np.intp)
 
 
 def _join(*neighbours: Indices) -> Indices:

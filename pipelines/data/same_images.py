@@ -78,16 +78,17 @@ def changes_since(folder: Path, dataset: Dataset) -> str:
     """
     if not (folder / SPLIT_FILE).exists():
         return ""  # it was interrupted while the images were checked
-    before = [(row.label, row.split, row.sha256) for row in read_rows(folder)]
-    now = [(dataset.class_names[example.label], example.split, example.sha256) for example in dataset.examples]
+    before = [(row.label, row.split, row.group, row.sha256) for row in read_rows(folder)]
+    names = dataset.class_names
+    now = [(names[image.label], image.split, image.group, image.sha256) for image in dataset.examples]
     if before == now:
         return ""
-    contents_before, contents_now = (Counter(sha256 for _, _, sha256 in rows) for rows in (before, now))
+    contents_before, contents_now = (Counter(sha256 for *_, sha256 in rows) for rows in (before, now))
     added, removed = contents_now - contents_before, contents_before - contents_now
     changes = [f"{counted(added.total(), 'image')} added"] if added else []
     changes += [f"{counted(removed.total(), 'image')} removed or changed"] if removed else []
-    if classes := sorted({name for name, _, _ in now} - {name for name, _, _ in before}):
+    if classes := sorted({name for name, *_ in now} - {name for name, *_ in before}):
         changes.append(f"new class `{one_line(classes[0])}`")
     if not changes:
-        changes.append("images have another class, part or order")
+        changes.append("images have another class, part, group or order")
     return ", ".join(changes)

@@ -22,7 +22,7 @@ def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = No
 
     Args:
         data: a folder with one subfolder per class; a folder with `train/`, `validation/` (or `val/`, `valid/`) and
-            `test/` of such folders; a CSV with `path,label[,split]`; or `tfds:NAME[:VERSION]`, whose images are
+            `test/` of such folders; a CSV with `path,label[,split][,group]`; or `tfds:NAME[:VERSION]`, whose images are
             copied as files into headstart's cache the first time (only then is TensorFlow imported).
         for_training: False, for evaluation, allows one class, classes without images, and parts whose classes differ.
         reporter: gets the progress of a download.

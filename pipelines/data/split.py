@@ -5,9 +5,12 @@ below 0.9, test above. So identical images fall into one part whatever their nam
 and no order, and adding images later moves none of those already there. The shares of each class are 80/10/10 on
 average, not exactly: with exact shares, adding images would move others.
 
+Images of one given group, such as those of a person, go by the SHA-256 of the group's name instead, and so stay
+together as identical images do, whatever their classes.
+
 A small class may get no image in a part. Then the image of that class whose u is nearest to that part's range moves
-there (with all its copies), and a remark says so. Such an image may return to the part of its hash when the class
-grows; no other image ever moves.
+there (with its copies or its group), and a remark says so. Such an image may return to the part of its hash when the
+class grows; no other image ever moves.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models.errors import UserError
-from pipelines.data.duplicates import label_conflicts, leaks
+from pipelines.data.duplicates import group_leaks, label_conflicts, leaks
+from pipelines.data.groups import group_keys
 from pipelines.data.listing import ListedFile
 from pipelines.runs.examples import SPLITS, Split
 from pipelines.system.text import counted, name_list, one_line
@@ -44,111 +48,120 @@ def divide(readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str
         class_names: indexed by the files' labels.
 
     Returns:
-        The part of each file, in order, and remarks: images moved so that each part has every class, images that
-        appear in two given parts, identical images with different labels.
+        The part of each file, in order, and remarks: how many groups were divided, images moved so that each part has
+        every class, images and groups that appear in two given parts, identical images with different labels.
 
     Raises:
-        UserError: names a class that has too few distinct images to have one in each part, or the part that lacks
-            a class.
+        UserError: names a class that has too few distinct images or groups to have one in each part, or the part that
+            lacks a class.
     """
     remarks = label_conflicts(readable, class_names)
     given = {file.split for file, _ in readable if file.split}
     if not given:
-        return _divide_by_content(readable, class_names, THREE_WAY, remarks), remarks
+        return _divide_by_hash(readable, class_names, THREE_WAY, remarks), remarks
     parts: list[Split] = [file.split or "train" for file, _ in readable]
     if "validation" not in given:
         train = [place for place, part in enumerate(parts) if part == "train"]
-        divided = _divide_by_content([readable[place] for place in train], class_names, TWO_WAY, remarks)
+        divided = _divide_by_hash([readable[place] for place in train], class_names, TWO_WAY, remarks)
         for place, part in zip(train, divided, strict=True):
             parts[place] = part
         count = divided.count("validation")
         remarks.append(f"no validation part is given: {count:,} of {len(train):,} training images are used as one")
     _require_every_class(readable, parts, class_names)
     remarks.extend(leaks(readable, parts))
+    remarks.extend(group_leaks(readable, parts))
     return parts, remarks
 
 
 @dataclass(slots=True)
 class _Division:
-    """The part of each content; all copies of a content move together."""
+    """The part of each key of `pipelines.data.groups`; all images of a key move together."""
 
     ranges: Ranges
-    labels: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))  # content -> its classes
-    contents: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))  # class -> its contents
-    parts: dict[str, Split] = field(default_factory=dict)  # content -> its part
-    counts: Counter[tuple[int, Split]] = field(default_factory=Counter)  # (class, part) -> distinct contents
+    has_groups: bool  # whether the user gave any
+    labels: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))  # key -> its classes
+    keys: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))  # class -> its keys
+    parts: dict[str, Split] = field(default_factory=dict)  # key -> its part
+    counts: Counter[tuple[int, Split]] = field(default_factory=Counter)  # (class, part) -> keys
 
-    def part_by_hash(self, sha256: str) -> Split:
-        u = position(sha256)
+    def part_by_hash(self, key: str) -> Split:
+        u = position(key)
         return next(part for part, spans in self.ranges.items() if any(low <= u < high for low, high in spans))
 
-    def assign(self, sha256: str, part: Split) -> None:
-        before = self.parts.get(sha256)
-        self.parts[sha256] = part
-        for label in self.labels[sha256]:
+    def assign(self, key: str, part: Split) -> None:
+        before = self.parts.get(key)
+        self.parts[key] = part
+        for label in self.labels[key]:
             if before is not None:
                 self.counts[label, before] -= 1
             self.counts[label, part] += 1
 
-    def distance(self, sha256: str, part: Split) -> tuple[float, str]:
-        """How far the content's hash is from the range of a part; the hash itself breaks ties."""
-        u = position(sha256)
-        return min(max(low - u, u - high, 0.0) for low, high in self.ranges[part]), sha256
+    def distance(self, key: str, part: Split) -> tuple[float, str]:
+        """How far the key is from the range of a part; the key itself breaks ties."""
+        u = position(key)
+        return min(max(low - u, u - high, 0.0) for low, high in self.ranges[part]), key
 
-    def is_spare(self, sha256: str) -> bool:
-        """Whether the content can leave its part without taking a class's last image from it."""
-        return all(self.counts[label, self.parts[sha256]] > 1 for label in self.labels[sha256])
+    def is_spare(self, key: str) -> bool:
+        """Whether the key can leave its part without taking a class's last image from it."""
+        return all(self.counts[label, self.parts[key]] > 1 for label in self.labels[key])
 
 
-def _divide_by_content(
+def _divide_by_hash(
     readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str], ranges: Ranges, remarks: list[str]
 ) -> list[Split]:
-    """Divide by content hash, then move the fewest images that give each part every class."""
-    division = _Division(ranges)
-    for file, sha256 in readable:
-        division.labels[sha256].add(file.label)
-        division.contents[file.label].add(sha256)
+    """Divide by the hash of contents and groups, then move the fewest of them that give each part every class."""
+    keys = group_keys([sha256 for _, sha256 in readable], [file.group for file, _ in readable])
+    division = _Division(ranges, has_groups=any(file.group for file, _ in readable))
+    for (file, _), key in zip(readable, keys, strict=True):
+        division.labels[key].add(file.label)
+        division.keys[file.label].add(key)
     _require_distinct(division, class_names)
-    for sha256 in division.labels:
-        division.assign(sha256, division.part_by_hash(sha256))
+    for key in division.labels:
+        division.assign(key, division.part_by_hash(key))
+    if len(division.labels) < len(readable):
+        ways = "of one `group`, or identical" if division.has_groups else "identical"
+        groups = counted(len(division.labels), "group")
+        remarks.append(f"{counted(len(readable), 'image')} in {groups} ({ways}), each of them in one part")
     moved = _fill_empty_parts(division, class_names)
     if moved:
         classes = name_list(dict.fromkeys(moved))
         remarks.append(
-            f"{counted(len(moved), 'image')} of small classes {'was' if len(moved) == 1 else 'were'} moved "
-            f"so that each part has every class: {classes}"
+            f"{counted(len(moved), 'group' if division.has_groups else 'image')} of small classes "
+            f"{'was' if len(moved) == 1 else 'were'} moved so that each part has every class: {classes}"
         )
-    return [division.parts[sha256] for _, sha256 in readable]
+    return [division.parts[key] for key in keys]
 
 
 def _fill_empty_parts(division: _Division, class_names: Sequence[str]) -> list[str]:
-    """Move an image into each part that lacks a class; the class of each image that moved."""
+    """Move an image (with its group) into each part that lacks a class; the class of each image that moved."""
     moved: list[str] = []
     for label, name in enumerate(class_names):
         for part in division.ranges:
             if division.counts[label, part]:
                 continue
-            spare = [sha256 for sha256 in division.contents[label] if division.is_spare(sha256)]
+            spare = [key for key in division.keys[label] if division.is_spare(key)]
             if not spare:
+                kind, copies = ("groups have images of", "") if division.has_groups else ("images appear in", "copies")
                 raise UserError(
-                    f"class `{one_line(name)}` cannot have an image in each part: too many of its images appear in "
-                    "other classes as well",
-                    "remove the copies, or add images of the class",
+                    f"class `{one_line(name)}` cannot have an image in each part: too many of its {kind} "
+                    f"other classes as well",
+                    f"remove the {copies}, or add images of the class" if copies else "add images of other groups",
                 )
-            division.assign(min(spare, key=lambda sha256: division.distance(sha256, part)), part)
+            division.assign(min(spare, key=lambda key: division.distance(key, part)), part)
             moved.append(name)
     return moved
 
 
 def _require_distinct(division: _Division, class_names: Sequence[str]) -> None:
     needed = len(division.ranges)
-    small = [label for label in range(len(class_names)) if len(division.contents[label]) < needed]
+    small = [label for label in range(len(class_names)) if len(division.keys[label]) < needed]
     if small:
         names = [class_names[label] for label in small]
+        kind = "group" if division.has_groups else "distinct image"
         raise UserError(
-            f"class `{one_line(names[0])}` has {counted(len(division.contents[small[0]]), 'distinct image')}, and "
+            f"class `{one_line(names[0])}` has {counted(len(division.keys[small[0]]), kind)}, and "
             f"{needed} are needed, one for each of {', '.join(division.ranges)}{_and_others(names)}",
-            "add images of it, or remove the class",
+            f"add images of {'other groups' if division.has_groups else 'it'}, or remove the class",
         )
 
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Dataset, Example
-from pipelines.runs.layout import FORCED_FILE, MANIFEST_FILE, SPEC_FILE, SPLIT_COLUMNS, SPLIT_FILE, STATE_FOLDER, is_run
+from pipelines.runs.layout import (
+    FORCED_FILE,
+    GROUP_COLUMN,
+    MANIFEST_FILE,
+    SPEC_FILE,
+    SPLIT_COLUMNS,
+    SPLIT_FILE,
+    STATE_FOLDER,
+    is_run,
+)
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.runs.ownership import delete_own, delete_temporaries, holds_nothing, is_proven
 from pipelines.runs.read_manifest import write_manifest
@@ -170,16 +179,20 @@ def _delete_state(folder: Path) -> None:
 
 
 def write_split(folder: Path, dataset: Dataset) -> None:
-    """Write `split.csv` (path, label, split, sha256) and, where images were left out, `skipped.csv`."""
+    """Write `split.csv` and, where images were left out, `skipped.csv`."""
     write_examples(folder, dataset.examples, dataset.class_names)
     if dataset.skipped:
         write_csv(folder / "skipped.csv", ("path", "reason"), ((image.path, image.reason) for image in dataset.skipped))
 
 
-def write_examples(folder: Path, examples: Iterable[Example], class_names: Sequence[str]) -> None:
-    """Write `split.csv` (path, label, split, sha256)."""
-    rows = ((example.path, class_names[example.label], example.split, example.sha256) for example in examples)
-    write_csv(folder / SPLIT_FILE, SPLIT_COLUMNS, rows)
+def write_examples(folder: Path, examples: Sequence[Example], class_names: Sequence[str]) -> None:
+    """Write `split.csv` (path, label, split, sha256 and, where an image has one, group)."""
+    rows = [(image.path, class_names[image.label], image.split, image.sha256) for image in examples]
+    if any(image.group for image in examples):
+        grouped = [(*row, image.group or "") for row, image in zip(rows, examples, strict=True)]
+        write_csv(folder / SPLIT_FILE, (*SPLIT_COLUMNS, GROUP_COLUMN), grouped)
+    else:
+        write_csv(folder / SPLIT_FILE, SPLIT_COLUMNS, rows)
 
 
 def _read_request(file: Path) -> RunRequest | None:

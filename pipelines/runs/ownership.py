@@ -12,12 +12,20 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.runs.layout import MANIFEST_FILE, RUN_FILES, SPEC_FILE, SPLIT_COLUMNS, SPLIT_FILE, STATE_FOLDER
+from pipelines.runs.layout import (
+    GROUP_COLUMN,
+    MANIFEST_FILE,
+    RUN_FILES,
+    SPEC_FILE,
+    SPLIT_COLUMNS,
+    SPLIT_FILE,
+    STATE_FOLDER,
+)
 from pipelines.system.lock import LOCK_FILE
 
 # What file managers of macOS, Windows and KDE leave in any folder that they show.
 SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
-SPLIT_HEADER = ",".join(SPLIT_COLUMNS).encode()
+SPLIT_HEADERS = tuple(",".join(columns).encode() for columns in (SPLIT_COLUMNS, (*SPLIT_COLUMNS, GROUP_COLUMN)))
 # A temporary file of `pipelines.system.files.atomic`, and a state that was killed before it had its name.
 TEMPORARY_FILE = re.compile(rf"\.({'|'.join(map(re.escape, sorted(RUN_FILES)))})\.\w+(\.\w+)?")
 TEMPORARY_STATE = re.compile(rf"\.{STATE_FOLDER}\.\d+")
@@ -85,7 +93,7 @@ def is_proven(folder: Path) -> bool:
         return True
     try:
         with open(folder / SPLIT_FILE, "rb") as stream:
-            return not values and stream.readline().strip() == SPLIT_HEADER
+            return not values and stream.readline().strip() in SPLIT_HEADERS
     except OSError:
         return False
 

@@ -1,4 +1,4 @@
-"""Reads `split.csv`: the images of a run with their classes, parts and hashes."""
+"""Reads `split.csv`: the images of a run with their classes, parts, hashes and groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Example, Split
-from pipelines.runs.layout import SPLIT_FILE
+from pipelines.runs.layout import GROUP_COLUMN, SPLIT_FILE
 from pipelines.runs.ranges import Sha256
 from pipelines.system.cache import transcoded_file
 from pipelines.system.cache_users import use_cache
@@ -25,12 +25,14 @@ class SplitRow:
         label: name of its class.
         split: the part that it belongs to.
         sha256: of its content, hexadecimal.
+        group: the name of its group; None without one, and in data without groups.
     """
 
     path: str
     label: str
     split: Split
     sha256: Sha256
+    group: str | None = None
 
 
 def read_rows(folder: str | Path) -> tuple[SplitRow, ...]:
@@ -44,7 +46,7 @@ def read_rows(folder: str | Path) -> tuple[SplitRow, ...]:
     try:
         with open(file, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             for values in csv.DictReader(stream):
-                rows.append(as_record(values, SplitRow))
+                rows.append(as_record({**values, GROUP_COLUMN: values.get(GROUP_COLUMN) or None}, SplitRow))
     except FileNotFoundError as error:
         raise UserError(f"the run `{folder}` has no `{SPLIT_FILE}`", "train the run again with --force") from error
     except (csv.Error, DamagedRecord) as error:
@@ -72,6 +74,7 @@ def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Exampl
             split=row.split,
             sha256=row.sha256,
             source=str(transcoded_file(row.sha256)) if row.sha256 in transcoded else row.path,
+            group=row.group,
         )
         for row in rows
     )

@@ -1,4 +1,4 @@
-"""A CSV with `path,label[,split]`: what is read, and which line is named when one is wrong."""
+"""A CSV with `path,label[,split][,group]`: what is read, and which line is named when one is wrong."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ def test_splits_are_read_under_any_of_their_names(folder: Path) -> None:
     assert [split for _, _, split in listed(folder, content)] == ["train", "train", "validation", "validation"]
 
 
+def test_groups_are_read_and_an_empty_one_is_none(folder: Path) -> None:
+    content = b"group,path,label\n p 1 ,images/1.jpg,a\n,images/2.jpg,b\n  ,images/3.jpg,a\n"
+    content += b'"x\n\x1b\xff",images/\xc3\xa9.jpg,b\n'
+    listed(folder, content)
+    groups = [file.group for file in scan(str(folder / "list.csv")).files]
+    assert groups == ["p 1", None, None, os.fsdecode(b"x\n\x1b\xff")]
+    listed(folder, "path,label\nimages/1.jpg,a\nimages/2.jpg,b\n")
+    assert [file.group for file in scan(str(folder / "list.csv")).files] == [None, None]
+
+
 def test_a_line_that_repeats_another_counts_once(folder: Path) -> None:
     content = "path,label\nimages/1.jpg,a\nimages/2.jpg,b\nimages/../images/1.jpg,a\n"
     assert len(listed(folder, content)) == 2
@@ -79,6 +89,8 @@ def test_a_line_that_repeats_another_counts_once(folder: Path) -> None:
         ("path,label,split\nimages/1.jpg,a,train\nimages/2.jpg,b,test\n", "the classes of `test`"),
         ("path,label\nimages/1.jpg,a\nimages/1.jpg,b\n", "two labels: `a` and `b`"),
         ("path,label,split\nimages/1.jpg,a,train\nimages/1.jpg,a,test\n", "two splits: `train` and `test`"),
+        ("path,label,group\nimages/1.jpg,a,p\nimages/1.jpg,a,\x1bq\n", r"two groups: `p` and `\x1bq`"),
+        ("path,label,group\nimages/1.jpg,a,\nimages/1.jpg,a,q\n", "two groups: `none` and `q`"),
         ('path,label\n"images/1.jpg,a\n', "is not valid CSV"),
         ("path,label\nimages/1.jpg,a\nimages/2.jpg,a\n", "one class, `a`"),
         ("path,label\n" + "x" * 200_000 + ",a\n", "is not valid CSV"),

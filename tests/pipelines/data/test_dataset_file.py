@@ -24,6 +24,7 @@ def dataset_of(count: int) -> Dataset:
             split=SPLITS[number * 3 // count],
             sha256=f"{number:064x}",
             source=f"{stray}{number}.png" if number % 2 else f"{stray}{number}.jpg",
+            group=f"{stray}{number % 5}" if number % 2 else None,
         )
         for number in range(count)
     )
@@ -115,3 +116,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset\.json` cannot be read: No such file or directory") as caught:
         read_dataset(tmp_path / "dataset.json")
     assert caught.value.hint
+
+
+def test_a_data_set_of_before_there_were_groups_is_read(tmp_path: Path) -> None:
+    dataset = dataset_of(4)
+    write_dataset(tmp_path / "dataset.json", dataset)
+    values = json.loads((tmp_path / "dataset.json").read_text())
+    for example in values["examples"]:
+        del example["group"]
+    (tmp_path / "dataset.json").write_text(json.dumps(values))
+    assert [example.group for example in read_dataset(tmp_path / "dataset.json").examples] == [None] * 4

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pipelines.data.duplicates import label_conflicts, leaks
+from pipelines.data.duplicates import group_leaks, label_conflicts, leaks
 from pipelines.data.listing import ListedFile
+from pipelines.runs.examples import Split
 
 
-def image(path: str, label: int, content: str) -> tuple[ListedFile, str]:
-    return ListedFile(path=path, label=label, split=None), content
+def image(path: str, label: int, content: str, group: str | None = None) -> tuple[ListedFile, str]:
+    return ListedFile(path=path, label=label, split=None, group=group), content
 
 
 def test_copies_with_one_label_in_one_part_are_no_remark() -> None:
@@ -32,3 +33,11 @@ def test_contents_in_two_parts_are_counted_once_each_and_the_first_path_is_named
     assert leaks(images, ["train", "train", "train", "train", "validation"]) == [
         "1 image with identical copies in two parts, such as `/1` (train) and `/3` (validation)"
     ]
+
+
+def test_groups_in_two_parts_are_counted_once_each_and_the_first_is_named_safely() -> None:
+    images = [image("/1", 0, "x", "p"), image("/2", 1, "y", "p"), image("/3", 0, "z"), image("/4", 0, "w")]
+    assert group_leaks(images, ["train", "train", "train", "test"]) == []
+    images += [image("/5", 0, "v", "\x1b[31m"), image("/6", 0, "u", "\x1b[31m"), image("/7", 0, "t", "p")]
+    parts: list[Split] = ["test", "validation", "train", "test", "test", "train", "test"]
+    assert group_leaks(images, parts) == [r"2 groups with images in two parts, such as `\x1b[31m` (train and test)"]

@@ -73,6 +73,28 @@ def test_a_class_that_falls_into_one_fold_is_named() -> None:
     assert "--folds" in caught.value.hint
 
 
+def test_given_groups_are_held_out_whole_and_others_as_before() -> None:
+    examples = [example(number, number % 3) for number in range(120)]
+    data = Dataset(root="", origin="csv", class_names=CLASSES, examples=tuple(examples))
+    # Each person is in every class; the copy of an image joins two of them.
+    grouped = [replace(image, group=f"p{number // 6}") for number, image in enumerate(examples)]
+    grouped.append(replace(grouped[0], group="p19", path="copy"))
+    folds = divide_folds(replace(data, examples=tuple(grouped)), 4, seed=0)
+    for fold in folds:
+        held_out = {image.group for image in fold.part("validation")}
+        assert not held_out & {image.group for image in fold.part("train")}
+        assert len(held_out & {"p0", "p19"}) != 1
+    assert sum(len(fold.part("validation")) for fold in folds) == 121
+
+
+def test_too_few_groups_for_the_folds() -> None:
+    examples = [example(number, number % 2) for number in range(40)]
+    grouped = [replace(image, group=f"p{number % 2}{number % 3}") for number, image in enumerate(examples)]
+    data = Dataset(root="", origin="csv", class_names=("a", "b"), examples=tuple(grouped))
+    with pytest.raises(UserError, match="class `a` has 3 groups outside the test part, too few for 4 folds"):
+        divide_folds(data, 4, seed=0)
+
+
 def in_folds(labels: Sequence[int], groups: Sequence[int], count: int, seed: int = 0) -> Folds:
     """Divide, and check what holds for every division."""
     label_array, group_array = np.asarray(labels, np.int32), np.asarray(groups, np.intp)

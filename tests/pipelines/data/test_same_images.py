@@ -75,9 +75,9 @@ def begun(folder: Path, images: Sequence[Image], *, force: bool = False) -> Open
             (*IMAGES, ("5.png", "fox", "validation", 5), ("6.png", "fox", "train", 6)),
             "2 images added, new class `fox`",
         ),
-        ((("1.png", "dog", "train", 1), *IMAGES[1:]), "images have another class, part or order"),
-        ((IMAGES[1], IMAGES[0], *IMAGES[2:]), "images have another class, part or order"),
-        ((*IMAGES[:2], ("3.png", "cat", "test", 3), IMAGES[3]), "images have another class, part or order"),
+        ((("1.png", "dog", "train", 1), *IMAGES[1:]), "images have another class, part, group or order"),
+        ((IMAGES[1], IMAGES[0], *IMAGES[2:]), "images have another class, part, group or order"),
+        ((*IMAGES[:2], ("3.png", "cat", "test", 3), IMAGES[3]), "images have another class, part, group or order"),
     ],
 )
 def test_what_changed_is_named(tmp_path: Path, images: tuple[Image, ...], words: str) -> None:
@@ -140,3 +140,11 @@ def test_the_same_images_elsewhere_are_the_same(tmp_path: Path) -> None:
 
 def test_a_training_that_was_interrupted_before_its_images_were_listed_begins_with_any(tmp_path: Path) -> None:
     assert changes_since(tmp_path, dataset_of(IMAGES)) == ""
+
+
+def test_another_group_is_a_change_and_the_same_groups_are_none(tmp_path: Path) -> None:
+    dataset = dataset_of(IMAGES)
+    grouped = replace(dataset, examples=tuple(replace(image, group="p") for image in dataset.examples))
+    write_split(tmp_path, grouped)
+    assert changes_since(tmp_path, grouped) == ""
+    assert changes_since(tmp_path, dataset) == "images have another class, part, group or order"

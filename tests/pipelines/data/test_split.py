@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,20 @@ from pipelines.runs.examples import Split
 def image(label: int, number: int, split: Split | None = None) -> tuple[ListedFile, str]:
     sha256 = hashlib.sha256(f"{label} {number}".encode()).hexdigest()
     return ListedFile(path=f"/{label}/{number}.jpg", label=label, split=split), sha256
+
+
+def grouped(label: int, number: int, group: str | None, split: Split | None = None) -> tuple[ListedFile, str]:
+    file, sha256 = image(label, number, split)
+    return replace(file, group=group), sha256
+
+
+def name_with(start: float, end: float, prefix: str = "person") -> str:
+    """A name whose SHA-256, read as a fraction, is between two numbers."""
+    for number in range(10_000):
+        digest = hashlib.sha256(f"{prefix} {number}".encode()).hexdigest()
+        if start <= int(digest[:8], 16) / 2**32 < end:
+            return f"{prefix} {number}"
+    raise AssertionError("no such name")
 
 
 def at(label: int, u: float, name: str = "", split: Split | None = None) -> tuple[ListedFile, str]:
@@ -148,3 +163,86 @@ def test_ten_thousand_small_classes_take_a_moment() -> None:
     parts, _ = divide(images, [str(label) for label in range(10_000)])
     present = {(file.label, part) for (file, _), part in zip(images, parts, strict=True)}
     assert len(present) == 30_000
+
+
+def test_a_given_group_lies_in_the_part_of_its_name_whatever_the_classes() -> None:
+    names = {"train": name_with(0.0, 0.8), "validation": name_with(0.8, 0.9), "test": name_with(0.9, 1.0)}
+    images = [
+        grouped(number % 2, 1000 + number, name)
+        for name, first in zip(names.values(), (0, 20, 40), strict=True)
+        for number in range(first, first + 20)
+    ]
+    images += [image(label, number) for label in range(2) for number in range(100, 400)]
+    parts, remarks = divide(images, ["a", "b"])
+    assert parts[:60] == ["train"] * 20 + ["validation"] * 20 + ["test"] * 20
+    # Images without a group go by their content as before; and adding some to a group moves none.
+    assert parts[60:] == divide(images[60:], ["a", "b"])[0]
+    more = [grouped(0, number, names["test"]) for number in range(2000, 2100)]
+    assert divide([*images, *more], ["a", "b"])[0] == [*parts, *["test"] * 100]
+    assert remarks[-1] == "660 images in 603 groups (of one `group`, or identical), each of them in one part"
+
+
+def test_parts_of_groups_are_80_10_10() -> None:
+    images = [grouped(label, number, f"{label} {number // 2}") for label in range(2) for number in range(4000)]
+    parts, _ = divide(images, ["a", "b"])
+    assert all(one == other for one, other in zip(parts[::2], parts[1::2], strict=True))
+    counts = Counter((file.label, part) for (file, _), part in zip(images[::2], parts[::2], strict=True))
+    for label in range(2):
+        # Four standard deviations of a binomial with n = 2000.
+        assert abs(counts[label, "train"] - 1600) < 72
+        assert abs(counts[label, "test"] - 200) < 54
+
+
+def test_a_copy_in_two_groups_joins_them() -> None:
+    first, second = name_with(0.0, 0.8, "a"), name_with(0.9, 1.0, "b")
+    images = [image(0, number) for number in range(100)]
+    images += [grouped(0, 200, first), grouped(0, 201, first), grouped(0, 202, second), grouped(0, 201, second)]
+    parts, _ = divide(images, ["a"])
+    assert parts[-4:] == ["train"] * 4
+    assert divide(images[:-1], ["a"])[0][-3:] == ["train", "train", "test"]
+
+
+def test_a_group_moves_as_a_whole_into_a_part_that_lacks_its_class() -> None:
+    near, far = name_with(0.76, 0.8), name_with(0.1, 0.2)
+    tests = name_with(0.9, 1.0)
+    images = [grouped(0, number, (near, far, tests)[number // 3]) for number in range(9)]
+    parts, remarks = divide(images, ["a"])
+    assert parts == ["validation"] * 3 + ["train"] * 3 + ["test"] * 3
+    assert remarks[-1] == "1 group of small classes was moved so that each part has every class: `a`"
+
+
+def test_a_class_of_too_few_groups_is_named() -> None:
+    images = [image(0, number) for number in range(20)] + [grouped(1, number, f"p{number % 2}") for number in range(20)]
+    with pytest.raises(UserError, match="class `b` has 2 groups, and 3 are needed, one for each of train") as caught:
+        divide(images, ["a", "b"])
+    assert "other groups" in caught.value.hint
+
+
+def test_groups_too_entangled_to_divide_are_refused() -> None:
+    images = [
+        grouped(label, 4 * label + person, f"p{person}") for label in range(4) for person in range(4) if person != label
+    ]
+    with pytest.raises(UserError, match="too many of its groups have images of other classes as well"):
+        divide(images, ["a", "b", "c", "d"])
+
+
+def test_a_group_in_two_given_parts_is_reported() -> None:
+    images = [grouped(0, 1, "p", "train"), grouped(0, 2, "p", "test"), grouped(0, 3, None, "validation")]
+    assert divide(images, ["a"]) == (
+        ["train", "test", "validation"],
+        ["1 group with images in two parts, such as `p` (train and test)"],
+    )
+
+
+def test_a_missing_validation_part_is_made_of_whole_groups() -> None:
+    images = [grouped(0, number, f"p{number // 10}", "train") for number in range(1000)]
+    images += [grouped(0, number, f"q{number}", "test") for number in range(1000, 1100)]
+    parts, remarks = divide(images, ["a"])
+    assert all(len(set(parts[start : start + 10])) == 1 for start in range(0, 1000, 10))
+    assert 0 < parts.count("validation") < 300
+    assert remarks[0] == "1,000 images in 100 groups (of one `group`, or identical), each of them in one part"
+
+
+def test_copies_are_counted_as_groups() -> None:
+    images = [image(0, number) for number in range(100)] * 2
+    assert divide(images, ["a"])[1] == ["200 images in 100 groups (identical), each of them in one part"]

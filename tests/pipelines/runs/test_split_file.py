@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from models.errors import UserError
+from pipelines.runs.examples import Example
+from pipelines.runs.folder import write_examples
 from pipelines.runs.layout import SPLIT_FILE
 from pipelines.runs.split_file import read_rows, read_split
 
@@ -45,3 +48,22 @@ def test_other_columns_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / SPLIT_FILE).write_text("note," + HEADER + "x," + ROW)
     (example,) = read_split(tmp_path, ("dog", "cat"))
     assert (example.path, example.label, example.split, example.sha256) == ("/p/1.png", 1, "train", "ab" * 32)
+
+
+def test_groups_come_back_and_are_a_column_only_where_there_are_any(tmp_path: Path) -> None:
+    groups = (None, "p", os.fsdecode(b'a "b",\n\x1b\xff'), None)
+    grouped = tuple(
+        Example(path=f"/{number}", label=0, split="train", sha256=f"{number:064x}", source=f"/{number}", group=group)
+        for number, group in enumerate(groups)
+    )
+    write_examples(tmp_path, grouped, ("cat",))
+    assert read_split(tmp_path, ("cat",)) == grouped
+    assert (tmp_path / SPLIT_FILE).read_bytes().startswith(b"path,label,split,sha256,group\r\n/0,cat,train,")
+    write_examples(tmp_path, grouped[:1], ("cat",))
+    assert (tmp_path / SPLIT_FILE).read_bytes().startswith(b"path,label,split,sha256\r\n")
+    assert read_split(tmp_path, ("cat",)) == grouped[:1]
+
+
+def test_a_line_that_ends_before_its_group_has_none(tmp_path: Path) -> None:
+    (tmp_path / SPLIT_FILE).write_text(HEADER.replace("\n", ",group\n") + ROW)
+    assert [row.group for row in read_rows(tmp_path)] == [None]
