@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from models.arrays import FeatureRows, Flags, HalfRows, Indices
 from pipelines.data.groups import group_keys
 from pipelines.runs.examples import Example
-from pipelines.runs.look_alike_record import LookAlikeRecord
+from pipelines.runs.look_alike_record import LookAlikeRecord, StricterCosine
 
 # Five sets were tried, one of them bursts of 81 grocery products with a test in other shops: folds that keep images
 # above 0.85 together choose the features that the test chooses. 0.8 changes the choice on one set of 202 images.
@@ -75,7 +75,10 @@ def find_look_alikes(
         groups=len(first_images),
         cosine=COSINE,
         has_given_groups=any(given),
-        stricter={class_names[label]: COSINES[step_of[label]] for label in np.flatnonzero(step_of).tolist()},
+        stricter=tuple(
+            StricterCosine(class_name=class_names[label], cosine=COSINES[step_of[label]])
+            for label in np.flatnonzero(step_of).tolist()
+        ),
     )
     return LookAlikes(group_of=np.asarray(group_of, np.intp), record=record)
 

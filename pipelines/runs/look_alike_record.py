@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipelines.runs.ranges import NonNegativeInt
 from pipelines.system.text import counted, name_list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StricterCosine:
+    """The cosine of a class of which that of the others would make nearly one group.
+
+    Attributes:
+        class_name: of the class.
+        cosine: of its look-alikes; None where none is great enough, so that only copies and given groups are joined.
+    """
+
+    class_name: str
+    cosine: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +30,14 @@ class LookAlikeRecord:
         groups: how many groups they form; an image that is like no other is a group of its own.
         cosine: images of a class whose features have a greater one are look-alikes.
         has_given_groups: whether the user named groups.
-        stricter: class -> the cosine of its look-alikes, where that of all others would join nearly the whole class;
-            None where only identical images are joined.
+        stricter: the classes that have another cosine.
     """
 
     images: NonNegativeInt
     groups: NonNegativeInt
     cosine: float
     has_given_groups: bool = False
-    stricter: Mapping[str, float | None] = field(default_factory=dict)
+    stricter: tuple[StricterCosine, ...] = ()
 
     @property
     def line(self) -> str:
@@ -36,9 +47,9 @@ class LookAlikeRecord:
             f"{counted(self.images, 'image')} in {counted(self.groups, 'group')} of look-alikes "
             f"({ways}or a cosine of features above {self.cosine:g})"
         )
-        for cosine in sorted({cosine or 1.0 for cosine in self.stricter.values()}):
-            names = [name for name, stricter in self.stricter.items() if (stricter or 1.0) == cosine]
-            bound = f"above {cosine:g}" if cosine < 1.0 else "none, identical images alone"
+        for cosine in dict.fromkeys(sorted((one.cosine for one in self.stricter), key=lambda cosine: cosine or 1.0)):
+            names = [one.class_name for one in self.stricter if one.cosine == cosine]
+            bound = f"above {cosine:g}" if cosine else "by no cosine"
             line += f"; {bound} in {counted(len(names), 'class', 'classes')} of images that nearly all look alike: "
             line += name_list(names)
         return line

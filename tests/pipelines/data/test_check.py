@@ -207,6 +207,18 @@ def test_parts_and_order(data: Path) -> None:
         assert [example.path for example in part] == sorted(example.path for example in part)
 
 
+def test_groups_of_a_csv_are_kept_and_lie_in_one_part(data: Path) -> None:
+    images = sorted(data.rglob("*.png"))
+    lines = [f"{path},{path.parent.name},p{int(path.stem) // 2}" for path in images[:-1]]
+    (data / "list.csv").write_text("path,label,group\n" + "\n".join([*lines, f"{images[-1]},b,"]))
+    dataset = check(scan(str(data / "list.csv")))
+    group_of = {example.path: example.group for example in dataset.examples}
+    assert [group_of[str(path)] for path in images] == [*(f"p{number // 2}" for number in [*range(6), *range(5)]), None]
+    parts = {(example.group, example.split) for example in dataset.examples if example.group}
+    assert len(parts) == 3
+    assert any("12 images in 4 groups (of one `group`, or identical)" in remark for remark in dataset.remarks)
+
+
 def test_a_class_with_one_image_is_refused_and_named(data: Path) -> None:
     (data / "c").mkdir()
     (data / "c" / "1.png").write_bytes(saved(drawn(seed=99), "PNG"))

@@ -11,6 +11,7 @@ from models.arrays import FeatureRows
 from pipelines.data import look_alikes
 from pipelines.data.look_alikes import find_look_alikes
 from pipelines.runs.examples import Example
+from pipelines.runs.look_alike_record import StricterCosine
 
 CLASSES = ("a", "b", "c")
 
@@ -87,7 +88,7 @@ def test_a_class_that_is_one_chain_gets_a_stricter_cosine(step: float, is_one_gr
     swallowed = at_angles(*(step * number for number in range(5)))
     found = find_look_alikes(images([0] * 5 + [1] * 4), np.concatenate([swallowed, at_angles(0, 5, 90, 180)]), CLASSES)
     assert found.group_of.tolist() == [0, 1, 2, 3, 4, 5, 5, 6, 7]
-    assert found.record.stricter == {"a": cosine}
+    assert found.record.stricter == (StricterCosine(class_name="a", cosine=cosine),)
 
 
 def test_four_of_five_images_may_be_look_alikes_and_more_may_not() -> None:
@@ -103,7 +104,7 @@ def test_copies_and_given_groups_stay_together_in_a_class_of_look_alikes() -> No
     assert partition(found.group_of.tolist()) == {frozenset({0, 1}), frozenset({2}), frozenset({3}), frozenset({4, 5})}
     # Where these alone are nearly the whole class, the cosine stays what it is: no other would help.
     found = find_look_alikes(images([0] * 6, "xxxxxw"), at_angles(0, 0, 0, 0, 0, 90), CLASSES)
-    assert (found.group_of.tolist(), found.record.stricter) == ([0, 0, 0, 0, 0, 1], {})
+    assert (found.group_of.tolist(), found.record.stricter) == ([0, 0, 0, 0, 0, 1], ())
 
 
 def test_the_record_says_how_many_groups_there_are_and_how_they_were_found() -> None:
@@ -116,7 +117,7 @@ def test_the_record_says_how_many_groups_there_are_and_how_they_were_found() -> 
     assert strict.groups == 9
     assert strict.line.split("; ")[1:] == [
         "above 0.95 in 1 class of images that nearly all look alike: `a\\nb`",
-        "none, identical images alone in 1 class of images that nearly all look alike: `b`",
+        "by no cosine in 1 class of images that nearly all look alike: `b`",
     ]
 
 
