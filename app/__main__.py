@@ -7,7 +7,6 @@ another package may be called `models` or `pipelines`.
 from __future__ import annotations
 
 import codecs
-import errno
 import gc
 import importlib.util
 import io
@@ -21,7 +20,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.console import Terminal
-    from models.errors import UserError
 
 BUG, INTERRUPTED = 70, 130
 PACKAGES = ("models", "pipelines")
@@ -116,7 +114,9 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> int:
 
 def _report(error: Exception, terminal: Terminal) -> int:
     """Print what went wrong and how to fix it, with a traceback where it is a bug; return the exit code."""
-    user_error = _as_user_error(error)
+    from models.machine_errors import as_user_error
+
+    user_error = as_user_error(error)
     if user_error is None or terminal.is_verbose:
         import traceback
 
@@ -132,55 +132,6 @@ def _report(error: Exception, terminal: Terminal) -> int:
         f"please report the lines above, with the command and these versions: {installed}",
     )
     return BUG
-
-
-def _as_user_error(error: Exception) -> UserError | None:
-    """The error as one that the user can fix, where it is a UserError or the machine lacks something; else None."""
-    from models.errors import UserError
-
-    if isinstance(error, UserError):
-        return error
-    # TensorFlow's error is known by its name, because TensorFlow need not be imported. It is that of a full disk too.
-    is_exhausted = type(error).__name__ == "ResourceExhaustedError"
-    if is_exhausted and os.strerror(errno.ENOSPC) in str(error):
-        error = OSError(errno.ENOSPC, "")
-    elif isinstance(error, MemoryError) or is_exhausted:
-        return UserError(
-            "not enough memory", "a smaller `--batch` or `--image-size`, or a smaller backbone, needs less"
-        )
-    if not isinstance(error, OSError):
-        return None
-    path = f": `{os.fsdecode(error.filename)}`" if isinstance(error.filename, (str, bytes)) else ""
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            return UserError(
-                f"no space left on the disk{path}", "free some, or point `--out` or HEADSTART_CACHE to another disk"
-            )
-        case errno.EROFS:
-            return UserError(f"the file system is read-only{path}", "point `--out` or HEADSTART_CACHE elsewhere")
-        case errno.EACCES | errno.EPERM:
-            return UserError(f"permission denied{path}", "get the right to it, or choose another place")
-        case errno.EMFILE | errno.ENFILE:
-            return UserError(f"too many open files{path}", "raise the limit with `ulimit -n 4096`")
-        case errno.ENAMETOOLONG:
-            return UserError(f"the name is too long{path}", "choose a shorter one")
-        case errno.ENOTDIR | errno.EEXIST:
-            return UserError(f"a file is where a folder is due{path}", "move it away, or choose another place")
-        case errno.EISDIR:
-            return UserError(f"a folder is where a file is due{path}", "move it away, or choose another place")
-        case errno.ELOOP:
-            return UserError(f"a link leads to itself{path}", "replace it, or choose another place")
-        case errno.ENOENT if not _has_working_directory():
-            return UserError("the working directory was deleted", "change to a folder that exists: `cd`")
-    return None
-
-
-def _has_working_directory() -> bool:
-    try:
-        os.getcwd()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _bytes_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
+from models.machine_errors import full_disk
 from pipelines.evaluate import evaluate
 from pipelines.export import export
 from pipelines.predict import predict
@@ -165,7 +166,9 @@ def _open_folder(folder: Path, *, force: bool) -> Path:
     try:
         (folder / "runs").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"`{folder}` cannot be written: {error.strerror}", "choose another --out") from error
+        raise full_disk(error, folder) or UserError(
+            f"`{folder}` cannot be written: {error.strerror}", "choose another --out"
+        ) from error
     return folder
 
 

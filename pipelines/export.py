@@ -16,6 +16,7 @@ import numpy as np
 
 from models.errors import UserError, lookup
 from models.export import EXPORTERS, Exporter, Preprocessing
+from models.machine_errors import full_disk
 from pipelines.inference.parity import Parity, compare_outputs, predict_in_fresh_process, predict_on_cpu
 from pipelines.inference.sample_images import images_of_run, read_sample, read_samples
 from pipelines.runs.models import load_run
@@ -162,7 +163,9 @@ def _temporary_folder(folder: Path) -> Iterator[Path]:
             folder.mkdir(parents=True, exist_ok=True)
             temporary = stack.enter_context(temporary_folder(".export-", folder))
         except OSError as error:
-            raise UserError(f"`{folder}` cannot be written: {error.strerror}", "choose another --out") from error
+            raise full_disk(error, folder) or UserError(
+                f"`{folder}` cannot be written: {error.strerror}", "choose another --out"
+            ) from error
         try:
             yield temporary
         finally:

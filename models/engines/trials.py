@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from models.errors import first_line
+from models.machine_errors import full_disk
 
 if TYPE_CHECKING:
     from models.arrays import FeatureRows, Pixels
@@ -91,6 +92,9 @@ def try_engine(candidate: Candidate, reference: Reference) -> tuple[EngineTrial 
     Returns:
         The trial, and why the engine is dropped, or an empty string. An engine that fails has no trial; one whose
         features differ by `TOLERANCE` or more is not measured: its rate is 0.
+
+    Raises:
+        OSError: the disk of the converter's temporary files is full.
     """
     name, engine, precision = candidate
     began = time.monotonic()
@@ -98,6 +102,8 @@ def try_engine(candidate: Candidate, reference: Reference) -> tuple[EngineTrial 
         run, batch = engine.build(reference.source, precision)
         features = run(filled(reference.pixels, batch))[: len(reference.features)]
     except Exception as error:  # A converter may raise anything for a network that it does not support.
+        if full_disk(error):
+            raise
         return None, f"dropped: {name} {precision} fails: {first_line(error)}"
     difference = _relative_difference(features, reference.features[: len(features)])
     trial = EngineTrial(

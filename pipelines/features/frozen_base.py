@@ -11,6 +11,7 @@ import numpy as np
 
 from models.engines.table import ENGINES
 from models.errors import UserError, first_line
+from models.machine_errors import full_disk
 from pipelines.features.cached import BaseKey
 from pipelines.features.remembered_engines import RememberedEngines
 from pipelines.runs.examples import Example
@@ -141,7 +142,7 @@ def _make_folder(key: BaseKey) -> None:
     try:
         key.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
+        raise full_disk(error, key.folder) or UserError(
             f"the cache folder `{cache_folder()}` cannot be written: {error.strerror}",
             "set HEADSTART_CACHE to a folder that you can write to, or train with --no-cache",
         ) from error

@@ -24,7 +24,7 @@ import numpy as np
 from models.arrays import HalfRows
 from models.errors import UserError
 from pipelines.features import old_shards
-from pipelines.system.arrays import HEADER_ERRORS
+from pipelines.system.arrays import HEADER_ERRORS, write_array
 
 KEY_BYTES = 34
 STALE_SECONDS = 3600.0
@@ -88,7 +88,7 @@ def write_shard(folder: Path, keys: Sequence[bytes], rows: HalfRows) -> Path:
     handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
     try:
         with open(handle, "wb") as stream:
-            np.save(stream, records, allow_pickle=False)
+            write_array(stream, records)
             stream.flush()
             os.fsync(stream.fileno())
         path = folder / f"{time.time_ns():x}-{os.getpid():x}-{_checksum(Path(name))}.npy"

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from models.arrays import Pixels, Probabilities
 from models.errors import UserError
 from models.export import Exporter
+from models.machine_errors import full_disk
+from pipelines.system.arrays import write_array
 from pipelines.system.temporary import temporary_folder
 from pipelines.system.worker import bound_to_this
 
@@ -66,6 +68,7 @@ def predict_in_fresh_process(
         pixels: the same images decoded and resized.
 
     Raises:
+        FullDisk: the disk of temporary files is full.
         UserError: with exit code 3, when it cannot be loaded there.
     """
     request = {
@@ -77,7 +80,8 @@ def predict_in_fresh_process(
         (folder / "files").mkdir()
         for number, content in enumerate(contents):
             (folder / "files" / f"{number:06d}").write_bytes(content)
-        np.save(folder / "pixels.npy", pixels)
+        with open(folder / "pixels.npy", "wb") as stream:
+            write_array(stream, pixels)
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         finished = subprocess.run(
             bound_to_this(os.fspath(Path(__file__).with_name("reload_export.py")), os.fspath(folder)),
@@ -88,11 +92,12 @@ def predict_in_fresh_process(
         )
         if finished.returncode != 0:
             lines = finished.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-            raise UserError(
+            error = UserError(
                 f"the {format_name} export cannot be loaded without headstart: {lines[-1]}",
                 BUG_HINT,
                 exit_code=GATE_FAILED,
             )
+            raise full_disk(error) or error
         with np.load(folder / "outputs.npz") as outputs:
             return dict(outputs)
 

@@ -17,7 +17,7 @@ from pipelines.members.boosting import weigh_images
 from pipelines.members.spec import Member, file_names
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.manifest import ChosenHead
-from pipelines.system.arrays import read_array
+from pipelines.system.arrays import read_array, write_array
 from pipelines.system.files import atomic, write_json
 from pipelines.system.records import DamagedRecord, as_record, read_plain
 from pipelines.training.feature_stage import list_head_candidates
@@ -82,7 +82,7 @@ class SharedHyperparameters:
     def keep_held_out(self, member: Member, classes: Labels) -> None:
         """Save the classes (images,) that the member predicts out of fold, for those that follow."""
         with atomic(self._held_out_file(member, member.seed)) as temporary, open(temporary, "wb") as stream:
-            np.save(stream, classes)
+            write_array(stream, classes)
 
     def candidates(self, member: Member, plan: TrainingPlan, num_features: int) -> Shortlist:
         """Hyperparameters for the member's head: those of the first of its kind, or a grid for that first."""

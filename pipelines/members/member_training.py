@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UserError
+from models.machine_errors import full_disk
 from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds
 from pipelines.fitting.heads import FittedHeads, fit_heads
@@ -73,13 +74,10 @@ class MemberTraining:
             except BoostingEnds as end:
                 kind, count = f"{member.backbone}, {member.head} head", counted(end.num_members, "member")
                 self.relay.send(ended=member.name, message=f"boosting of {kind}, ends after {count}: {end}")
-            except UserError as error:
-                self.relay.send(failed=member.name, message=error.message, hint=error.hint)
             except Exception as error:  # A bug in one member must not cost the user the others.
-                traceback.print_exc()
-                first_line = (str(error).strip().splitlines() or [""])[0]
-                message = f"{type(error).__name__}: {first_line}"
-                self.relay.send(failed=member.name, message=message, hint="please report it", unexpected="yes")
+                if full_disk(error):  # no other member could be written
+                    raise
+                self._report_failure(member, error)
 
     def _train_member(self, member: Member) -> None:
         """Train a member and write its run."""
@@ -157,6 +155,16 @@ class MemberTraining:
             features=extracted.record,
             engine=extracted.engine,
         )
+
+    def _report_failure(self, member: Member, error: Exception) -> None:
+        """Send why a member failed; `unexpected` where another attempt may succeed."""
+        if isinstance(error, UserError):
+            self.relay.send(failed=member.name, message=error.message, hint=error.hint)
+            return
+        traceback.print_exc()
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        message = f"{type(error).__name__}: {first_line}"
+        self.relay.send(failed=member.name, message=message, hint="please report it", unexpected="yes")
 
     def _report(self, member: Member, manifest: Manifest, seconds: float) -> None:
         scores = manifest.metrics["validation"]

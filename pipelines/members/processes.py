@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
+from models.machine_errors import FullDisk
 from pipelines.members.spec import MEMBERS_FOLDER, Member, MembersOrder
 from pipelines.runs.folder import sweep_run
 from pipelines.runs.layout import STATE_FOLDER, is_run
@@ -52,6 +53,9 @@ def train_in_processes(
 
     Returns:
         Why others failed, by name; and a line for each boosting that ended before its last member.
+
+    Raises:
+        FullDisk: a disk is full; members that are complete stay.
     """
     failures: dict[str, UserError] = {}
     ended: list[str] = []
@@ -100,6 +104,8 @@ def _train_group(order: MembersOrder, reporter: Reporter, task: Task) -> _Attemp
 
     try:
         run_in_worker("pipelines.members.member_training", order, reporter=reporter, on_event=on_event)
+    except FullDisk:  # no other member could be written
+        raise
     except UserError as error:
         reporter.warn(f"{order.members[0].backbone}: {error.message}")
         for member in order.members:

@@ -1,4 +1,4 @@
-"""Reads NumPy's files (`.npy`, `.npz`) that may be damaged: never more than the file holds, and no Python objects."""
+"""Writes NumPy's files, and reads those that may be damaged: never more than the file holds, and no Python objects."""
 
 from __future__ import annotations
 
@@ -19,6 +19,24 @@ from pipelines.system.text import one_line
 # What numpy's reader of headers raises on one that is damaged.
 HEADER_ERRORS = (ValueError, EOFError, SyntaxError, OverflowError, TypeError, tokenize.TokenError)
 AnyArray: TypeAlias = NDArray[Any]  # of any type: whoever reads it checks that
+
+
+def write_array(stream: IO[bytes], array: AnyArray) -> None:
+    """Write an array as an `.npy` file, so that a failure is the system's own.
+
+    NumPy writes into a file by C's `fwrite`, and where the disk is full raises "1000 requested and 80 written".
+
+    Raises:
+        OSError: with the system's number.
+    """
+    np.save(_Sink(stream), array, allow_pickle=False)
+
+
+class _Sink:
+    """A stream that NumPy does not take for a file, so that it calls its `write`."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write = stream.write
 
 
 def read_array(file: Path) -> AnyArray:

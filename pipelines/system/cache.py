@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from models.errors import UserError
+from models.machine_errors import full_disk
 from pipelines.system.text import one_line
 
 DEFAULT_LIMIT_GB = 20.0
@@ -84,9 +85,9 @@ def mark_used(path: Path) -> None:
 def cache_error(path: Path, error: Exception) -> UserError:
     """The error for a part of the cache that cannot be written."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return UserError(
+    return full_disk(error, one_line(path)) or UserError(
         f"the cache `{one_line(path)}` cannot be written: {reason}",
-        "free some space there, or set HEADSTART_CACHE to a folder that you can write to",
+        "set HEADSTART_CACHE to a folder that you can write to",
     )
 
 

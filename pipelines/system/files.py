@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from models.machine_errors import NO_SPACE
+
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON atomically, in ASCII, so that stray bytes of file names (surrogates in Python) are kept.
@@ -54,6 +56,10 @@ def atomic(path: Path, suffix: str = "") -> Iterator[Path]:
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in NO_SPACE and error.filename is None:  # a write, unlike opening, does not say of which file
+            error.filename = os.fspath(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

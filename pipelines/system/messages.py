@@ -65,10 +65,11 @@ class TaskEnd:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The job failed with a UserError."""
+    """The job failed with a UserError; `is_full_disk` where it was a FullDisk."""
 
     message: str
     hint: str
+    is_full_disk: bool
 
 
 Message: TypeAlias = NoteLine | WarningLine | TaskStart | TaskAdvance | TaskLine | TaskEnd | Failure

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO, TypeVar
 
-from models.errors import UserError
+from models.machine_errors import FullDisk, as_user_error
 from pipelines.system.messages import (
     Event,
     Failure,
@@ -44,10 +44,10 @@ def serve(order_type: type[Order], job: Callable[[Order, ProgressRelay], None]) 
 
     Args:
         order_type: the record that `run_in_worker` is given.
-        job: does the work; a UserError that it raises is raised again in the parent.
+        job: does the work; a UserError that it raises is raised again in the parent, and so is what the machine lacks.
 
     Returns:
-        The exit code: 0, 1 after a UserError, 70 after any other exception.
+        The exit code: 0, 1 after an error that the user can fix, 70 after a bug.
     """
     order = as_record(json.loads(sys.stdin.readline()), order_type)
     # Only messages reach the parent: what libraries print to stdout goes to stderr.
@@ -57,12 +57,13 @@ def serve(order_type: type[Order], job: Callable[[Order, ProgressRelay], None]) 
     relay = ProgressRelay(stream)
     try:
         job(order, relay)
-    except UserError as error:
-        relay.write(Failure(error.message, error.hint))
+    except Exception as error:  # a bug leaves its traceback on stderr, whose last line the parent reports
+        user_error = as_user_error(error)
+        if user_error is None:
+            traceback.print_exc()
+            return BUG
+        relay.write(Failure(user_error.message, user_error.hint, isinstance(user_error, FullDisk)))
         return 1
-    except Exception:  # a bug: the traceback goes to stderr, whose last line the parent reports
-        traceback.print_exc()
-        return BUG
     return 0
 
 

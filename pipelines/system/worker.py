@@ -19,6 +19,7 @@ from typing import IO
 import msgspec
 
 from models.errors import UserError
+from models.machine_errors import FullDisk, full_disk
 from pipelines.system.messages import (
     Event,
     Failure,
@@ -49,6 +50,7 @@ def run_in_worker(module: str, order: object, *, reporter: Reporter, on_event: C
         on_event: gets what the worker sends with `ProgressRelay.send`.
 
     Raises:
+        FullDisk: a disk was full.
         UserError: what the job raised, or why the process died.
     """
     with tempfile.TemporaryFile() as stderr, _start(module, stderr) as worker:
@@ -62,9 +64,10 @@ def run_in_worker(module: str, order: object, *, reporter: Reporter, on_event: C
         stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - STDERR_TAIL))
         tail = stderr.read().decode("utf-8", "backslashreplace")
     if failure is not None:
-        raise UserError(failure.message, failure.hint)
+        raise FullDisk(failure.message) if failure.is_full_disk else UserError(failure.message, failure.hint)
     if code:
-        raise _crash(code, tail)
+        error = _crash(code, tail)
+        raise full_disk(error) or error
 
 
 def bound_to_this(program: str, *arguments: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,21 @@ def test_one_bad_member_does_not_stop_the_next(drawn: Path, tmp_path: Path, monk
     assert failed["unexpected"]
     assert done == {"done": "one-s1"}
     assert is_run(tmp_path / "run" / "members" / "one-s1")
+
+
+def test_no_member_is_begun_on_a_full_disk(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def full(search: Any, **named: Any) -> Any:  # those of `fit_heads`
+        tried.append(search.seed)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "fit_heads", full)
+    spec = members_spec(drawn, tmp_path / "run", "one", seeds=2)
+    training, messages = member_training(spec, drawn, tmp_path / "run")
+    with pytest.raises(OSError, match="No space left"):
+        training.train(list_members(spec))
+    assert (tried, events_of(messages)) == ([0], [])
 
 
 def test_an_order_survives_the_way_into_another_process(drawn: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from models.errors import UserError
+from models.machine_errors import FullDisk
 from pipelines.members import processes
 from pipelines.members.processes import train_in_processes
 from pipelines.members.spec import MEMBERS_FOLDER, MembersOrder, list_members
@@ -29,7 +30,8 @@ Orders = list[tuple[str, ...]]
 def attempts(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, list[str]]], Orders]:
     """Plays what becomes of each member, attempt by attempt; returns the members of each process.
 
-    The worker process `dies` at a member, `ends` a boosting before it, or else one of `OUTCOMES` is sent.
+    The worker process `dies` at a member, finds the disk `full`, `ends` a boosting before it, or else one of
+    `OUTCOMES` is sent.
     """
 
     def play(script: dict[str, list[str]]) -> Orders:
@@ -42,6 +44,8 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, list[str]]]
                 outcome = script[name].pop(0) if script.get(name) else "trained"
                 if outcome == "dies":
                     raise UserError("the worker process was killed", "give fewer --heads")
+                if outcome == "full":
+                    raise FullDisk("no space left on the disk")
                 if outcome == "ends":
                     on_event({"ended": name, "message": "boosting ends"})
                 elif outcome == "trained":
@@ -112,6 +116,13 @@ def test_an_error_of_the_user_is_not_tried_again(
     assert failures == {"a-s0": "too small"}
     assert orders == ALL
     assert "a-s0 failed: too small" in lines
+
+
+def test_a_full_disk_ends_it_all(tmp_path: Path, attempts: Callable[[dict[str, list[str]]], Orders]) -> None:
+    orders = attempts({"a-s1": ["full"]})
+    with pytest.raises(FullDisk):
+        train(tmp_path)
+    assert orders == ALL[:1]
 
 
 def test_what_boosting_leaves_out_has_not_failed(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import resource
 import struct
 import zipfile
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.system.arrays import read_array, read_arrays
+from pipelines.system.arrays import read_array, read_arrays, write_array
 from pipelines.system.records import DamagedRecord
 
 ARRAYS: list[Any] = [
@@ -35,6 +37,27 @@ def test_arrays_are_read_as_numpy_reads_them(tmp_path: Path, array: Any) -> None
         assert (read.dtype, read.shape) == (expected.dtype, expected.shape)
         np.testing.assert_array_equal(read, expected)
         assert read.flags.writeable
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+def test_arrays_are_written_as_numpy_writes_them(tmp_path: Path, array: Any) -> None:  # arrays and a number
+    np.save(tmp_path / "numpy.npy", array)
+    with open(tmp_path / "ours.npy", "wb") as stream:
+        write_array(stream, array)
+    assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "numpy.npy").read_bytes()
+
+
+def test_what_keeps_an_array_from_being_written_has_the_number_of_the_system(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk: it needs no rights and takes the same way."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open(tmp_path / "file", "wb") as stream:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+        try:
+            with pytest.raises(OSError, match="File too large") as caught:
+                write_array(stream, np.zeros(1 << 20))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno == errno.EFBIG
 
 
 def saved(array: Any) -> bytes:  # an array of any type

@@ -22,6 +22,13 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["file.json"]
 
 
+def test_a_full_disk_names_the_file_that_was_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, atomic(tmp_path / "file"):
+        Path("/dev/full").write_bytes(b"x")  # answers every write as a full disk does
+    assert caught.value.filename == str(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_old_file_is_there_until_the_block_ends(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")

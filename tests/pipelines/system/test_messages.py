@@ -31,7 +31,7 @@ EXAMPLES: list[Message | Event] = [
     TaskAdvance(2, 3, {"loss": ODD}),
     TaskLine(2, ODD, True),
     TaskEnd(2),
-    Failure(ODD, ODD),
+    Failure(ODD, ODD, is_full_disk=True),
     {"done": ODD},
     {},
 ]

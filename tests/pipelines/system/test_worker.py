@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import UserError
+from models.machine_errors import FullDisk
 from pipelines.runs.examples import Skipped
 from pipelines.system.progress import Silent, Task
 from pipelines.system.worker import run_in_worker
@@ -63,6 +64,8 @@ def work(order, relay):
     relay.send(done=order["name"])
     if order["name"] == "refuse":
         raise UserError("no such thing", "try another")
+    if order["name"] == "full":
+        os.write(os.open("/dev/full", os.O_WRONLY), b"x")
     if order["name"] == "crash":
         raise RuntimeError("a bug")
     if order["name"] == "kill":
@@ -87,7 +90,13 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("fine", None), ("refuse", "no such thing"), ("crash", "RuntimeError: a bug"), ("kill", "memory")],
+    [
+        ("fine", None),
+        ("refuse", "no such thing"),
+        ("full", "no space left on the disk"),
+        ("crash", "RuntimeError: a bug"),
+        ("kill", "memory"),
+    ],
 )
 def test_the_messages_of_a_worker_arrive_and_its_end_is_explained(name: str, words: str | None, worker: str) -> None:
     messages, events = Messages(), list[dict[str, str]]()
@@ -97,6 +106,7 @@ def test_the_messages_of_a_worker_arrive_and_its_end_is_explained(name: str, wor
         with pytest.raises(UserError) as caught:
             run_in_worker(worker, {"name": name}, reporter=messages, on_event=events.append)
         assert words in caught.value.message
+        assert isinstance(caught.value, FullDisk) == (name == "full")
     assert messages.lines == [f"hello {name}"]
     assert messages.tasks == ["counting of 3 begins", "3 {}", "a line False", *SAVING]
     assert events == [{"done": name}]
