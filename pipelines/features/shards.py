@@ -25,6 +25,7 @@ from models.arrays import HalfRows
 from models.errors import UserError
 from pipelines.features import old_shards
 from pipelines.system.arrays import HEADER_ERRORS, write_array
+from pipelines.system.files import naming_full_disk
 
 KEY_BYTES = 34
 STALE_SECONDS = 3600.0
@@ -87,7 +88,7 @@ def write_shard(folder: Path, keys: Sequence[bytes], rows: HalfRows) -> Path:
     records["row"] = rows
     handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
     try:
-        with open(handle, "wb") as stream:
+        with naming_full_disk(folder), open(handle, "wb") as stream:
             write_array(stream, records)
             stream.flush()
             os.fsync(stream.fileno())

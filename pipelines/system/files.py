@@ -48,7 +48,8 @@ def atomic(path: Path, suffix: str = "") -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with naming_full_disk(path):
+            yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         # mkstemp gives the owner alone access; this file gets the access that open() would give it.
@@ -56,12 +57,19 @@ def atomic(path: Path, suffix: str = "") -> Iterator[Path]:
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
-    except OSError as error:
-        if error.errno in NO_SPACE and error.filename is None:  # a write, unlike opening, does not say of which file
-            error.filename = os.fspath(path)
-        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Add a path to the error of a full disk: writing, unlike opening, does not say which file it was."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def exchange(first: Path, second: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +71,15 @@ def test_an_engine_that_fails_has_a_reason_of_one_line(reference: Reference) -> 
     trial, reason = try_engine(Candidate("fake", FakeEngine(fails=True).entry(), "bfloat16"), reference)
     assert trial is None
     assert reason == "dropped: fake bfloat16 fails: no such operation: `Twirl`"
+
+
+def test_a_full_disk_is_not_a_fault_of_the_engine(reference: Reference) -> None:
+    def build(source: TracedBase, precision: str) -> tuple[Run, int]:
+        Path("/dev/full").write_bytes(b"x")  # answers every write as a full disk does
+        raise AssertionError
+
+    with pytest.raises(OSError, match="No space left"):
+        try_engine(Candidate("fake", replace(FakeEngine().entry(), build=build), "bfloat16"), reference)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])

@@ -11,12 +11,13 @@ import sys
 import time
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
 
 from models.errors import UserError
+from pipelines.features import shards
 from pipelines.features.shards import ShardStore, key, write_shard
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -193,6 +194,20 @@ for number in range(10**6):
     store = ShardStore(tmp_path)
     assert store.damaged == 0
     assert (store.row(key(hashlib.sha256(b"0-7").hexdigest(), 0)) == 0).all()
+
+
+def test_a_full_disk_leaves_nothing_and_the_error_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(stream: IO[bytes], array: Any) -> None:  # of records
+        stream.write(b"half")
+        Path("/dev/full").write_bytes(b"x")  # answers every write as a full disk does
+
+    monkeypatch.setattr(shards, "write_array", write)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_shard(tmp_path, [key("00" * 32, 0)], np.zeros((1, 3), np.float16))
+    assert caught.value.filename == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:

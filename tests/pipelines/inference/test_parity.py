@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,6 +12,7 @@ import pytest
 
 from models.errors import UserError
 from models.export import EXPORTERS
+from models.machine_errors import FullDisk
 from pipelines.inference import parity
 
 NAMES = ("cat", "d\u00f6g")
@@ -85,3 +88,23 @@ def test_the_fresh_process_gives_the_outputs_of_the_export(tmp_path: Path) -> No
     assert list(outputs) == ["probabilities of pixels"]
     np.testing.assert_allclose(outputs["probabilities of pixels"], expected, rtol=1e-5)
     np.testing.assert_allclose(parity.predict_on_cpu(model, pixels), expected, rtol=1e-5)
+
+
+READER = """
+from pathlib import Path
+
+def read(path, contents, pixels):
+    Path("/dev/full").write_bytes(b"x")  # answers every write as a full disk does
+"""
+
+
+def test_a_full_disk_is_not_a_fault_of_the_export(tmp_path: Path) -> None:
+    (tmp_path / "reader.py").write_text(READER)
+    spec = importlib.util.spec_from_file_location("reader", tmp_path / "reader.py")
+    assert spec is not None and spec.loader is not None
+    reader = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reader)
+    exporter = replace(EXPORTERS["keras"], read=reader.read)
+    with pytest.raises(FullDisk) as caught:
+        parity.predict_in_fresh_process("keras", exporter, tmp_path, [], np.zeros((1, 4, 4, 3), np.float32))
+    assert caught.value.exit_code == 1
