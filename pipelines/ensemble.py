@@ -46,13 +46,15 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
         reporter: shows notes and progress; nothing by default.
 
     Raises:
-        UserError: a run is damaged or missing, classes do not match, or no image can fit the weights.
+        UserError: a run is damaged or missing, classes do not match, images are fitted to squares in different ways,
+            or no image can fit the weights.
     """
     reporter = reporter or Silent()
 
     # Everything that can be wrong and needs no TensorFlow.
     method = lookup(METHODS, spec.method, "ensemble method")
     runs = _read_runs(spec)
+    _require_one_fit(runs)
     class_names = _match_classes(runs, reporter)
     from pipelines.ensembles.common_images import common_images
 
@@ -103,6 +105,17 @@ def _short_names(paths: Sequence[str]) -> list[str]:
         if len(set(names)) == len(names):
             break
     return names
+
+
+def _require_one_fit(runs: Sequence[TrainedRun]) -> None:
+    """Refuse runs that see different parts of an image: a joined model is given one square of it."""
+    first, *others = runs
+    for run in others:
+        if run.manifest.fit != first.manifest.fit:
+            raise UserError(
+                f"`{first.run}` was trained with --fit {first.manifest.fit}, `{run.run}` with --fit {run.manifest.fit}",
+                "an ensemble gives its members the same pixels: train all of them with one --fit",
+            )
 
 
 def _match_classes(runs: Sequence[TrainedRun], reporter: Reporter) -> tuple[str, ...]:

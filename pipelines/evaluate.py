@@ -111,7 +111,9 @@ def evaluate(
         probabilities, how = predict_examples(run, manifest, examples, cache=cache, reporter=reporter)
     else:
         model, _ = load_run(run)
-        probabilities, gain = predict_with_gain(model, examples, tta, part=selection.part, reporter=reporter)
+        probabilities, gain = predict_with_gain(
+            model, examples, tta, fit=manifest.fit, part=selection.part, reporter=reporter
+        )
         how = f"the saved model, float32, mean of {gain.views} views"
         reporter.note(gain.line)
     labels = np.asarray([example.label for example in examples], np.int32)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from pipelines.inference.parity import Parity, compare_outputs, predict_in_fresh
 from pipelines.inference.sample_images import images_of_run, read_sample, read_samples
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
+from pipelines.runs.square import Fit
 from pipelines.system.progress import Reporter, Silent
 from pipelines.system.temporary import temporary_folder
 
@@ -93,7 +95,7 @@ def export(
     _require_free(Path(out), exporters)
     contents = [read_sample(path) for path in images] or read_samples(images_of_run(run, manifest))
     model, _ = load_run(run)
-    return export_model(model, manifest.class_names, contents, out, exporters, reporter=reporter)
+    return export_model(model, manifest.class_names, contents, out, exporters, fit=manifest.fit, reporter=reporter)
 
 
 def export_model(
@@ -103,6 +105,7 @@ def export_model(
     out: str,
     exporters: Mapping[str, Exporter],
     *,
+    fit: Fit,
     reporter: Reporter | None = None,
 ) -> list[Exported]:
     """Export a model; all formats or none.
@@ -113,6 +116,7 @@ def export_model(
         contents: of the image files to compare on, as `readable_bytes` gives them.
         out: as for `export`.
         exporters: by the names of their formats.
+        fit: how an image is fitted to the square.
         reporter: where progress goes; nowhere by default.
 
     Raises:
@@ -124,13 +128,14 @@ def export_model(
     folder, reporter = Path(out), reporter or Silent()
     _require_free(folder, exporters)
     side = int(model.input_shape[1])
-    pixels = np.stack([np.asarray(decode_resized(content, side)) for content in contents])
+    preprocessing = Preprocessing(decode=partial(decode_resized, fit=fit), resize=partial(resize, fit=fit))
+    pixels = np.stack([np.asarray(preprocessing.decode(content, side)) for content in contents])
     expected = predict_on_cpu(model, pixels)
     checked = []
     with _temporary_folder(folder) as temporary, reporter.task("export", 2 * len(exporters)) as task:
         for name, exporter in exporters.items():
             began, path = time.monotonic(), temporary / f"{name}.keras"
-            exporter.save(model, path, class_names, Preprocessing(decode=decode_resized, resize=resize))
+            exporter.save(model, path, class_names, preprocessing)
             task.advance(format=name)
             outputs = predict_in_fresh_process(name, exporter, path, contents, pixels)
             parity = compare_outputs(name, outputs, expected, class_names)

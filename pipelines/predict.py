@@ -70,7 +70,7 @@ def predict(
         function = compile_folded(model, function, members=is_ensemble, batch=BATCH, reporter=reporter)
 
     contents = RowContents(class_names=manifest.class_names, top_k=top_k, members=manifest.order if members else ())
-    rows = predict_inputs(function, inputs, contents, read=partial(load, size=manifest.image_size))
+    rows = predict_inputs(function, inputs, contents, read=partial(load, square=manifest.square))
     return manifest.class_names, _counted(rows, reporter)
 
 

@@ -14,6 +14,7 @@ from models.errors import UserError
 from pipelines.data.scan import scan
 from pipelines.images.policy import Policy
 from pipelines.runs.examples import Dataset, Example
+from pipelines.runs.square import Square
 from pipelines.system.progress import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ NUM_VIEWS = 8
 NUM_ROWS = 24
 # White pixels between views.
 GAP = 4
+SQUARE = Square(size=160, fit="squash")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ def preview(
     out: str,
     *,
     policy: Policy,
-    size: int = 160,
+    square: Square = SQUARE,
     per_class: int = 2,
     seed: int = 0,
     reporter: Reporter | None = None,
@@ -61,7 +63,7 @@ def preview(
         data: labelled images, as for training.
         out: the picture to write, PNG or JPEG by its ending.
         policy: makes the views.
-        size: side of one view, pixels.
+        square: that a view is.
         per_class: images of each class; fewer where the rows of all classes would be more than `NUM_ROWS`.
         seed: of the views, which are those of a training with this seed.
         reporter: shows progress.
@@ -87,7 +89,7 @@ def preview(
     examples = _choose(dataset, per_class)
     # A training measures the colours of its training images; where no parts are given, they are not divided yet.
     policy = measured(policy, dataset.part("train") or dataset.examples)
-    grid = _draw(examples, policy, size=size, seed=seed, reporter=reporter)
+    grid = _draw(examples, policy, square, seed=seed, reporter=reporter)
 
     from PIL import Image
 
@@ -98,7 +100,7 @@ def preview(
     return Preview(path=target, rows=len(examples), classes=len({example.label for example in examples}))
 
 
-def _draw(examples: Sequence[Example], policy: Policy, *, size: int, seed: int, reporter: Reporter) -> Grid:
+def _draw(examples: Sequence[Example], policy: Policy, square: Square, *, seed: int, reporter: Reporter) -> Grid:
     """Draw a row for each image: the original, then its views."""
     import numpy as np
 
@@ -106,9 +108,10 @@ def _draw(examples: Sequence[Example], policy: Policy, *, size: int, seed: int, 
     from pipelines.images.batches import view_batches
     from pipelines.images.unchanged import naming_changed
 
+    size = square.size
     batches = view_batches(
         [(example, view) for example in examples for view in range(NUM_VIEWS + 1)],
-        size=size,
+        square=square,
         batch=NUM_VIEWS + 1,
         augmenter=build_augmenter(policy, size=size),
         seed=seed,

@@ -9,6 +9,7 @@ import typer
 from app.options.everywhere import terminal_of
 from app.options.fit import LARGEST_SEED, NoColor, NoFlip, Rotate90
 from pipelines.images.policies import POLICIES
+from pipelines.runs.square import Fit, Square
 
 
 def preview(
@@ -24,6 +25,9 @@ def preview(
     no_color: NoColor = False,
     per_class: Annotated[int, typer.Option("--per-class", min=1, max=1000, help="Images per class.")] = 2,
     size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of a view in pixels.")] = 160,
+    fit: Annotated[
+        Fit, typer.Option("--fit", help="How a picture becomes a square, as of train: what a network would see.")
+    ] = "squash",
     seed: Annotated[
         int,
         typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed; training with it draws the same views."),
@@ -44,7 +48,7 @@ def preview(
         data,
         out,
         policy=find_policy(augment, Switches(no_flip=no_flip, rotate90=rotate90, no_color=no_color)),
-        size=size,
+        square=Square(size=size, fit=fit),
         per_class=per_class,
         seed=seed,
         reporter=terminal,

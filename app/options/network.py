@@ -10,6 +10,7 @@ from app.options.panels import Panel
 from models import heads
 from models.engines.table import ENGINES
 from pipelines.runs.spec import FeatureSet, HeadSpec, NetworkSpec
+from pipelines.runs.square import Fit
 
 DEFAULT_BACKBONE, DEFAULT_HEAD = NetworkSpec().backbone, HeadSpec().name
 _NETWORK, _HEAD = "Network", "Head"
@@ -41,6 +42,15 @@ ImageSize = Annotated[
         rich_help_panel=_NETWORK,
         show_default="the backbone's own",
         help="Side of the square input, pixels.",
+    ),
+]
+FitOption = Annotated[
+    Fit,
+    typer.Option(
+        "--fit",
+        rich_help_panel=_NETWORK,
+        help="How a picture becomes that square: squash scales its sides independently, crop takes the greatest "
+        "centred square, pad keeps all of it and its proportions, on mid-grey.",
     ),
 ]
 Engine = Annotated[
@@ -118,7 +128,9 @@ Heads = Annotated[
         "tries at most 4 of an mlp.",
     ),
 ]
-NETWORK = Panel(record=NetworkSpec, options={"weights": Weights, "image_size": ImageSize, "engine": Engine})
+NETWORK = Panel(
+    record=NetworkSpec, options={"weights": Weights, "image_size": ImageSize, "fit": FitOption, "engine": Engine}
+)
 HEAD = Panel(
     record=HeadSpec,
     options={

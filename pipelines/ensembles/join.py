@@ -39,6 +39,7 @@ from pipelines.runs.examples import Example, Split
 from pipelines.runs.folder import finish_run, write_examples
 from pipelines.runs.manifest import Agreement, BackboneRecord, DataRecord, HeadRecord, Manifest, RunRequest
 from pipelines.runs.models import save_model
+from pipelines.runs.square import Fit, Square
 from pipelines.system.versions import versions
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def join(
     """Combine members, evaluate the result, and complete its run.
 
     Args:
-        members: at least one.
+        members: at least one; they see images fitted to a square in the same way.
         images: that the ensemble is fitted and evaluated on.
         request: how to combine them.
         run: where the ensemble goes, and what its manifest says of it.
@@ -108,7 +109,8 @@ def join(
     save_model(model, run.folder)
     predictions = _predictions(images, chosen, fitted, models, model_weights)
     pooled = predictions["test"][0] if images.test else _pooled(chosen, fitted)
-    agreement = _compare_with_pooled(model, images, pooled, reporter, out_of_fold=members[0].folds is not None)
+    out_of_fold, fit = members[0].folds is not None, models[0].manifest.fit
+    agreement = _compare_with_pooled(model, fit, images, pooled, reporter, out_of_fold=out_of_fold)
 
     # What the user reads. The ensemble and its members are timed in turn, or their ratio would be one of two moments.
     times = time_models({**models_to_time(members), _JOINED: model}, reporter)
@@ -160,6 +162,7 @@ def _manifest_of(
         bases=record_bases(models, ensemble.model),
         order=tuple(member.name for member in models),
         missing=dict(run.missing),
+        fit=models[0].manifest.fit,
     )
 
 
@@ -217,7 +220,7 @@ def _predictions(
 
 
 def _compare_with_pooled(
-    model: keras.Model, images: Images, pooled: Probabilities, reporter: Reporter, *, out_of_fold: bool
+    model: keras.Model, fit: Fit, images: Images, pooled: Probabilities, reporter: Reporter, *, out_of_fold: bool
 ) -> Agreement | None:
     """Compare the joined model with the pooled probabilities of its members, on a few test images, or validation ones.
 
@@ -231,6 +234,7 @@ def _compare_with_pooled(
     if not places:
         reporter.warn("the saved model was not compared with its members: none of the images is where it was")
         return None
-    batches = pixel_batches([examples[place] for place in places], size=int(model.input_shape[1]), batch=len(places))
+    square = Square(size=int(model.input_shape[1]), fit=fit)
+    batches = pixel_batches([examples[place] for place in places], square=square, batch=len(places))
     exact, _ = predict_batches(model, batches)
     return measure_agreement(exact, pooled[places])

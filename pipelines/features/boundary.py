@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from models.arrays import HalfRows, Indices, Labels, Weights
 from models.errors import UserError
-from pipelines.features.cached import BaseKey, Features, digest
+from pipelines.features.cached import BaseKey, Features, as_before, digest
 from pipelines.images.batches import ahead
 from pipelines.system.cache import cache_folder
 from pipelines.system.cache_contents import shards_in
@@ -50,7 +50,7 @@ class Boundary(BaseKey):
         identity = {
             name: value for name, value in asdict(self).items() if name not in ("backbone", "pooling", "features")
         }
-        return cache_folder() / FOLDER / digest(identity)
+        return cache_folder() / FOLDER / digest(as_before(identity))
 
     @property
     def row_bytes(self) -> int:

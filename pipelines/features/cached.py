@@ -21,6 +21,7 @@ import numpy as np
 from models.arrays import FeatureRows, HalfRows, Indices
 from pipelines.features.shards import ShardStore, key
 from pipelines.runs.examples import Example
+from pipelines.runs.square import Fit, Square
 from pipelines.system.cache import cache_folder
 
 
@@ -35,6 +36,7 @@ class BaseKey:
         pooling: how the feature map becomes a vector.
         decode_version: of the steps from a file to pixels.
         features: of the `last` layer, or of all `levels`.
+        fit: how an image is fitted to the square.
     """
 
     backbone: str
@@ -43,15 +45,19 @@ class BaseKey:
     pooling: str
     decode_version: int
     features: str = "last"
+    fit: Fit = "squash"
+
+    @property
+    def square(self) -> Square:
+        """The square that the base is given of every image."""
+        return Square(size=self.image_size, fit=self.fit)
 
     @property
     def folder(self) -> Path:
         """Where its features lie."""
         # The name is for the user; two files with the same weights give the same features.
         identity = {name: value for name, value in asdict(self).items() if name != "backbone"}
-        if self.features == "last":  # as it was before there were others: what is cached stays
-            del identity["features"]
-        return cache_folder() / "features" / digest(identity)
+        return cache_folder() / "features" / digest(as_before(identity))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +128,12 @@ def weights_digest(path: Path) -> str:
     """SHA-256 of a weights file, hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def as_before(identity: Mapping[str, object]) -> dict[str, object]:
+    """An identity without what it did not name before there were others than the first: what is cached stays."""
+    first = {"features": "last", "fit": "squash"}
+    return {name: value for name, value in identity.items() if value != first.get(name)}
 
 
 def digest(identity: Mapping[str, object]) -> str:

@@ -87,7 +87,7 @@ class Extraction:
 
         batches = view_batches(
             [(view.example, view.number) for view in missing],
-            size=self.base.image_size,
+            square=self.base.square,
             batch=self.compiled.batch,
             augmenter=augmenter,
             seed=self.views.seed,

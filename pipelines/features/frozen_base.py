@@ -124,7 +124,7 @@ class FrozenBase:
         sample = examples[:SAMPLE_IMAGES]
         views = [(example, 0) for example in sample]
         with naming_changed(sample):
-            (pixels,) = view_batches(views, size=self.key.image_size, batch=SAMPLE_IMAGES)
+            (pixels,) = view_batches(views, square=self.key.square, batch=SAMPLE_IMAGES)
         return np.asarray(pixels, np.float32)
 
 

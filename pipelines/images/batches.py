@@ -20,6 +20,7 @@ from pipelines.images.mixing import Mixer
 from pipelines.images.stateless_layers import fold_in
 from pipelines.images.unchanged import digest_of, read_unchanged
 from pipelines.runs.examples import Example
+from pipelines.runs.square import Square
 
 Batches: TypeAlias = Any  # a tf.data.Dataset, for the same reason
 # (examples,) number of the view of each example; 0 is the clean image.
@@ -52,7 +53,7 @@ class Draws:
 def view_batches(
     entries: Sequence[tuple[Example, int]],
     *,
-    size: int,
+    square: Square,
     batch: int,
     augmenter: Augmenter | None = None,
     seed: int = 0,
@@ -61,7 +62,7 @@ def view_batches(
 
     Args:
         entries: examples, each with the number of the view; view 0 is the clean image.
-        size: side of the square images, pixels.
+        square: that each image is made.
         batch: images a batch; the last may hold fewer.
         augmenter: makes the views; needed where there are others than 0.
         seed: of the views.
@@ -76,14 +77,14 @@ def view_batches(
         raise ValueError("views other than 0 need an augmenter")
     examples = [example for example, _ in entries]
     views = np.asarray([view for _, view in entries], np.int32)
-    images = _images(examples, views, size, augmenter, seed)
+    images = _images(examples, views, square, augmenter, seed)
     return ahead(images.batch(batch))
 
 
 def pixel_batches(
     examples: Sequence[Example],
     *,
-    size: int,
+    square: Square,
     batch: int,
     draws: Draws | None = None,
     class_weights: Weights | None = None,
@@ -95,7 +96,7 @@ def pixel_batches(
 
     Args:
         examples: the images.
-        size: side of the square images, pixels.
+        square: that each image is made.
         batch: images a batch; the last may hold fewer.
         draws: what a pass of a training draws; None for clean images in the order given.
         class_weights: (classes,) weight of each class in the loss; None for none.
@@ -118,7 +119,7 @@ def pixel_batches(
     label_column = tf.data.Dataset.from_tensor_slices(labels)
     if num_classes is not None:
         label_column = label_column.map(lambda label: tf.one_hot(label, num_classes))
-    columns = [_images(ordered, views, size, draws.augmenter, draws.seed), label_column]
+    columns = [_images(ordered, views, square, draws.augmenter, draws.seed), label_column]
     if class_weights is not None:
         columns.append(tf.data.Dataset.from_tensor_slices(np.asarray(class_weights, np.float32)[labels]))
     batches = tf.data.Dataset.zip(tuple(columns)).batch(batch)
@@ -147,7 +148,7 @@ def _in_order(examples: Sequence[Example], draws: Draws) -> list[Example]:
 
 
 def _images(
-    examples: Sequence[Example], views: ViewNumbers, size: int, augmenter: Augmenter | None, seed: int
+    examples: Sequence[Example], views: ViewNumbers, square: Square, augmenter: Augmenter | None, seed: int
 ) -> Batches:
     """A tf.data dataset of single images, float32 (size, size, 3), in order."""
     # Paths as bytes: a name need not be UTF-8.
@@ -156,15 +157,15 @@ def _images(
     files = (paths, digests)
     columns = files if augmenter is None else (*files, _content_seeds(examples), views)
     source = tf.data.Dataset.from_tensor_slices(columns)
-    return source.map(_loader(size, augmenter, seed), num_parallel_calls=count_cores(), deterministic=True)
+    return source.map(_loader(square, augmenter, seed), num_parallel_calls=count_cores(), deterministic=True)
 
 
 @lru_cache(maxsize=16)
-def _loader(size: int, augmenter: Augmenter | None, seed: int) -> Callable[..., Tensor]:
+def _loader(square: Square, augmenter: Augmenter | None, seed: int) -> Callable[..., Tensor]:
     """A function from a file to pixels, traced once: tracing takes half a second, too long for every epoch."""
 
     def load(path: Tensor, digest: Tensor, content_seed: Tensor = None, view: Tensor = None) -> Tensor:
-        image = decode_resized(read_unchanged(path, digest), size)
+        image = decode_resized(read_unchanged(path, digest), square.size, square.fit)
         if augmenter is None:
             return image
         return augmenter(image, fold_in(content_seed, _as_int32(seed)), view)

@@ -11,10 +11,12 @@ import numpy as np
 from pipelines.images.batches import pixel_batches
 from pipelines.images.policy import Policy
 from pipelines.runs.examples import Example
+from pipelines.runs.square import Square
 
 LAYER = "FancyPCA"
 MOST_IMAGES = 500  # spread evenly over those that are given
-SIDE = 256  # pixels, as in the paper
+# As large as in the paper; all of the image and no border, however the network sees it.
+SQUARE = Square(size=256, fit="squash")
 BATCH = 32
 # (3, 3) covariance of red, green and blue, of pixels in [0, 1].
 Covariance: TypeAlias = tuple[tuple[float, ...], ...]
@@ -41,7 +43,7 @@ def measure_covariance(examples: Sequence[Example]) -> Covariance:
     """The covariance (3, 3) of red, green and blue over the pixels of at most `MOST_IMAGES` images, in [0, 1]."""
     places = np.unique(np.linspace(0, len(examples) - 1, min(len(examples), MOST_IMAGES)).round().astype(int))
     total, products, count = np.zeros(3), np.zeros((3, 3)), 0
-    for pixels, _ in pixel_batches([examples[place] for place in places], size=SIDE, batch=BATCH):
+    for pixels, _ in pixel_batches([examples[place] for place in places], square=SQUARE, batch=BATCH):
         colours = np.asarray(pixels, np.float64).reshape(-1, 3) / 255
         total, products, count = total + colours.sum(0), products + colours.T @ colours, count + len(colours)
     mean = total / count

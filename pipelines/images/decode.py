@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from models.arrays import Tensor
 from pipelines.images.exif import matches, orientation, peek, turn_upright
-from pipelines.images.resize import resize
+from pipelines.images.resize import centre, scale
+from pipelines.runs.square import Fit
 
 # A JPEG is decoded at a half, a quarter or an eighth where that leaves this many times the pixels needed on each side.
 ENOUGH = 3
@@ -34,7 +35,7 @@ def decode(image_bytes: Tensor) -> Tensor:
     return tf.ensure_shape(turn_upright(image, orientation(image_bytes)), [None, None, 3])
 
 
-def decode_resized(image_bytes: Tensor, size: int) -> Tensor:
+def decode_resized(image_bytes: Tensor, size: int, fit: Fit = "squash") -> Tensor:
     """Decode an image and resize it to a square.
 
     A JPEG much larger than needed is decoded at a fraction of its size, which the format makes cheap; a test holds
@@ -43,6 +44,7 @@ def decode_resized(image_bytes: Tensor, size: int) -> Tensor:
     Args:
         image_bytes: as for `decode`.
         size: side of the result, pixels.
+        fit: as in `pipelines.runs.square.Square`.
 
     Returns:
         (size, size, 3) float32 in [0, 255].
@@ -50,23 +52,30 @@ def decode_resized(image_bytes: Tensor, size: int) -> Tensor:
     Raises:
         tf.errors.InvalidArgumentError: it is not such an image, or it is damaged.
     """
-    image = tf.cond(
-        _is_jpeg(image_bytes), lambda: _decode_large_jpeg(image_bytes, size), lambda: _decode_other(image_bytes)
-    )
-    # Turning commutes with the resize to a square, and here it moves fewer pixels.
-    return tf.ensure_shape(turn_upright(resize(image, size), orientation(image_bytes)), [size, size, 3])
+
+    def other() -> tuple[Tensor, Tensor]:
+        image = _decode_other(image_bytes)
+        return image, tf.shape(image)[:2]
+
+    image, full_shape = tf.cond(_is_jpeg(image_bytes), lambda: _decode_large_jpeg(image_bytes, size, fit), other)
+    # Turning commutes with scaling, and here it moves fewer pixels.
+    upright = turn_upright(scale(image, full_shape, size, fit), orientation(image_bytes))
+    return tf.ensure_shape(centre(upright, size) if fit == "pad" else upright, [size, size, 3])
 
 
 def _is_jpeg(image_bytes: Tensor) -> Tensor:
     return tf.strings.substr(image_bytes, 0, 3) == b"\xff\xd8\xff"
 
 
-def _decode_large_jpeg(image_bytes: Tensor, size: int) -> Tensor:
-    """Decode a JPEG, reduced as far as `ENOUGH` allows."""
-    shape = tf.io.extract_jpeg_shape(image_bytes)
-    largest_ratio = tf.reduce_min(shape[:2]) // (ENOUGH * size)
+def _decode_large_jpeg(image_bytes: Tensor, size: int, fit: Fit) -> tuple[Tensor, Tensor]:
+    """Decode a JPEG, reduced as far as `ENOUGH` allows; with it comes its full height and width, (2,) int32."""
+    full_shape = tf.io.extract_jpeg_shape(image_bytes)[:2]
+    # The side that becomes `size`; of a squashed image both do.
+    side = tf.reduce_max(full_shape) if fit == "pad" else tf.reduce_min(full_shape)
+    largest_ratio = side // (ENOUGH * size)
     choice = sum(tf.cast(largest_ratio >= ratio, tf.int32) for ratio in RATIOS[1:])
-    return tf.switch_case(choice, [lambda ratio=ratio: _decode_jpeg(image_bytes, ratio) for ratio in RATIOS])
+    image = tf.switch_case(choice, [lambda ratio=ratio: _decode_jpeg(image_bytes, ratio) for ratio in RATIOS])
+    return image, full_shape
 
 
 def _decode_jpeg(image_bytes: Tensor, ratio: int) -> Tensor:

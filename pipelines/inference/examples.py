@@ -19,6 +19,7 @@ from pipelines.images.unchanged import naming_changed
 from pipelines.runs.examples import Example
 from pipelines.runs.manifest import BaseRecord, Manifest
 from pipelines.runs.models import load_run
+from pipelines.runs.square import Fit, Square
 from pipelines.system.progress import Reporter
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ def predict_examples(
     model, _ = load_run(run)
     bases = frozen_bases(manifest) if cache else ()
     if not bases:
-        return _predict_pixels(model, examples, reporter), "the saved model, float32"
+        return _predict_pixels(model, examples, manifest.fit, reporter), "the saved model, float32"
     features, engines = [], []
     for base in bases:
-        of_base, engine = _extract(model, base, examples, reporter, is_named=len(bases) > 1)
+        of_base, engine = _extract(model, base, manifest.fit, examples, reporter, is_named=len(bases) > 1)
         features.append(of_base)
         engines.append(engine)
     return _predict_features(_top(model, bases), features), f"cached features ({'; '.join(dict.fromkeys(engines))})"
@@ -73,8 +74,9 @@ def frozen_bases(manifest: Manifest) -> tuple[BaseRecord, ...]:
     return (base,)
 
 
-def _predict_pixels(model: keras.Model, examples: Sequence[Example], reporter: Reporter) -> Probabilities:
-    batches = pixel_batches(examples, size=int(model.input_shape[1]), batch=BATCH)
+def _predict_pixels(model: keras.Model, examples: Sequence[Example], fit: Fit, reporter: Reporter) -> Probabilities:
+    square = Square(size=int(model.input_shape[1]), fit=fit)
+    batches = pixel_batches(examples, square=square, batch=BATCH)
     with naming_changed(examples), reporter.task("evaluate", len(examples)) as task:
         probabilities, _ = predict_batches(model, _counted(batches, task.advance))
     return probabilities
@@ -91,7 +93,13 @@ def _predict_features(top: keras.Model, features: Sequence[Features]) -> Probabi
 
 
 def _extract(
-    model: keras.Model, base: BaseRecord, examples: Sequence[Example], reporter: Reporter, *, is_named: bool
+    model: keras.Model,
+    base: BaseRecord,
+    fit: Fit,
+    examples: Sequence[Example],
+    reporter: Reporter,
+    *,
+    is_named: bool,
 ) -> tuple[Features, str]:
     """The features of one base, and the engine that computed them, in words."""
     key = BaseKey(
@@ -101,6 +109,7 @@ def _extract(
         pooling=base.pooling,
         decode_version=DECODE_VERSION,
         features=base.features,
+        fit=fit,
     )
     extracted = extract(
         {"images": examples},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from pipelines.data.walk import walk
 from pipelines.images.readable import MAX_PIXELS, UnreadableImage, read_file, readable_content
 from pipelines.inference.prediction_rows import Status
+from pipelines.runs.square import Square
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,12 +80,12 @@ def expand(paths: Iterable[str], stdin: BinaryIO | None = None) -> Iterator[Inpu
             yield from _expand_path(path)
 
 
-def load(source: Input, size: int, max_pixels: int = MAX_PIXELS) -> Loaded:
+def load(source: Input, square: Square, max_pixels: int = MAX_PIXELS) -> Loaded:
     """Decode an input to pixels, as in training; a bad file raises nothing.
 
     Args:
         source: from `expand`.
-        size: side of the square, pixels.
+        square: that it is made.
         max_pixels: a file whose header announces more is refused before it is decoded.
     """
     if source.reason is not None:
@@ -95,17 +96,20 @@ def load(source: Input, size: int, max_pixels: int = MAX_PIXELS) -> Loaded:
         return Loaded(source.path, "unreadable", unreadable.reason, None)
     import tensorflow as tf
 
-    return Loaded(source.path, "ok", "", _decoder(size)(tf.constant(content)).numpy())
+    return Loaded(source.path, "ok", "", _decoder(square)(tf.constant(content)).numpy())
 
 
 @cache
-def _decoder(size: int) -> Callable[[Tensor], Tensor]:
-    """The decoding of training for one size, as a graph: operation by operation it takes many times as long."""
+def _decoder(square: Square) -> Callable[[Tensor], Tensor]:
+    """The decoding of training for one square, as a graph: operation by operation it takes many times as long."""
     import tensorflow as tf
 
     from pipelines.images.decode import decode_resized
 
-    return tf.function(lambda content: decode_resized(content, size), input_signature=[tf.TensorSpec([], tf.string)])
+    def decode(content: Tensor) -> Tensor:
+        return decode_resized(content, square.size, square.fit)
+
+    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
 
 
 def _expand_path(path: str) -> Iterator[Input]:

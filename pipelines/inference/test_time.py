@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from models.arrays import Tensor
 from models.errors import UserError
 from pipelines.runs.report import Json, ModelComparison
+from pipelines.runs.square import Fit, Square
 
 if TYPE_CHECKING:
     import keras
@@ -112,7 +113,7 @@ def average_over(predict: Callable[[Tensor], Tensor], make_views: MakeViews) -> 
 
 
 def predict_with_gain(
-    model: keras.Model, examples: Sequence[Example], tta: str, *, part: str, reporter: Reporter
+    model: keras.Model, examples: Sequence[Example], tta: str, *, fit: Fit, part: str, reporter: Reporter
 ) -> tuple[Probabilities, ViewsGain]:
     """Probabilities (examples, classes) averaged over views, compared with those of the images as they are.
 
@@ -120,6 +121,7 @@ def predict_with_gain(
         model: pixels -> probabilities.
         examples: labelled images.
         tta: as for `build_views`.
+        fit: how an image is fitted to the square that the model takes.
         part: of the examples: `train`, `validation`, `test` or `all`.
         reporter: where progress goes.
     """
@@ -130,7 +132,8 @@ def predict_with_gain(
     from pipelines.images.batches import pixel_batches
     from pipelines.images.unchanged import naming_changed
 
-    size = int(model.input_shape[1])
+    square = Square(size=int(model.input_shape[1]), fit=fit)
+    size = square.size
     make_views = build_views(tta, size=size)
     signature = [tf.TensorSpec((None, size, size, 3), tf.float32)]
     plain = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
@@ -143,7 +146,7 @@ def predict_with_gain(
     batches: tuple[list[Probabilities], list[Probabilities]] = ([], [])
     seconds = [0.0, 0.0]
     with naming_changed(examples), reporter.task("evaluate", len(examples)) as task:
-        for pixels, _ in pixel_batches(examples, size=size, batch=BATCH):
+        for pixels, _ in pixel_batches(examples, square=square, batch=BATCH):
             for number, function in enumerate(functions):
                 began = time.perf_counter()
                 batches[number].append(np.asarray(function(pixels)))

@@ -67,9 +67,8 @@ def predict_network_held_out(plan: TrainingPlan) -> Labels:
         )
         keras.utils.set_random_seed(plan.spec.fit.seed)
         model = train_from_scratch(fold).model
-        batches = pixel_batches(
-            [train[place] for place in places], size=int(model.input_shape[1]), batch=plan.spec.fit.batch_size
-        )
+        square = plan.square(int(model.input_shape[1]))
+        batches = pixel_batches([train[place] for place in places], square=square, batch=plan.spec.fit.batch_size)
         classes[places] = predict_batches(model, batches)[0].argmax(1)
     return classes
 

@@ -84,7 +84,7 @@ def share_features(
     from models.classifier import build_feature_extractor
 
     options = plan.spec
-    backbone = LazyBackbone(plan.names.source, image_size=options.network.image_size, head=options.head)
+    backbone = LazyBackbone(plan.names.source, network=options.network, head=options.head)
     model = build_feature_extractor(backbone.model, pooling=options.head.pooling)
     # All members see the views of the ensemble's seed, whichever of them is trained first.
     views = replace(views_of(plan), seed=spec.common.fit.seed)

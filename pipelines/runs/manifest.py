@@ -13,6 +13,7 @@ from pipelines.runs.leaderboard import Leaderboard, MemberRow
 from pipelines.runs.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Rate
 from pipelines.runs.report import ModelComparison, Report
 from pipelines.runs.spec import TrainSpec
+from pipelines.runs.square import Fit, Square
 from pipelines.runs.training_records import HeadTrial, StageRecipe
 
 SCHEMA: Literal[2] = 2
@@ -198,6 +199,7 @@ class Manifest:
         bases: of an ensemble that stands on frozen bases alone.
         order: names of the members in the joined model, in its order.
         missing: name of a member that the ensemble was to have, and that could not be trained -> why.
+        fit: how an image is fitted to the square input.
         schema: version of this file's layout.
     """
 
@@ -222,7 +224,13 @@ class Manifest:
     bases: tuple[BaseRecord, ...] = ()
     order: tuple[str, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
+    fit: Fit = "squash"
     schema: Literal[2] = SCHEMA
+
+    @property
+    def square(self) -> Square:
+        """The square that the model is given of every image."""
+        return Square(size=self.image_size, fit=self.fit)
 
     @property
     def engine_asked(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pipelines.runs.ranges import Factor, NonNegativeFloat, NonNegativeInt, PositiveInt, Rate
+from pipelines.runs.square import Fit
 
 Optimizer: TypeAlias = Literal["adam", "adamw", "sgd"]
 Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
@@ -21,12 +22,14 @@ class NetworkSpec:
         backbone: a name of the table, a run's folder, or a `.keras` file.
         weights: `imagenet`, `none` (random: every layer is trained), or a weights file.
         image_size: side of the square input, pixels; None for the backbone's own.
+        fit: how an image is fitted to it, as in `pipelines.runs.square.Square`.
         engine: the compiled form of the frozen base that computes features, or `auto` to measure and take the fastest.
     """
 
     backbone: str = "resnet50"
     weights: str = "imagenet"
     image_size: PositiveInt | None = None
+    fit: Fit = "squash"
     engine: str = "auto"
 
 

@@ -95,6 +95,7 @@ class _BaseNames:
     image_size: int
     pooling: str
     features: str = "last"
+    fit: str = "squash"
 
 
 def cache_usage() -> list[CacheUsage]:
@@ -222,7 +223,8 @@ def _features_name(folder: Path) -> str:
     """The name of a base's folder of features, from the description that lies in it."""
     try:
         base = as_record(read_plain(folder / "base.json"), _BaseNames)
+        fit = "" if base.fit == "squash" else f" {base.fit}"
         levels = "" if base.features == "last" else f", {base.features}"
-        return f"features of {base.backbone}, {base.image_size} px, {base.pooling} pooling{levels}"
+        return f"features of {base.backbone}, {base.image_size} px{fit}, {base.pooling} pooling{levels}"
     except (OSError, DamagedRecord):
         return f"features {folder.name}"

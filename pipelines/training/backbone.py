@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from keras import Model
 
     from pipelines.features.cached import BaseKey
-    from pipelines.runs.spec import HeadSpec
+    from pipelines.runs.spec import HeadSpec, NetworkSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +123,12 @@ class LazyBackbone:
         source: of the backbone.
         head: that its features are for: of which layers, and how a map becomes a vector.
         image_size: side of its square input, pixels.
+        fit: how an image is fitted to it.
     """
 
-    def __init__(self, source: BackboneSource, *, image_size: int | None, head: HeadSpec) -> None:
-        self.source, self.head = source, head
-        self._wanted_size = image_size
+    def __init__(self, source: BackboneSource, *, network: NetworkSpec, head: HeadSpec) -> None:
+        self.source, self.head, self.fit = source, head, network.fit
+        image_size = self._wanted_size = network.image_size
         self._model: Model | None = None
         backbone = source.backbone
         # The model of a file tells its own size, and the key of features needs weights that are there.
@@ -160,6 +161,7 @@ class LazyBackbone:
             pooling=self.head.pooling,
             decode_version=DECODE_VERSION,
             features=self.head.features,
+            fit=self.fit,
         )
 
     def record(self) -> BackboneRecord:

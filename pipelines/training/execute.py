@@ -74,6 +74,7 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
         engine=result.engine,
         agreement=result.agreement,
         bank=result.bank,
+        fit=plan.spec.network.fit,
     )
     finish_run(folder, manifest)
     return manifest

@@ -41,7 +41,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
     (stage, *_) = list_stages(spec, is_untrained=False)
 
     # Features of every part.
-    backbone = LazyBackbone(plan.names.source, image_size=spec.network.image_size, head=spec.head)
+    backbone = LazyBackbone(plan.names.source, network=spec.network, head=spec.head)
     if spec.fine_tune.blocks is not None:
         require_blocks(backbone.model, spec.fine_tune.blocks)
     views = views_of(plan)
@@ -155,6 +155,7 @@ def _compare_with_model(plan: TrainingPlan, model: Model, by_features: Probabili
     """Compare probabilities from cached features with those of the saved model in float32, on a few images."""
     examples = plan.dataset.part("validation")
     places = spread_places(len(examples))
-    batches = pixel_batches([examples[place] for place in places], size=int(model.input_shape[1]), batch=len(places))
+    square = plan.square(int(model.input_shape[1]))
+    batches = pixel_batches([examples[place] for place in places], square=square, batch=len(places))
     exact, _ = predict_batches(model, batches)
     return measure_agreement(exact, by_features[places])

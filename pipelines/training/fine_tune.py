@@ -182,6 +182,7 @@ def _extract_activations(
         image_size=int(frozen.model.input_shape[1]),
         pooling="none",
         decode_version=DECODE_VERSION,
+        fit=spec.network.fit,
         layer=boundary_layer(frozen.model.get_layer("backbone"), unfreeze),
         shape=tuple(int(side) for side in lower.output_shape[1:]),
     )

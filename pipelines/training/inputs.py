@@ -34,14 +34,14 @@ def pixels_of(plan: TrainingPlan, size: int) -> FitData:
     def batches(epoch: int) -> Batches:
         return pixel_batches(
             _drawn_by_weight(plan, epoch),
-            size=size,
+            square=plan.square(size),
             batch=spec.fit.batch_size,
             draws=Draws(epoch=epoch, seed=spec.fit.seed, shuffle=True, augmenter=augmenter, mixer=mixer),
             class_weights=weights,
             num_classes=num_classes if mixer else None,
         )
 
-    validation = pixel_batches(plan.dataset.part("validation"), size=size, batch=spec.fit.batch_size)
+    validation = pixel_batches(plan.dataset.part("validation"), square=plan.square(size), batch=spec.fit.batch_size)
     return FitData(train=batches, validation=validation, num_images=len(train))
 
 

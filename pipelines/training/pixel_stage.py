@@ -110,7 +110,7 @@ def predict_parts(plan: TrainingPlan, model: Model, size: int) -> dict[Split, Pr
     """Predictions of a model on the validation and the test images."""
     parts: tuple[Split, ...] = ("validation", "test")
     return {
-        part: predict_batches(model, pixel_batches(examples, size=size, batch=plan.spec.fit.batch_size))
+        part: predict_batches(model, pixel_batches(examples, square=plan.square(size), batch=plan.spec.fit.batch_size))
         for part in parts
         if (examples := plan.dataset.part(part))
     }

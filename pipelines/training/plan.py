@@ -11,6 +11,7 @@ from models.heads import HEADS, Head
 from pipelines.images.policies import find_policy
 from pipelines.images.policy import Policy, Switches
 from pipelines.runs.layout import STATE_FOLDER
+from pipelines.runs.square import Square
 from pipelines.runs.stages import Stage
 from pipelines.training.backbone import find_backbone
 
@@ -72,6 +73,10 @@ class TrainingPlan:
     def num_classes(self) -> int:
         """How many classes there are."""
         return len(self.dataset.class_names)
+
+    def square(self, size: int) -> Square:
+        """What a network whose input has sides of `size` pixels sees of every image."""
+        return Square(size=size, fit=self.spec.network.fit)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -60,6 +60,7 @@ def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     from pipelines.images.augment import build_augmenter
     from pipelines.images.batches import view_batches
     from pipelines.images.policies import POLICIES
+    from pipelines.runs.square import Square
     from pipelines.system.progress import Silent
 
     backbone = BACKBONES[BACKBONE]
@@ -69,7 +70,7 @@ def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     def read(policy: str | None) -> Any:
         augmenter = build_augmenter(POLICIES[policy], size=size) if policy else None
         entries = [(example, int(policy is not None)) for example in examples]
-        return view_batches(entries, size=size, batch=32, augmenter=augmenter)
+        return view_batches(entries, square=Square(size=size, fit="squash"), batch=32, augmenter=augmenter)
 
     def through(policy: str | None) -> Callable[[], None]:
         batches = read(policy)

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from pipelines.runs.square import Fit
+
 
 def sha256_of(path: Path) -> str:
     """The hash of a file's content, as an example holds it."""
@@ -60,6 +62,21 @@ def pillow_resized(data: bytes, size: int) -> np.ndarray:
     """The same resized to a square, bilinear, without Pillow's shortcut for large images; float32."""
     image = Image.fromarray(pillow_pixels(data))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=None), np.float32)
+
+
+def pillow_fitted(data: bytes, size: int, fit: Fit) -> np.ndarray:
+    """The same as a square by Pillow: squashed, cropped by `ImageOps.fit`, or resized and put on mid-grey; float32."""
+    image = Image.fromarray(pillow_pixels(data))
+    if fit == "squash":
+        return pillow_resized(data, size)
+    if fit == "crop":
+        return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR), np.float32)
+    width, height = (max(1, round(side / max(image.size) * size)) for side in image.size)
+    canvas = np.full((size, size, 3), 127.5, np.float32)
+    top, left = (size - height) // 2, (size - width) // 2
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    canvas[top : top + height, left : left + width] = np.asarray(resized)
+    return canvas
 
 
 def placed(gif: bytes, canvas: tuple[int, int], corner: tuple[int, int], *, has_local_palette: bool = False) -> bytes:

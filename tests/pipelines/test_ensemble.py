@@ -22,6 +22,7 @@ from pipelines.runs.layout import is_run
 from pipelines.runs.manifest import BackboneRecord, DataRecord, Manifest
 from pipelines.runs.models import save_model
 from pipelines.runs.split_file import read_split
+from pipelines.runs.square import Fit
 from pipelines.system.files import write_csv
 from tests.conftest import Result
 from tests.pipelines.manifests import manifest_with
@@ -50,7 +51,13 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def make_run(
-    folder: Path, pictures: Path, class_names: Sequence[str], *, split: Split = by_number, sharpness: float = 0.02
+    folder: Path,
+    pictures: Path,
+    class_names: Sequence[str],
+    *,
+    split: Split = by_number,
+    sharpness: float = 0.02,
+    fit: Fit = "squash",
 ) -> Path:
     """A run whose model goes by the mean colour, written by hand; its outputs stand in the order of `class_names`."""
     folder.mkdir()
@@ -70,7 +77,10 @@ def make_run(
     write_csv(folder / "split.csv", ("path", "label", "split", "sha256"), rows)
     backbone = BackboneRecord(name="colour", weights="none", parameters=0)
     data = DataRecord(root=str(pictures), origin="folders", images={}, skipped=0)
-    finish_run(folder, manifest_with(class_names=tuple(class_names), image_size=SIDE, backbone=backbone, data=data))
+    finish_run(
+        folder,
+        manifest_with(class_names=tuple(class_names), image_size=SIDE, backbone=backbone, data=data, fit=fit),
+    )
     return folder
 
 
@@ -201,6 +211,34 @@ def test_what_cannot_be_is_refused(values: dict[str, object], words: str, pictur
         join(tmp_path, *members, **values)
     assert words in caught.value.message
     assert not is_run(tmp_path / "joined")
+
+
+def test_members_that_see_different_parts_of_an_image_are_refused_before_anything_is_written(
+    pictures: Path, tmp_path: Path
+) -> None:
+    squashed = make_run(tmp_path / "squashed", pictures, list(COLOURS))
+    cropped = make_run(tmp_path / "cropped", pictures, list(COLOURS), fit="crop")
+    words = r"squashed` was trained with --fit squash, .*cropped` with --fit crop"
+    with pytest.raises(UserError, match=words) as caught:
+        join(tmp_path, squashed, cropped)
+    assert "train all of them with one --fit" in caught.value.hint
+    assert not (tmp_path / "joined").exists()
+
+
+def test_members_that_see_the_same_part_of_an_image_make_a_model_that_sees_it(pictures: Path, tmp_path: Path) -> None:
+    for path in pictures.rglob("*.png"):
+        wide = Image.new("RGB", (3 * SIDE, SIDE), "white")
+        wide.paste(Image.open(path), (SIDE, 0))
+        wide.save(path)
+    members = [
+        make_run(tmp_path / name, pictures, list(COLOURS), fit="crop", sharpness=sharpness)
+        for name, sharpness in (("one", 0.02), ("two", 0.01))
+    ]
+    joined, _ = join(tmp_path, *members)
+    assert joined.fit == "crop"
+    # The joined model is given the test images, and its members predicted them before.
+    assert joined.agreement is not None
+    assert joined.agreement.max_difference < 1e-5
 
 
 def test_rows_say_how_far_members_agree_and_what_each_says(pictures: Path, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def _model(seed: int = 3) -> keras.Model:
 
 def _export(out: Path, *formats: str) -> list[Exported]:
     exporters = {name: EXPORTERS[name] for name in formats}
-    return export_model(_model(), NAMES, CONTENTS, str(out), exporters)
+    return export_model(_model(), NAMES, CONTENTS, str(out), exporters, fit="squash")
 
 
 def test_all_formats_agree_with_the_model_where_headstart_is_missing(tmp_path: Path) -> None:
@@ -64,7 +64,8 @@ def test_a_head_on_levels_agrees_where_headstart_is_missing(tmp_path: Path) -> N
     levels = add_levels(build_backbone(BACKBONES["small_cnn"], weights="none", image_size=32))
     head = build_head(HEADS["linear"], num_features=int(levels.output_shape[-1]), num_classes=2)
     exporters = {name: EXPORTERS[name] for name in ("savedmodel", "keras")}
-    exports = export_model(build_classifier(levels, head), NAMES, CONTENTS, str(tmp_path / "pets"), exporters)
+    model, out = build_classifier(levels, head), str(tmp_path / "pets")
+    exports = export_model(model, NAMES, CONTENTS, out, exporters, fit="squash")
     assert all(export.max_difference < 1e-5 and export.top1_agreement == 1 for export in exports)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from pipelines.images.policies import find_policy
 from pipelines.images.policy import Switches
 from pipelines.preview import GAP, NUM_ROWS, NUM_VIEWS, _choose, preview
 from pipelines.runs.examples import Dataset, Example
+from pipelines.runs.square import Fit, Square
+from tests.pipelines.pictures import drawn, pillow_fitted, saved
 
 SIZE = 32
 
@@ -32,11 +35,12 @@ def _cells(path: Path, rows: int) -> np.ndarray:
 
 
 def _draw(data: Path, out: Path, policy: str = "light", seed: int = 0, **switches: bool) -> np.ndarray:
-    drawn = preview(
-        str(data), str(out), policy=find_policy(policy, Switches(**switches)), size=SIZE, per_class=1, seed=seed
+    square = Square(size=SIZE, fit="squash")
+    done = preview(
+        str(data), str(out), policy=find_policy(policy, Switches(**switches)), square=square, per_class=1, seed=seed
     )
-    assert (drawn.path, drawn.rows, drawn.classes) == (out, 3, 3)
-    return _cells(out, drawn.rows)
+    assert (done.path, done.rows, done.classes) == (out, 3, 3)
+    return _cells(out, done.rows)
 
 
 def test_the_original_comes_first_and_every_view_is_another(image_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -56,6 +60,20 @@ def test_the_original_comes_first_and_every_view_is_another(image_folder: Callab
 def test_without_augmentation_all_views_are_the_original(image_folder: Callable[..., Path], tmp_path: Path) -> None:
     cells = _draw(image_folder("data", per_class=2, size=SIZE), tmp_path / "grid.png", policy="none")
     assert (cells == cells[:, :1]).all()
+
+
+@pytest.mark.parametrize("fit", get_args(Fit))
+def test_the_original_is_what_a_network_sees_with_this_fit(fit: Fit, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        drawn(90, 61).save(tmp_path / "data" / name / "0.png")
+    square = Square(size=SIZE, fit=fit)
+    done = preview(
+        str(tmp_path / "data"), str(tmp_path / "grid.png"), policy=find_policy("none"), square=square, per_class=1
+    )
+    expected = pillow_fitted(saved(drawn(90, 61), "PNG"), SIZE, fit)
+    for row in _cells(done.path, 2):
+        assert np.abs(row[0] - expected).max() < 2  # whole grey levels on both sides
 
 
 def test_rotate90_alone_shows_quarter_turns(image_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.images.policies import find_policy
 from pipelines.images.policy import Switches
 from pipelines.preview import Preview
+from pipelines.runs.square import Square
 from tests.app.commands.conftest import Call, Stub
 from tests.app.test_main import Headstart
 
@@ -17,7 +18,8 @@ DRAWING = Preview(path=Path("grid.png"), rows=6, classes=3)
 def test_the_light_policy_is_drawn_by_default(headstart: Headstart, stub: Stub) -> None:
     calls = stub(VERB, DRAWING)
     result = headstart("preview", "photos", "--out", "grid.png")
-    options = {"policy": find_policy("light"), "size": 160, "per_class": 2, "seed": 0}
+    square = Square(size=160, fit="squash")
+    options = {"policy": find_policy("light"), "square": square, "per_class": 2, "seed": 0}
     assert calls == [Call(("photos", "grid.png"), options)]
     assert (result.code, result.out) == (0, "grid.png\n")
     assert result.err == "6 images of 3 classes, the original on the left\n"
@@ -26,9 +28,10 @@ def test_the_light_policy_is_drawn_by_default(headstart: Headstart, stub: Stub) 
 def test_options_reach_the_verb(headstart: Headstart, stub: Stub) -> None:
     calls = stub(VERB, DRAWING)
     arguments = ("--augment", "strong", "--no-flip", "--rotate90", "--no-color", "--size", 64, "--per-class", 5)
-    headstart("preview", "photos", "--out", "grid.png", *arguments, "--seed", 7)
+    headstart("preview", "photos", "--out", "grid.png", *arguments, "--fit", "pad", "--seed", 7)
     policy = find_policy("strong", Switches(no_flip=True, rotate90=True, no_color=True))
-    assert calls == [Call(("photos", "grid.png"), {"policy": policy, "size": 64, "per_class": 5, "seed": 7})]
+    square = Square(size=64, fit="pad")
+    assert calls == [Call(("photos", "grid.png"), {"policy": policy, "square": square, "per_class": 5, "seed": 7})]
     assert policy != find_policy("strong")
 
 

@@ -21,6 +21,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--backbone": (("vgg16",), {"backbone": "vgg16"}),
     "--weights": (("none",), {"weights": "none"}),
     "--image-size": (("96",), {"image_size": 96}),
+    "--fit": (("crop",), {"fit": "crop"}),
     "--engine": (("keras",), {"engine": "keras"}),
     "--head": (("mlp",), {"head": "mlp"}),
     "--pooling": (("max",), {"pooling": "max"}),

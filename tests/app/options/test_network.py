@@ -14,6 +14,7 @@ from models.zoo import BACKBONES
 from pipelines.runs import spec
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import TrainSpec
+from pipelines.runs.square import Fit
 from tests.app.options.conftest import Train, assert_range
 
 
@@ -45,6 +46,16 @@ def test_a_choice_of_pooling_is_one_that_a_head_and_a_record_know(train: Train) 
 def test_a_choice_of_features_is_one_that_a_record_knows(train: Train) -> None:
     assert get_args(spec.FeatureSet) == ("last", "levels")
     assert train("--features", "first") is None
+
+
+def test_a_fit_is_one_that_the_decoding_knows(train: Train, page: str) -> None:
+    assert get_args(Fit) == ("squash", "crop", "pad")
+    assert train("--fit", "stretch") is None
+    asked = train("--fit", "pad")
+    assert isinstance(asked, TrainSpec)
+    assert asked.network.fit == "pad"
+    # The colour of the border is said where it is chosen.
+    assert "--fit squash|crop|pad" in page and "on mid-grey. [default: squash]" in page
 
 
 def test_several_backbones_and_heads_make_an_ensemble_in_the_order_of_the_flags(train: Train) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import keras
 import numpy as np
@@ -22,6 +25,7 @@ from pipelines.features.boundary import (
 from pipelines.features.cached import Features
 from pipelines.features.shards import ShardStore, key
 from pipelines.runs.examples import Example
+from pipelines.runs.square import Fit
 
 SHAPE = (2, 2, 8)
 NUM_EXAMPLES = 7
@@ -57,6 +61,15 @@ def activations(tmp_path: Path) -> Features:
     for view, store in enumerate(stores):
         store.add([key(example.sha256, view) for example in examples], ROWS[view])
     return Features(stores, examples, 2)
+
+
+def test_activations_of_another_fit_lie_elsewhere_and_those_of_squashed_images_where_they_lay() -> None:
+    squashed = boundary_at("conv")
+    folders = {replace(squashed, fit=fit).folder for fit in get_args(Fit)}
+    assert len(folders) == 3
+    # The five values that identified a boundary before, as JSON with sorted names.
+    values = '{"decode_version": 1, "image_size": 8, "layer": "conv", "shape": [2, 2, 8], "weights_sha256": "0"}'
+    assert squashed.folder.name == hashlib.sha256(values.encode()).hexdigest()[:16]
 
 
 def test_room_is_made_by_deleting_the_least_recently_used() -> None:

@@ -73,12 +73,14 @@ def test_the_folder_depends_on_everything_but_the_name(monkeypatch: pytest.Monke
         replace(KEY, pooling="max"),
         replace(KEY, decode_version=2),
         replace(KEY, features="levels"),
+        replace(KEY, fit="crop"),
+        replace(KEY, fit="pad"),
     )
-    assert len(fields(KEY)) == 1 + len(others)
+    assert len(fields(KEY)) == 1 + len(others) - 1  # two of them differ in the fit
     assert len({KEY.folder, *(other.folder for other in others)}) == 1 + len(others)
 
 
-def test_the_features_of_the_last_layer_lie_where_they_lay_before_there_were_levels() -> None:
+def test_the_features_of_the_last_layer_of_squashed_images_lie_where_they_lay_before_there_were_others() -> None:
     # The four values that identified a base then, as JSON with sorted names.
     values = '{"decode_version": 1, "image_size": 12, "pooling": "avg", "weights_sha256": "%s"}' % ("7" * 64)
     assert replace(KEY, image_size=12).folder.name == hashlib.sha256(values.encode()).hexdigest()[:16]

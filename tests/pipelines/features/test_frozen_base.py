@@ -45,6 +45,7 @@ def test_the_base_is_described_beside_its_features(tmp_path: Path) -> None:
         "pooling": "avg",
         "decode_version": 1,
         "features": "last",
+        "fit": "squash",
         "num_features": 3,
     }
 

@@ -14,9 +14,11 @@ from pipelines.images.mixing import build_mixer
 from pipelines.images.policies import find_policy
 from pipelines.images.policy import Policy
 from pipelines.runs.examples import Example
+from pipelines.runs.square import Square
 from tests.pipelines.pictures import drawn, pillow_resized, saved
 
 SIZE = 32
+SQUARE = Square(size=SIZE, fit="squash")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def _pixels(example: Example) -> np.ndarray:
 
 
 def test_clean_batches_keep_the_order(examples: list[Example]) -> None:
-    batches = list(pixel_batches(examples, size=SIZE, batch=4))
+    batches = list(pixel_batches(examples, square=SQUARE, batch=4))
     assert [pixels.shape for pixels, _ in batches] == [(4, SIZE, SIZE, 3), (4, SIZE, SIZE, 3), (3, SIZE, SIZE, 3)]
     labels = np.concatenate([labels for _, labels in batches])
     assert labels.dtype == np.int32
@@ -53,9 +55,9 @@ def test_clean_batches_keep_the_order(examples: list[Example]) -> None:
 def test_the_tuner_of_tf_data_is_off(examples: list[Example]) -> None:
     # An iterator that has come to its end would wait for it, up to a minute: see `pipelines.images.batches.ahead`.
     datasets = [
-        view_batches([(example, 0) for example in examples], size=SIZE, batch=4),
-        pixel_batches(examples, size=SIZE, batch=4, draws=Draws(shuffle=True)),
-        pixel_batches(examples, size=SIZE, batch=4).map(lambda pixels, labels: (pixels, labels, labels)),
+        view_batches([(example, 0) for example in examples], square=SQUARE, batch=4),
+        pixel_batches(examples, square=SQUARE, batch=4, draws=Draws(shuffle=True)),
+        pixel_batches(examples, square=SQUARE, batch=4).map(lambda pixels, labels: (pixels, labels, labels)),
     ]
     assert [dataset.options().autotune.enabled for dataset in datasets] == [False] * 3
 
@@ -64,7 +66,7 @@ def test_an_epoch_has_its_own_order_and_every_image_once(examples: list[Example]
     def order(epoch: int, seed: int = 0) -> list[int]:
         weights = np.arange(3, dtype=np.float32)
         draws = Draws(shuffle=True, epoch=epoch, seed=seed)
-        batches = pixel_batches(examples, size=SIZE, batch=3, draws=draws, class_weights=weights)
+        batches = pixel_batches(examples, square=SQUARE, batch=3, draws=draws, class_weights=weights)
         places = []
         for pixels, labels, image_weights in batches:
             np.testing.assert_array_equal(image_weights, weights[labels.numpy()])
@@ -82,13 +84,13 @@ def test_an_epoch_has_its_own_order_and_every_image_once(examples: list[Example]
 def test_a_view_does_not_depend_on_its_neighbours(examples: list[Example]) -> None:
     augmenter = build_augmenter(find_policy("light"), size=SIZE)
     entries = [(example, view) for example in examples for view in (1, 2, 3)]
-    whole = np.concatenate(list(view_batches(entries, size=SIZE, batch=8, augmenter=augmenter, seed=3)))
+    whole = np.concatenate(list(view_batches(entries, square=SQUARE, batch=8, augmenter=augmenter, seed=3)))
     picked = [7, 30, 12, 0]
     alone = np.concatenate(
         list(
             view_batches(
                 [entries[place] for place in picked],
-                size=SIZE,
+                square=SQUARE,
                 batch=1,
                 augmenter=build_augmenter(find_policy("light"), size=SIZE),
                 seed=3,
@@ -96,7 +98,7 @@ def test_a_view_does_not_depend_on_its_neighbours(examples: list[Example]) -> No
         )
     )
     np.testing.assert_array_equal(alone, whole[picked])
-    other = np.concatenate(list(view_batches(entries, size=SIZE, batch=8, augmenter=augmenter, seed=4)))
+    other = np.concatenate(list(view_batches(entries, square=SQUARE, batch=8, augmenter=augmenter, seed=4)))
     assert np.abs(other - whole).mean() > 1
     # Two images of the same content have the same views, wherever they lie.
     assert len({view.tobytes() for view in whole}) == len(entries)
@@ -104,17 +106,17 @@ def test_a_view_does_not_depend_on_its_neighbours(examples: list[Example]) -> No
 
 def test_view_zero_is_clean(examples: list[Example]) -> None:
     augmenter = build_augmenter(find_policy("strong"), size=SIZE)
-    views = next(iter(view_batches([(examples[2], 0)], size=SIZE, batch=1, augmenter=augmenter)))
+    views = next(iter(view_batches([(examples[2], 0)], square=SQUARE, batch=1, augmenter=augmenter)))
     assert np.abs(views[0] - _pixels(examples[2])).mean() < 0.35
     with pytest.raises(ValueError, match="augmenter"):
-        view_batches([(examples[2], 1)], size=SIZE, batch=1)
+        view_batches([(examples[2], 1)], square=SQUARE, batch=1)
 
 
 def test_every_epoch_has_fresh_views(examples: list[Example]) -> None:
     augmenter = build_augmenter(find_policy("light"), size=SIZE)
 
     def epoch(number: int) -> np.ndarray:
-        batches = pixel_batches(examples, size=SIZE, batch=4, draws=Draws(augmenter=augmenter, epoch=number))
+        batches = pixel_batches(examples, square=SQUARE, batch=4, draws=Draws(augmenter=augmenter, epoch=number))
         return np.concatenate([pixels for pixels, _ in batches])
 
     np.testing.assert_array_equal(epoch(0), epoch(0))
@@ -122,12 +124,12 @@ def test_every_epoch_has_fresh_views(examples: list[Example]) -> None:
 
 
 def test_one_hot_and_mixed_labels(examples: list[Example]) -> None:
-    plain = next(iter(pixel_batches(examples, size=SIZE, batch=11, num_classes=3)))
+    plain = next(iter(pixel_batches(examples, square=SQUARE, batch=11, num_classes=3)))
     np.testing.assert_array_equal(plain[1], np.eye(3)[[example.label for example in examples]])
     mixer = build_mixer(Policy(mixup=1.0))
 
     def mixed() -> tuple[np.ndarray, np.ndarray]:
-        batches = pixel_batches(examples, size=SIZE, batch=4, num_classes=3, draws=Draws(mixer=mixer))
+        batches = pixel_batches(examples, square=SQUARE, batch=4, num_classes=3, draws=Draws(mixer=mixer))
         pixels, labels = zip(*batches, strict=True)
         return np.concatenate(pixels), np.concatenate(labels)
 
@@ -136,13 +138,13 @@ def test_one_hot_and_mixed_labels(examples: list[Example]) -> None:
     np.testing.assert_allclose(labels.sum(1), 1, atol=1e-5)
     assert ((labels > 0.01) & (labels < 0.99)).any()
     with pytest.raises(ValueError, match="one-hot"):
-        pixel_batches(examples, size=SIZE, batch=4, draws=Draws(mixer=mixer))
+        pixel_batches(examples, square=SQUARE, batch=4, draws=Draws(mixer=mixer))
 
 
 def test_no_examples() -> None:
-    assert list(pixel_batches([], size=SIZE, batch=4)) == []
+    assert list(pixel_batches([], square=SQUARE, batch=4)) == []
     draws = Draws(augmenter=build_augmenter(find_policy("light"), size=SIZE))
-    assert list(pixel_batches([], size=SIZE, batch=4, draws=draws)) == []
+    assert list(pixel_batches([], square=SQUARE, batch=4, draws=draws)) == []
 
 
 def test_mixed_batches_differ_from_epoch_to_epoch(examples: list[Example]) -> None:
@@ -151,7 +153,7 @@ def test_mixed_batches_differ_from_epoch_to_epoch(examples: list[Example]) -> No
     def labels(epoch: int) -> np.ndarray:
         draws = Draws(mixer=mixer, epoch=epoch)
         return np.concatenate(
-            [soft for _, soft in pixel_batches(examples, size=SIZE, batch=4, num_classes=3, draws=draws)]
+            [soft for _, soft in pixel_batches(examples, square=SQUARE, batch=4, num_classes=3, draws=draws)]
         )
 
     np.testing.assert_array_equal(labels(1), labels(1))

@@ -14,6 +14,7 @@ from pipelines.images.colour_covariance import measure_covariance, measured
 from pipelines.images.policies import POLICIES, find_policy
 from pipelines.images.policy import Policy, PolicyStep
 from pipelines.runs.examples import Example
+from pipelines.runs.square import Square
 from tests.pipelines.features.drawn import draw_examples
 
 SIDE = 12  # of the drawn examples
@@ -21,7 +22,7 @@ SIDE = 12  # of the drawn examples
 
 @pytest.fixture
 def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Example]:
-    monkeypatch.setattr(module, "SIDE", SIDE)
+    monkeypatch.setattr(module, "SQUARE", Square(size=SIDE, fit="squash"))
     return draw_examples(tmp_path / "data", 9)
 
 

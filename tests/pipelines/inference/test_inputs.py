@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 
 from pipelines.inference.inputs import Input, expand, load
+from pipelines.runs.square import Square
 from tests.pipelines.pictures import drawn, exif, pillow_resized, saved
+
+SQUARE = Square(size=32, fit="squash")
 
 
 def touch(root: Path, *names: str) -> None:
@@ -121,7 +124,7 @@ def test_pixels_are_those_of_training(here: Path) -> None:
     (here / "turned.bin").write_bytes(content)
     (here / "scan.tif").write_bytes(saved(drawn(90, 60), "TIFF"))
     for name, data in (("turned.bin", content), ("scan.tif", saved(drawn(90, 60), "PNG"))):
-        loaded = load(Input(name), 32)
+        loaded = load(Input(name), SQUARE)
         assert (loaded.path, loaded.status, loaded.reason) == (name, "ok", "")
         assert loaded.pixels is not None
         assert loaded.pixels.shape == (32, 32, 3)
@@ -141,7 +144,7 @@ def test_pixels_are_those_of_training(here: Path) -> None:
 )
 def test_a_bad_file_has_a_reason_and_raises_nothing(here: Path, source: Input, content: bytes, words: str) -> None:
     (here / "a.jpg").write_bytes(content)
-    loaded = load(source, 32)
+    loaded = load(source, SQUARE)
     assert loaded.status == "unreadable"
     assert words in loaded.reason
     assert loaded.pixels is None

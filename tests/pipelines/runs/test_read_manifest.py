@@ -158,6 +158,7 @@ FULL = Manifest(
     ),
     order=("caf\udce9",),
     missing={"caf\udce9": "MemoryError: too much"},
+    fit="pad",
 )
 
 

@@ -126,6 +126,14 @@ def test_features_of_levels_have_another_name(folder: Path) -> None:
     ]
 
 
+def test_features_of_another_fit_have_another_name(folder: Path) -> None:
+    base = folder / "features" / BASE
+    write_shard(base / "clean-float32", keys("a"), rows(1))
+    values = {"backbone": "vgg16", "image_size": 96, "pooling": "avg", "fit": "crop"}
+    (base / "base.json").write_text(json.dumps(values))
+    assert [content.name for content in cache_usage()] == ["features of vgg16, 96 px crop, avg pooling: clean-float32"]
+
+
 def test_what_an_earlier_version_wrote_is_cleared(folder: Path) -> None:
     names = ["base.json", "engine-auto.json", "engines.json", "clean-float32/18eaf5760f1ce991-fee.shard"]
     for name in (*names, ".base.json.abcd1234", "clean-float32/.writing-x1_abcde"):
