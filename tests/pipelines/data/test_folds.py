@@ -142,6 +142,22 @@ def test_unequal_groups_are_as_even_as_those_of_scikit_learn(seed: int) -> None:
         assert held_out.max() - held_out.min() <= sizes.max()
 
 
+def test_folds_of_small_classes_have_as_many_images() -> None:
+    # Ten classes of two groups, one three times the other: the larger ones must not meet in one fold.
+    labels, groups = np.repeat(np.arange(10), 4), np.repeat(np.arange(20), [3, 1] * 10)
+    folds = in_folds(labels.tolist(), groups.tolist(), 2)
+    assert np.bincount(folds.fold_of).tolist() == [20, 20]
+
+
+def test_a_small_class_counts_as_much_as_a_large_one() -> None:
+    # Beside the first group, the third would make the large class more even, 21 to 13, and the small one less, 5 to 1.
+    sizes = {(0, 0): 11, (1, 0): 3, (0, 1): 13, (0, 2): 10, (1, 2): 2, (1, 3): 1}  # (class, group) -> images
+    labels = [label for (label, _), count in sizes.items() for _ in range(count)]
+    groups = [group for (_, group), count in sizes.items() for _ in range(count)]
+    folds = in_folds(labels, groups, 2)
+    assert sorted(np.bincount(folds.fold_of[np.asarray(labels) == 1]).tolist()) == [3, 3]
+
+
 def test_groups_with_images_of_several_classes_stay_together() -> None:
     rng = np.random.default_rng(1)
     groups = rng.integers(40, size=400)
