@@ -6,6 +6,7 @@ another package may be called `models` or `pipelines`.
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import gc
 import importlib.util
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 BUG, INTERRUPTED = 70, 130
 PACKAGES = ("models", "pipelines")
 
+_finished: list[int] = []  # the exit code of a command that has ended
+
 
 def main() -> int:
     """Run `headstart` with the process's arguments and return its exit code."""
@@ -32,6 +35,7 @@ def main() -> int:
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by the caller: `headstart ... 2>&-`; a pipe would take its place
             setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as the process
+    atexit.register(_end_at_once)  # before any other, and so called after all others
     end_on_signals()
     try:
         code = _prepare_and_run()
@@ -43,7 +47,20 @@ def main() -> int:
         # Python's own end waits for TensorFlow's threads, seven seconds where it trains; everything is written.
         delete_generated_sources()
         os._exit(code)
+    _finished[:] = [code]
     return code
+
+
+def _end_at_once() -> None:
+    """End the process where all other work at its end is done: to take TensorFlow apart takes Python a second.
+
+    An import of it that still runs in another thread, while an error has ended the command, ends with the process.
+    """
+    if _finished and "tensorflow" in sys.modules:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(_finished[0])
 
 
 def _prepare_and_run() -> int:

@@ -9,13 +9,14 @@ import enum
 import os
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from app.colour import Colour, coloured, is_live, wants_colour
-from app.progress_bar import BarTask, LineTask, new_progress
+from app.progress_bar import BarTask, CountedLineTask, LineTask, new_progress
 from pipelines.system.text import one_line
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Terminal:
         self.colour: Colour = "auto"
         self.allows_bars = True
         self._progress: Progress | None = None
+        self._lock = threading.RLock()  # of the bars
 
     @property
     def is_verbose(self) -> bool:
@@ -80,20 +82,20 @@ class Terminal:
 
     @contextmanager
     def task(self, name: str, total: int | None) -> Iterator[Task]:
-        """Show the progress of a task of `total` units (None: unknown) while the block runs; tasks may be nested."""
+        """Show the progress of a task of `total` units (None: unknown) while the block runs; tasks may be nested.
+
+        Without a terminal a line says that it began, and a line every `EVERY_SECONDS` how far it is.
+        """
         start = time.monotonic()
-        if self.verbosity is Verbosity.QUIET or not self.allows_bars or not is_live(sys.stderr):
+        if self.verbosity is Verbosity.QUIET or not self.allows_bars:
             yield LineTask(self.note)
+        elif not is_live(sys.stderr):
+            task = CountedLineTask(self.note, name, total)
+            task.begin()
+            yield task
         else:
-            progress = self._progress or self._start_progress()
-            row = progress.add_task(one_line(name), total=total, shown="")
-            try:
-                yield BarTask(self.note, progress, row)
-            finally:
-                progress.remove_task(row)
-                if not progress.tasks:
-                    progress.stop()
-                    self._progress = None
+            with self._bar(name, total) as bar:
+                yield bar
         self.detail(f"{name}: {time.monotonic() - start:.1f} s")
 
     def page(self, *parts: RenderableType, stream: Stream = "stdout") -> None:
@@ -127,6 +129,21 @@ class Terminal:
             markup=False,
         )
 
+    @contextmanager
+    def _bar(self, name: str, total: int | None) -> Iterator[BarTask]:
+        """A row of the bars, which begin with the first task and end with the last; threads may have tasks at once."""
+        with self._lock:
+            progress = self._progress or self._start_progress()
+            row = progress.add_task(one_line(name), total=total, shown="")
+        try:
+            yield BarTask(self.note, progress, row)
+        finally:
+            with self._lock:
+                progress.remove_task(row)
+                if not progress.tasks:
+                    self._progress = None
+                    progress.stop()
+
     def _start_progress(self) -> Progress:
         self._progress = new_progress(self.console("stderr"))
         self._progress.start()
@@ -138,11 +155,12 @@ class Terminal:
         # An error and its hint stay one line each: programs read them too.
         if label not in ("error", "hint") and is_live(sys.stderr):
             line = _wrapped(line, prefix)
-        if self._progress is not None:  # Only rich can print above its bars.
+        progress = self._progress  # Another thread's last task may end meanwhile.
+        if progress is not None:  # Only rich can print above its bars.
             from rich.text import Text
 
             label_text = Text.from_ansi(coloured(label)).append(" ") if label else Text()
-            self._progress.console.print(label_text.append(line), soft_wrap=True)
+            progress.console.print(label_text.append(line), soft_wrap=True)
             return
         if label and wants_colour(self.colour, sys.stderr):
             prefix = f"{coloured(label)} "

@@ -43,7 +43,7 @@ class PlainCommand(TyperCommand):
         terminal = terminal_of(ctx)
         for line in _options_from_variables(self, ctx):
             terminal.detail(line)
-        quiet_tensorflow(verbose=terminal.is_verbose)
+        quiet_tensorflow(verbose=terminal.is_verbose, announce=lambda name: terminal.task(name, None))
         return super().invoke(ctx)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
+
+EVERY_SECONDS = 10.0  # between two lines that count, without a terminal
 
 
 @dataclass(slots=True)
@@ -26,6 +29,38 @@ class LineTask:
 
     def line(self, text: str, *, passing: bool = False) -> None:
         """Print a line, a passing one too."""
+        self.note(text)
+
+
+@dataclass(slots=True)
+class CountedLineTask:
+    """A task without a terminal: a line where it begins, its own lines, and one now and then that counts.
+
+    Attributes:
+        note: prints a line.
+        name: of the task.
+        total: units; None where their number is unknown.
+    """
+
+    note: Callable[[str], None]
+    name: str
+    total: int | None
+    _done: int = 0
+    _spoke_at: float = field(default_factory=lambda: time.monotonic())
+
+    def begin(self) -> None:
+        """Print that it begins."""
+        self.note(self.name if self.total is None else f"{self.name}: {self.total:,}")
+
+    def advance(self, count: int = 1, **fields: str) -> None:
+        """Print how far it is, where nothing was printed for a while."""
+        self._done += count
+        if self.total is not None and time.monotonic() - self._spoke_at >= EVERY_SECONDS:
+            self.line(f"{self.name}: {self._done:,} of {self.total:,}")
+
+    def line(self, text: str, *, passing: bool = False) -> None:
+        """Print a line, a passing one too."""
+        self._spoke_at = time.monotonic()
         self.note(text)
 
 

@@ -67,9 +67,9 @@ class Bank:
         }[optimizer]()
         self._optimizer.build(self._variables)
         # XLA fuses the twenty passes over the weights into a few: that saves a third of the step of 64 heads.
-        self._update = tf.function(self._apply, jit_compile=True)
-        self._step = tf.function(self._train_step, reduce_retracing=True)
-        self._judge = tf.function(self._judge_batch, reduce_retracing=True)
+        self._update = tf.function(self._apply, autograph=False, jit_compile=True)
+        self._step = tf.function(self._train_step, autograph=False, reduce_retracing=True)
+        self._judge = tf.function(self._judge_batch, autograph=False, reduce_retracing=True)
 
     def step(self, features: FeatureRows, labels: Labels, weights: Weights) -> Singles:
         """Fit one batch; returns the (heads,) losses before the step, in nats.

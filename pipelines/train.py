@@ -47,14 +47,17 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     if is_resumed:
         reporter.note("resuming the interrupted training")
 
-    # Which images, which parts: every file is decoded once.
+    # Which images, which parts: every file is decoded once, while TensorFlow is imported and the backbone built.
     from pipelines.data.check import check
     from pipelines.data.same_images import OpenedRun, write_split_once
+    from pipelines.training.preparation import preparing
 
-    dataset = check(listing, strict=spec.data.strict, reporter=reporter)
-    for remark in dataset.remarks:
-        reporter.note(remark)
-    write_split_once(OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force), dataset, reporter)
+    opened = OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force)
+    with preparing(names, spec) as names:
+        dataset = check(listing, strict=spec.data.strict, reporter=reporter)
+        for remark in dataset.remarks:
+            reporter.note(remark)
+        write_split_once(opened, dataset, reporter)
     timer.end_phase("check")
 
     from pipelines.training.execute import execute_plan

@@ -83,8 +83,10 @@ class Race:
 
 
 def _list_candidates() -> list[Candidate]:
-    """Every engine in every precision that it offers here, the one with the greatest hope first."""
+    """Every engine in every precision that it offers here: the greatest hope first, then what is built soonest."""
     candidates = [
         Candidate(name, engine, precision) for name, engine in ENGINES.items() for precision in engine.precisions()
     ]
-    return sorted(candidates, key=lambda candidate: -candidate.engine.hope[candidate.precision])
+    return sorted(
+        candidates, key=lambda candidate: (-candidate.engine.hope[candidate.precision], candidate.engine.cost)
+    )

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 
 from models.arrays import Doubles, Flags, Indices
 from models.errors import UserError
+from pipelines.evaluation.class_scores import ClassCounts
 from pipelines.evaluation.confusions import Confusions
 from pipelines.evaluation.intervals import percentile_interval, resamples, wilson
-from pipelines.runs.report import ClassScore, Interval, Report
+from pipelines.runs.report import Interval, Report
 
 BINS = 15  # of the calibration error
 SMALLEST = float(np.finfo(np.float64).eps)  # what scikit-learn's log_loss clips double probabilities to
@@ -68,10 +69,8 @@ def report(
     k = max(1, min(5, num_classes - 1)) if top_k is None else max(1, min(top_k, num_classes))
 
     # Scores of each class, and their means over the classes that have images.
-    by_class = _class_scores(images.labels, images.predicted, class_names)
-    macro, weighted = (
-        _mean_scores(images.labels, images.predicted, average=average) for average in ("macro", "weighted")
-    )
+    counts = ClassCounts.of(images.labels, images.predicted, num_classes)
+    macro, weighted = counts.means(is_weighted=False), counts.means(is_weighted=True)
     confusions = Confusions(images.labels, images.predicted, num_classes)
     matrix = confusions.matrix()
 
@@ -97,7 +96,7 @@ def report(
         log_loss=float(images.loss.mean()),
         log_loss_interval=intervals["log_loss"],
         ece=calibration_error(images.confidence, images.is_correct),
-        classes=by_class,
+        classes=counts.records(class_names),
         confusion_matrix=matrix,
         confusion_cells=() if matrix is not None else confusions.cells(),
         confused=confusions.most_frequent(class_names),
@@ -205,26 +204,3 @@ def _bootstrap_intervals(images: ImageScores, num_classes: int, seed: int) -> di
         values["macro_f1"].append(float((2 * correct[present] / (support + predictions)[present]).mean()))
         values["log_loss"].append(float(counts @ images.loss) / len(labels))
     return {score: percentile_interval(np.array(resampled)) for score, resampled in values.items()}
-
-
-def _mean_scores(labels: Indices, predicted: Indices, *, average: str) -> tuple[float, float, float]:
-    """Precision, recall and F1, averaged over the classes that have images."""
-    from sklearn.metrics import precision_recall_fscore_support
-
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, labels=np.unique(labels), average=average, zero_division=0
-    )
-    return float(precision), float(recall), float(f1)
-
-
-def _class_scores(labels: Indices, predicted: Indices, class_names: Sequence[str]) -> tuple[ClassScore, ...]:
-    from sklearn.metrics import precision_recall_fscore_support
-
-    scores = precision_recall_fscore_support(labels, predicted, labels=range(len(class_names)), zero_division=0)
-    return tuple(_class_score(name, *row) for name, *row in zip(class_names, *scores, strict=True))
-
-
-def _class_score(name: str, precision: float, recall: float, f1: float, support: int) -> ClassScore:
-    if support == 0:
-        return ClassScore(name=name, precision=None, recall=None, f1=None, support=0)
-    return ClassScore(name=name, precision=float(precision), recall=float(recall), f1=float(f1), support=int(support))

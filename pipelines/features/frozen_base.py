@@ -73,8 +73,9 @@ class FrozenBase:
         """
         from models.engines.compiled import compile_base
 
-        model = self.build()
-        compiled = compile_base(model, self._sample(examples), engine=self.engine, num_images=num_images)
+        with reporter.task("measuring engines", None):
+            model = self.build()
+            compiled = compile_base(model, self._sample(examples), engine=self.engine, num_images=num_images)
         _make_folder(self.key)
         write_json(self._description_file, {**asdict(self.key), "num_features": int(model.output_shape[-1])})
         self.remember_engine(compiled.choice, reporter)
@@ -86,11 +87,16 @@ class FrozenBase:
         Raises:
             UserError: the engine can no longer be built.
         """
+        with reporter.task("compiling the base", None):
+            model, sample = self.build(), self._sample(examples)
+            compiled = self._compile_chosen(model, sample, choice)
+        return _reported(compiled, reporter)
+
+    def _compile_chosen(self, model: keras.Model, sample: Pixels, choice: EngineChoice) -> CompiledBase:
         from models.engines.compiled import compile_chosen
 
-        model, sample = self.build(), self._sample(examples)
         try:
-            compiled = compile_chosen(model, sample, choice)
+            return compile_chosen(model, sample, choice)
         except MemoryError:
             raise
         except Exception as error:  # A converter may raise anything.
@@ -98,7 +104,6 @@ class FrozenBase:
                 f"the engine {choice.engine} {choice.precision}, chosen before, fails: {first_line(error)}",
                 f"delete `{self._memory.file}` to measure engines again, or choose `--engine keras`",
             ) from error
-        return _reported(compiled, reporter)
 
     def num_features(self) -> int | None:
         """The length of its features, as noted beside them; None where nothing (readable) is noted."""

@@ -162,7 +162,10 @@ def _images(
 
 @lru_cache(maxsize=16)
 def _loader(square: Square, augmenter: Augmenter | None, seed: int) -> Callable[..., Tensor]:
-    """A function from a file to pixels, traced once: tracing takes half a second, too long for every epoch."""
+    """A function from a file to pixels, traced once: tracing takes half a second, too long for every epoch.
+
+    AutoGraph, which nothing here needs, would make that five times as long: it rewrites the source of every function.
+    """
 
     def load(path: Tensor, digest: Tensor, content_seed: Tensor = None, view: Tensor = None) -> Tensor:
         image = decode_resized(read_unchanged(path, digest), square.size, square.fit)
@@ -170,7 +173,7 @@ def _loader(square: Square, augmenter: Augmenter | None, seed: int) -> Callable[
             return image
         return augmenter(image, fold_in(content_seed, _as_int32(seed)), view)
 
-    loader: Callable[..., Tensor] = tf.function(load)
+    loader: Callable[..., Tensor] = tf.function(load, autograph=False)
     return loader
 
 

@@ -94,7 +94,7 @@ def random_operation(factor: float, color: bool) -> Transform:
         return tf.switch_case(choice, branches)
 
     # Traced once, however often an image is taken through it.
-    return tf.function(transform)
+    return tf.function(transform, autograph=False)
 
 
 def _require_count(name: str, count: int, *, least: int) -> None:

@@ -109,7 +109,7 @@ def _decoder(square: Square) -> Callable[[Tensor], Tensor]:
     def decode(content: Tensor) -> Tensor:
         return decode_resized(content, square.size, square.fit)
 
-    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 
 
 def _expand_path(path: str) -> Iterator[Input]:

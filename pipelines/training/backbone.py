@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from pipelines.runs.manifest import BackboneRecord
 from pipelines.runs.read_manifest import backbone_file, read_manifest
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import keras
     from keras import Model
 
@@ -27,11 +29,13 @@ class BackboneSource:
         name: what the user typed.
         backbone: its record in the table; None for a run or a file.
         weights: `imagenet`, `none`, or the path of a weights file; for a run or a file, that of the model.
+        ahead: the network, where a thread builds it ahead of its first use; None where `build` does.
     """
 
     name: str
     backbone: Backbone | None
     weights: str
+    ahead: Future[keras.Model] | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_untrained(self) -> bool:
@@ -39,13 +43,15 @@ class BackboneSource:
         return self.weights == "none"
 
     def build(self, image_size: int | None) -> keras.Model:
-        """Build it: pixels (batch, size, size, 3) in [0, 255] -> features.
+        """Build it: pixels (batch, size, size, 3) in [0, 255] -> features; a second call may give the same network.
 
         Raises:
             UserError: the weights are missing or do not fit.
         """
         from models.backbones import build_backbone, load_backbone
 
+        if self.ahead is not None:
+            return self.ahead.result()
         if self.backbone is None:
             return load_backbone(Path(self.weights))
         weights = self.weights if self.weights in ("imagenet", "none") else Path(self.weights)

@@ -40,9 +40,10 @@ def execute_plan(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
     # The run is written: the model first, the manifest last.
     from pipelines.training.curves import PICTURE, draw_curves
 
-    save_model(result.model, plan.folder)
-    draw_curves(result.history, result.stages, plan.folder / PICTURE)
-    return complete_run(plan, result, timer)
+    with plan.reporter.task("saving the run", None):
+        save_model(result.model, plan.folder)
+        draw_curves(result.history, result.stages, plan.folder / PICTURE)
+        return complete_run(plan, result, timer)
 
 
 def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) -> Manifest:

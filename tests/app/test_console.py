@@ -20,13 +20,13 @@ from app.pages.tables import table
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_file_gets_the_lines_of_a_task_and_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_gets_the_beginning_and_the_lines_of_a_task_and_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
     with Terminal().task("training", 3) as task:
         for epoch in range(3):
             task.advance(1, loss="0.5")
             task.line(f"epoch {epoch + 1}/3")
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "epoch 1/3\nepoch 2/3\nepoch 3/3\n")
+    assert (out, err) == ("", "training: 3\nepoch 1/3\nepoch 2/3\nepoch 3/3\n")
 
 
 def test_quiet_leaves_warnings_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,7 +135,7 @@ def test_verbose_shows_details_and_the_time_of_a_task(capsys: pytest.CaptureFixt
     terminal.detail("shown")
     with terminal.task("features", None):
         pass
-    assert capsys.readouterr().err.splitlines() == ["shown", "features: 0.0 s"]
+    assert capsys.readouterr().err.splitlines() == ["shown", "features", "features: 0.0 s"]
 
 
 def test_data_is_printed_as_it_is_even_when_quiet(capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,4 +172,40 @@ def test_stdout_goes_past_a_bar(tmp_path: Path) -> None:
 
 
 def test_a_dumb_terminal_gets_lines() -> None:
-    assert on_terminal(BAR, TERM="dumb").splitlines() == ["epoch 1/8", "warning: after the bar"]
+    lines = on_terminal(BAR, TERM="dumb").splitlines()
+    assert lines == ["fine-tune: 3,068", "epoch 1/8", "features", "warning: after the bar"]
+
+
+def test_a_file_gets_a_line_now_and_then_from_a_task_without_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with Terminal().task("features", 3000) as task:
+        for _ in range(30):
+            now += 1.0
+            task.advance(100)
+    lines = ["features: 3,000", "features: 1,000 of 3,000", "features: 2,000 of 3,000", "features: 3,000 of 3,000"]
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_threads_may_have_tasks_at_once_and_the_bars_end_with_the_last() -> None:
+    written = on_terminal("""
+        import threading, time
+        from app.console import Terminal
+
+        terminal = Terminal()
+
+        def work(name):
+            for _ in range(20):
+                with terminal.task(name, None):
+                    time.sleep(0.002)
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in ("loading", "checking")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        terminal.note("after the bars")
+    """)
+    assert re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written).splitlines()[-1] == "after the bars"

@@ -161,3 +161,80 @@ def test_a_crash_in_native_code_leaves_a_traceback(chatty: Path) -> None:
     )
     assert done.returncode < 0
     assert "Fatal Python error: Aborted" in done.stderr
+
+
+@pytest.fixture
+def greedy(tmp_path: Path) -> Path:
+    """Stand-ins: a TensorFlow that imports a Keras, which imports what is slow where it is installed."""
+    (tmp_path / "tensorflow.py").write_text("import keras")
+    (tmp_path / "keras.py").write_text(
+        textwrap.dedent("""
+        import gc
+        from types import SimpleNamespace
+        collects = gc.isenabled()
+        config = SimpleNamespace(disable_interactive_logging=lambda: None)
+        try:
+            import sklearn
+        except ImportError:
+            sklearn = None
+        """)
+    )
+    (tmp_path / "sklearn.py").write_text("")
+    return tmp_path
+
+
+def test_keras_is_imported_without_what_headstart_does_not_use_of_it(greedy: Path) -> None:
+    done = python(
+        """
+        import contextlib, gc
+        from app.quiet import quiet_tensorflow
+        shown = []
+        quiet_tensorflow(announce=lambda name: (shown.append(name), contextlib.nullcontext())[1])
+        import tensorflow, keras
+        assert keras.sklearn is None
+        assert (keras.collects, gc.isenabled()) == (False, True)
+        assert shown == ["loading TensorFlow"], shown
+        import sklearn  # later, and for others, it is there
+        """,
+        path=greedy,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_thread_imports_what_keras_does_without(greedy: Path) -> None:
+    (greedy / "tensorflow.py").write_text("from builtins import begun, done\nbegun.set()\nassert done.wait(20)")
+    done = python(
+        """
+        import builtins, threading
+        from app.quiet import quiet_tensorflow
+        builtins.begun, builtins.done = threading.Event(), threading.Event()
+        quiet_tensorflow()
+        thread = threading.Thread(target=__import__, args=("tensorflow",))
+        thread.start()
+        assert builtins.begun.wait(20)
+        import sklearn
+        builtins.done.set()
+        thread.join()
+        """,
+        path=greedy,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_native_lines_of_two_threads_are_hidden_and_shown_together(chatty: Path) -> None:
+    (chatty / "PIL.py").write_text("import os, builtins\nos.write(2, b'chatter of PIL\\n')\nbuiltins.meet.wait(20)")
+    (chatty / "tensorflow.py").write_text("import os, builtins\nbuiltins.meet.wait(20)\nos.write(2, b'chatter\\n')")
+    script = """
+        import builtins, os, threading
+        from app.quiet import quiet_tensorflow, separate_stderr
+        separate_stderr()
+        builtins.meet = threading.Barrier(2)
+        quiet_tensorflow(verbose={verbose})
+        threads = [threading.Thread(target=__import__, args=(name,)) for name in ("PIL", "tensorflow")]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        os.write(2, b"later\\n")
+    """
+    assert python(script.format(verbose=False), path=chatty).stderr == ""
+    shown = python(script.format(verbose=True), path=chatty).stderr.splitlines()
+    assert shown == ["chatter of PIL", "chatter", "later"]

@@ -22,14 +22,26 @@ class FakeEngine:
         built: how many times it was built.
     """
 
-    def __init__(self, *, seconds: float = 0.0, factor: float = 1.0, hope: float = 99.0, fails: bool = False) -> None:
-        self.seconds, self.factor, self.hope, self.fails = seconds, factor, hope, fails
+    def __init__(
+        self,
+        *,
+        seconds: float = 0.0,
+        factor: float = 1.0,
+        hope: float = 99.0,
+        cost: float = 2.0,
+        fails: bool = False,
+    ) -> None:
+        self.seconds, self.factor, self.hope, self.cost, self.fails = seconds, factor, hope, cost, fails
         self.built = 0
 
     def entry(self) -> Engine:
         """Its entry in the table."""
         return replace(
-            ENGINES["keras"], build=self.build, precisions=lambda: ("bfloat16",), hope={"bfloat16": self.hope}, cost=2.0
+            ENGINES["keras"],
+            build=self.build,
+            precisions=lambda: ("bfloat16",),
+            hope={"bfloat16": self.hope},
+            cost=self.cost,
         )
 
     def build(self, source: TracedBase, precision: str) -> tuple[Run, int]:

@@ -49,3 +49,12 @@ def test_what_cannot_be_faster_is_not_built(fake_engines: Fakes) -> None:
 
     assert compile_base(small(), pictures(2), batch=2).choice.engine == "fast"
     assert tame.built == 0
+
+
+def test_of_engines_with_equal_hope_the_one_built_soonest_is_tried_first(fake_engines: Fakes) -> None:
+    """What comes after it is then often decided: an engine that cannot be faster is not built."""
+    fakes = fake_engines(slow_to_build=FakeEngine(hope=3.0, cost=2.0), soon=FakeEngine(hope=3.0, cost=1.5))
+
+    base = compile_base(small(), pictures(2), batch=2)
+
+    assert (base.choice.engine, fakes["slow_to_build"].built) == ("soon", 0)
