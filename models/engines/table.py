@@ -112,7 +112,7 @@ ENGINES: dict[str, Engine] = {
         precisions=_openvino_precisions,
         absent=(
             "the engine `openvino` is not installed",
-            "install it with `pip install 'headstart[openvino]'`, or choose `--engine auto`",
+            "install it with `pip install openvino` where this machine has packages of it, or choose `--engine auto`",
         ),
         hope={"bfloat16": 3.5, "float32": 2.0},
         cost=1.5,
