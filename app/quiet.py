@@ -192,12 +192,14 @@ _DESCRIPTOR_2 = _Descriptor2()
 @contextmanager
 def _without_collections() -> Iterator[None]:
     """No garbage collection while the block makes objects that stay, and none of these objects later (0.5 s)."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 def _is_separate() -> bool:

@@ -53,7 +53,7 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     from pipelines.training.preparation import preparing
 
     opened = OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force)
-    with preparing(names, spec) as names:
+    with preparing(names, spec, reporter) as names:
         dataset = check(listing, strict=spec.data.strict, reporter=reporter)
         for remark in dataset.remarks:
             reporter.note(remark)

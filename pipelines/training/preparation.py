@@ -6,9 +6,10 @@ Python's lock, so that the backbone is built meanwhile.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from threading import Thread
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
     from pipelines.runs.spec import TrainSpec
+    from pipelines.system.progress import Reporter
 
 # What every training needs. TensorFlow first: it imports Keras, and Keras imports it. A thread that begins with Keras
 # and one that begins with TensorFlow would wait for each other, and Python would give one of them half a module.
@@ -28,7 +30,7 @@ LIBRARIES = ("tensorflow", "keras", "matplotlib.figure")
 
 
 @contextmanager
-def preparing(names: TrainingNames, spec: TrainSpec) -> Iterator[TrainingNames]:
+def preparing(names: TrainingNames, spec: TrainSpec, reporter: Reporter) -> Iterator[TrainingNames]:
     """Prepare a training while the block runs, and until that is done; where the block raises, nobody waits for it.
 
     Nothing in the block may import Keras before TensorFlow, for the reason at `LIBRARIES`.
@@ -36,6 +38,7 @@ def preparing(names: TrainingNames, spec: TrainSpec) -> Iterator[TrainingNames]:
     Args:
         names: of the training.
         spec: its options.
+        reporter: says what is waited for.
 
     Returns:
         The names, with a backbone that is being built where features are cached: they come from it in float32,
@@ -46,9 +49,12 @@ def preparing(names: TrainingNames, spec: TrainSpec) -> Iterator[TrainingNames]:
         model = Future()
     # Not from a pool: an error in the block ends the command at once, not after the import.
     thread = Thread(target=_prepare, args=(names.source, spec.network.image_size, model), name="prepare", daemon=True)
-    thread.start()
-    yield replace(names, source=replace(names.source, ahead=model))
-    thread.join()
+    # The block and the thread both set filters for a while, which are the process's, and end in any order.
+    with warnings.catch_warnings():
+        thread.start()
+        yield replace(names, source=replace(names.source, ahead=model))
+        with reporter.task("building the backbone", None) if thread.is_alive() else nullcontext():
+            thread.join()
 
 
 def _prepare(source: BackboneSource, image_size: int | None, model: Future[keras.Model] | None) -> None:

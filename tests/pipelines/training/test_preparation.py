@@ -16,6 +16,7 @@ from models.heads import HEADS
 from models.zoo import BACKBONES
 from pipelines.images.policies import find_policy
 from pipelines.runs.spec import HeadSpec
+from pipelines.system.progress import Silent
 from pipelines.training.backbone import BackboneSource, LazyBackbone
 from pipelines.training.plan import TrainingNames, switches_of
 from pipelines.training.preparation import preparing
@@ -51,7 +52,7 @@ def build_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], keras.
 
 def test_the_backbone_that_is_built_ahead_is_the_one_that_is_used(weights: str) -> None:
     plain = names_of(weights).source.build(None)
-    with preparing(names_of(weights), SPEC) as names:
+    with preparing(names_of(weights), SPEC, Silent()) as names:
         pass
     lazy = LazyBackbone(names.source, image_size=None, head=HeadSpec())
     assert names.source.ahead is not None and lazy.model is names.source.ahead.result()
@@ -68,7 +69,7 @@ def test_the_block_runs_while_the_backbone_is_built(build_with: Callable[..., No
         return keras.Sequential()
 
     build_with(build)
-    with preparing(names_of("imagenet"), SPEC):
+    with preparing(names_of("imagenet"), SPEC, Silent()):
         met.wait(20)  # It breaks, and the test fails, where one waits for the other.
 
 
@@ -80,7 +81,7 @@ def test_an_error_of_the_block_does_not_wait_for_the_backbone(build_with: Callab
         return keras.Sequential()
 
     build_with(build)
-    with pytest.raises(UserError, match="no readable image"), preparing(names_of("imagenet"), SPEC):
+    with pytest.raises(UserError, match="no readable image"), preparing(names_of("imagenet"), SPEC, Silent()):
         raise UserError("no readable image", "add one")
     assert not is_over.is_set() and any(thread.name == "prepare" for thread in threading.enumerate())
     is_over.set()
@@ -88,7 +89,7 @@ def test_an_error_of_the_block_does_not_wait_for_the_backbone(build_with: Callab
 
 def test_an_error_of_building_is_raised_where_the_backbone_is_used(tmp_path: Path) -> None:
     (tmp_path / "text.weights.h5").write_text("not weights")
-    with preparing(names_of(str(tmp_path / "text.weights.h5")), SPEC) as names:
+    with preparing(names_of(str(tmp_path / "text.weights.h5")), SPEC, Silent()) as names:
         pass
     with pytest.raises(UserError, match=r"text\.weights\.h5"):
         names.source.build(None)
@@ -98,5 +99,5 @@ def test_what_is_trained_otherwise_is_not_built_ahead(weights: str) -> None:
     """Without cached features, a network may be wanted in another precision, and from scratch by another seed."""
     on_pixels = replace(SPEC, data=replace(SPEC.data, cache=False))
     for given, spec in ((names_of("none"), SPEC), (names_of(weights), on_pixels)):
-        with preparing(given, spec) as names:
+        with preparing(given, spec, Silent()) as names:
             assert names.source.ahead is None
