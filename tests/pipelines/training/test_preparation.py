@@ -54,7 +54,7 @@ def test_the_backbone_that_is_built_ahead_is_the_one_that_is_used(weights: str) 
     plain = names_of(weights).source.build(None)
     with preparing(names_of(weights), SPEC, Silent()) as names:
         pass
-    lazy = LazyBackbone(names.source, image_size=None, head=HeadSpec())
+    lazy = LazyBackbone(names.source, network=SPEC.network, head=HeadSpec())
     assert names.source.ahead is not None and lazy.model is names.source.ahead.result()
     pixels = np.random.default_rng(0).uniform(0, 255, (2, *plain.input_shape[1:])).astype(np.float32)
     np.testing.assert_array_equal(lazy.model(pixels, training=False), plain(pixels, training=False))
