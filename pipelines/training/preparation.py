@@ -53,7 +53,7 @@ def preparing(names: TrainingNames, spec: TrainSpec, reporter: Reporter) -> Iter
     with warnings.catch_warnings():
         thread.start()
         yield replace(names, source=replace(names.source, ahead=model))
-        with reporter.task("building the backbone", None) if thread.is_alive() else nullcontext():
+        with reporter.task("building backbone", None) if thread.is_alive() else nullcontext():
             thread.join()
 
 
