@@ -87,3 +87,22 @@ def build_head(head: Head, *, num_features: int, num_classes: int, dropout: floa
 def dropout_of(head: keras.Model) -> float:
     """The dropout rate of a head that `build_head` built."""
     return next((float(layer.rate) for layer in head.layers if layer.name == "dropout"), 0.0)
+
+
+def widened(head: keras.Model, num_features: int) -> keras.Model:
+    """A head without a hidden layer that ignores further features; the same head where there are none.
+
+    Args:
+        head: that `build_head` built, of fewer features.
+        num_features: length of a feature vector, of which the first values are those that the head knows.
+    """
+    import numpy as np
+
+    known = int(head.input_shape[-1])
+    if known == num_features:
+        return head
+    kernel, bias = head.get_layer("probabilities").get_weights()
+    wider = build_head(HEADS["linear"], num_features=num_features, num_classes=len(bias))
+    ignored = np.zeros((num_features - known, len(bias)), kernel.dtype)
+    wider.get_layer("probabilities").set_weights([np.concatenate([kernel, ignored]), bias])
+    return wider

@@ -48,6 +48,16 @@ ClassWeights = Annotated[
         "--class-weights", rich_help_panel=_FIT, help="auto: every class counts alike, however many images it has."
     ),
 ]
+Validation = Annotated[
+    Literal["auto", "hold-out"],
+    typer.Option(
+        "--validation",
+        rich_help_panel=_FIT,
+        help="auto: cross-validation chooses a linear head, which is then fitted to the validation images too; "
+        "hold-out: they choose it and stay out. A head that is trained in steps (--epochs, --learning-rate, "
+        "--optimizer, --dropout, mlp) and --fine-tune hold them out.",
+    ),
+]
 Optimizer = Annotated[
     Literal["adam", "adamw", "sgd"] | None,
     typer.Option(
@@ -149,6 +159,7 @@ FIT = Panel(
     record=FitSpec,
     options={
         "class_weights": ClassWeights,
+        "validation": Validation,
         "optimizer": Optimizer,
         "learning_rate": LearningRate,
         "epochs": Epochs,

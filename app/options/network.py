@@ -81,7 +81,7 @@ Features = Annotated[
         "--features",
         rich_help_panel=_HEAD,
         help="What the head sees of a frozen network: the last layer's output, or with it the averaged activations of "
-        "the upper blocks; often better, and as fast.",
+        "the upper blocks (levels). auto: cross-validation chooses, for a linear head.",
     ),
 ]
 Hidden = Annotated[

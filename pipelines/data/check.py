@@ -78,6 +78,7 @@ def check(
         examples=tuple(sorted(examples, key=lambda example: (SPLITS.index(example.split), example.path))),
         skipped=tuple(sorted(skipped, key=lambda skipped_file: skipped_file.path)),
         remarks=(*listing.remarks, *remarks),
+        has_given_validation=any(file.split == "validation" for file in listing.files),
     )
 
 

@@ -80,5 +80,7 @@ def _predicted(run: TrainedRun) -> set[str]:
     validation = run.hashes("validation")
     saved = read_predictions(run.run, "validation")
     predicted = {sha256.decode() for sha256 in saved.sha256} if saved is not None else set()
+    if run.manifest.cross_validation is not None:
+        return predicted  # by heads of other folds; the run's own was fitted to all of them
     # A validation image may have an identical copy among the training images.
     return (validation - run.hashes("train")) | (predicted - validation)

@@ -109,7 +109,7 @@ def join(
     save_model(model, run.folder)
     predictions = _predictions(images, chosen, fitted, models, model_weights)
     pooled = predictions["test"][0] if images.test else _pooled(chosen, fitted)
-    out_of_fold, fit = members[0].folds is not None, models[0].manifest.fit
+    out_of_fold, fit = _are_out_of_fold(members), models[0].manifest.fit
     agreement = _compare_with_pooled(model, fit, images, pooled, reporter, out_of_fold=out_of_fold)
 
     # What the user reads. The ensemble and its members are timed in turn, or their ratio would be one of two moments.
@@ -217,6 +217,14 @@ def _predictions(
         pooled = _pooled(np.asarray([model.test for model in models]), model_weights)
         predictions["test"] = pooled, labels_of(images.test)
     return predictions
+
+
+def _are_out_of_fold(members: Sequence[MemberPredictions]) -> bool:
+    """Whether some member's predictions are not of the model that joins the ensemble."""
+    return any(
+        member.folds is not None or any(model.manifest.cross_validation is not None for model in member.models)
+        for member in members
+    )
 
 
 def _compare_with_pooled(

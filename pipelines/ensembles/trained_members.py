@@ -13,16 +13,16 @@ import numpy as np
 from models.errors import UserError
 from pipelines.data.folds import divide_folds, pooled
 from pipelines.ensembles.member_predictions import EnsembleRequest, Images, LoadedMember, MemberPredictions
-from pipelines.evaluation.saved_predictions import read_predictions
+from pipelines.evaluation.saved_predictions import SavedPredictions, read_predictions
 from pipelines.members.spec import MEMBERS_FOLDER, Member
 from pipelines.runs.ensemble_spec import MembersSpec
-from pipelines.runs.examples import Dataset
+from pipelines.runs.examples import Dataset, Example
 from pipelines.runs.models import load_run
 
 if TYPE_CHECKING:
     import keras
 
-    from models.arrays import Indices
+    from models.arrays import Indices, Probabilities
     from pipelines.ensembles.methods import Method
 
 
@@ -66,7 +66,8 @@ def load_members(
             "each group of folds has lost a member", "fix what made them fail, and train again with --force"
         )
     folds = _fold_of_each_image(dataset, spec) if spec.folds else None
-    held_out = pooled(dataset) if spec.folds else dataset.part("validation")
+    saved = {member.name: _read_validation(folder / MEMBERS_FOLDER / member.name) for member in members}
+    held_out = pooled(dataset) if spec.folds else _predicted_by_all(dataset, list(saved.values()))
     backbones: dict[Path, keras.Model] = {}
     predictions = []
     for name, group in groups.items():
@@ -74,9 +75,10 @@ def load_members(
         models = []
         for member in group:
             path = folder / MEMBERS_FOLDER / member.name
-            validation = read_predictions(path, "validation")
-            assert validation is not None, "a member writes its predictions before its manifest"
-            probabilities[slice(None) if folds is None else folds == member.fold] = validation.probabilities
+            if folds is None:
+                probabilities[:] = _rows_of(saved[member.name], held_out)
+            else:
+                probabilities[folds == member.fold] = saved[member.name].probabilities
             models.append(_load_member(member, path, len(dataset.class_names), backbones))
         predictions.append(MemberPredictions(name=name, models=tuple(models), probabilities=probabilities, folds=folds))
     examples = tuple(
@@ -93,6 +95,32 @@ def load_members(
         ),
         notes=tuple(f"{name} is left out: one of its folds failed" for name in incomplete),
     )
+
+
+def _read_validation(folder: Path) -> SavedPredictions:
+    validation = read_predictions(folder, "validation")
+    assert validation is not None, "a member writes its predictions before its manifest"
+    return validation
+
+
+def _predicted_by_all(dataset: Dataset, saved: Sequence[SavedPredictions]) -> tuple[Example, ...]:
+    """The images that every member has a prediction of, from a model that was not trained on them.
+
+    Cross-validation predicts training images too, out of fold; members that it did not choose predict the validation
+    part alone, which may hold copies of training images.
+    """
+    predicted = [{sha256.decode() for sha256 in predictions.sha256} for predictions in saved]
+    common = set.intersection(*predicted)
+    validation = {example.sha256 for example in dataset.part("validation")}
+    is_validation_only = any(hashes <= validation for hashes in predicted)
+    examples = dataset.part("validation") if is_validation_only else pooled(dataset)
+    return tuple(example for example in examples if example.sha256 in common)
+
+
+def _rows_of(saved: SavedPredictions, examples: Sequence[Example]) -> Probabilities:
+    """The predictions of some images, in their order; identical images have the same."""
+    row_of = {sha256.decode(): row for row, sha256 in enumerate(saved.sha256)}
+    return saved.probabilities[[row_of[example.sha256] for example in examples]]
 
 
 def _fold_of_each_image(dataset: Dataset, spec: MembersSpec) -> Indices:

@@ -13,10 +13,11 @@ from pipelines.features.cached import BaseKey, Features, Views, digest
 from pipelines.features.compute import Extraction, WantedView
 from pipelines.features.frozen_base import FrozenBase
 from pipelines.features.shards import ShardStore, key, shard_files
+from pipelines.features.subset import FirstFeatures
 from pipelines.runs.examples import Example
 from pipelines.runs.feature_records import FeatureRecord
 from pipelines.system.cache_contents import evict
-from pipelines.system.progress import Reporter
+from pipelines.system.progress import Reporter, Silent
 from pipelines.system.text import counted
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def extract(
     """
     started = time.monotonic()
     wanted = {name: _list_views(examples, views[name]) for name, examples in parts.items()}
+    if (of_levels := _find_in_levels(parts, base, views, wanted)) is not None:
+        return of_levels
     total, sample = sum(map(len, wanted.values())), next(examples for examples in parts.values() if examples)
 
     # The engine decides in which precision features are computed, and so where they are kept.
@@ -92,7 +95,51 @@ def extract(
 
     # The record of the extraction.
     seconds = time.monotonic() - started
-    record = FeatureRecord(
+    record = _describe(parts, views, stores, total=total, new=new, seconds=seconds)
+    if new:
+        choice = replace(choice, seconds_per_view=seconds / new)
+        base.remember_engine(choice, reporter)
+    features = {name: Features(stores[name], tuple(examples), views[name].count) for name, examples in parts.items()}
+    return Extracted(parts=features, line=_line(record, seconds, choice), record=record, engine=choice)
+
+
+def _find_in_levels(
+    parts: Mapping[str, Sequence[Example]],
+    base: FrozenBase,
+    views: Mapping[str, Views],
+    wanted: Mapping[str, Sequence[WantedView]],
+) -> Extracted | None:
+    """The features of the last layer, where those of all levels are cached: they come first in each row."""
+    if base.key.features != "last" or base.key.pooling != "avg":
+        return None
+    levels = replace(base, key=replace(base.key, features="levels"))
+    num_last = levels.num_last()
+    total = sum(map(len, wanted.values()))
+    choice = levels.recall_engine(total, Silent()) if num_last else None
+    if num_last is None or choice is None:
+        return None
+    stores = _open_stores(levels, {name: views[name] for name in parts}, choice.precision)
+    if any(_missing(wanted[name], stores[name]) for name in parts):
+        return None
+    _touch(wanted, stores)
+    record = _describe(parts, views, stores, total=total, new=0, seconds=0.0)
+    features: dict[str, Features] = {
+        name: FirstFeatures(Features(stores[name], tuple(examples), views[name].count), num_last)
+        for name, examples in parts.items()
+    }
+    return Extracted(parts=features, line=_line(record, 0.0, choice), record=record, engine=choice)
+
+
+def _describe(
+    parts: Mapping[str, Sequence[Example]],
+    views: Mapping[str, Views],
+    stores: Mapping[str, Stores],
+    *,
+    total: int,
+    new: int,
+    seconds: float,
+) -> FeatureRecord:
+    return FeatureRecord(
         images=sum(len(examples) for examples in parts.values()),
         views=max(of_part.count for of_part in views.values()),
         cached=total - new,
@@ -100,11 +147,6 @@ def extract(
         seconds=round(seconds, 2),
         damaged_shards=_num_damaged(stores),
     )
-    if new:
-        choice = replace(choice, seconds_per_view=seconds / new)
-        base.remember_engine(choice, reporter)
-    features = {name: Features(stores[name], tuple(examples), views[name].count) for name, examples in parts.items()}
-    return Extracted(parts=features, line=_line(record, seconds, choice), record=record, engine=choice)
 
 
 def _warn_of_damage(stores: Mapping[str, Stores], reporter: Reporter) -> None:

@@ -37,6 +37,7 @@ class _Description:
     """What `base.json` says beside the key; nothing in caches of before 2026-11-24."""
 
     num_features: PositiveInt | None = None
+    num_last: PositiveInt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +48,13 @@ class FrozenBase:
         key: of its features in the cache.
         build: makes the model pixels (batch, size, size, 3) in [0, 255] -> features (batch, features).
         engine: a name in `models.engines.table.ENGINES`, or `auto` for the fastest that gives the same features.
+        count_last: counts, of features of all levels, those of the last layer, which come first; needs the model.
     """
 
     key: BaseKey
     build: Callable[[], keras.Model]
     engine: str
+    count_last: Callable[[], int] | None = None
 
     def recall_engine(self, num_images: int, reporter: Reporter) -> EngineChoice | None:
         """The engine that was chosen on this machine before; None where no choice holds for so many images."""
@@ -77,7 +80,10 @@ class FrozenBase:
             model = self.build()
             compiled = compile_base(model, self._sample(examples), engine=self.engine, num_images=num_images)
         _make_folder(self.key)
-        write_json(self._description_file, {**asdict(self.key), "num_features": int(model.output_shape[-1])})
+        lengths = {"num_features": int(model.output_shape[-1])}
+        if self.count_last is not None:
+            lengths["num_last"] = self.count_last()
+        write_json(self._description_file, {**asdict(self.key), **lengths})
         self.remember_engine(compiled.choice, reporter)
         return _reported(compiled, reporter)
 
@@ -107,10 +113,17 @@ class FrozenBase:
 
     def num_features(self) -> int | None:
         """The length of its features, as noted beside them; None where nothing (readable) is noted."""
+        return self._description().num_features
+
+    def num_last(self) -> int | None:
+        """How many of its features of all levels are the last layer's, likewise."""
+        return self._description().num_last
+
+    def _description(self) -> _Description:
         try:
-            return as_record(read_plain(self._description_file), _Description).num_features
+            return as_record(read_plain(self._description_file), _Description)
         except (OSError, DamagedRecord):
-            return None
+            return _Description()
 
     @property
     def _description_file(self) -> Path:

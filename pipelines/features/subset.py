@@ -1,4 +1,4 @@
-"""Selects the features of some examples, and holds them in memory while heads are fitted on them."""
+"""Selects some examples or some columns of features that were extracted."""
 
 from __future__ import annotations
 
@@ -34,6 +34,25 @@ class FeatureSubset(Features):
         if self._in_memory is None:
             return self._parent.halves(self._places[places], views)
         return self._in_memory[places, 0 if views is None else views]
+
+    def release(self) -> None:
+        """Let pages that were read leave this process's memory."""
+        self._parent.release()
+
+
+class FirstFeatures(Features):
+    """The first values of each row: those of the last layer, where features are of all levels."""
+
+    def __init__(self, parent: Features, num_features: int) -> None:
+        self._parent = parent
+        self.labels, self.num_views, self.num_features = parent.labels, parent.num_views, num_features
+
+    def __len__(self) -> int:
+        return len(self._parent)
+
+    def halves(self, places: Indices, views: Indices | None = None) -> HalfRows:
+        """As `Features.halves`."""
+        return self._parent.halves(places, views)[:, : self.num_features]
 
     def release(self) -> None:
         """Let pages that were read leave this process's memory."""

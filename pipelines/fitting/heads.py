@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from models.arrays import Doubles, FeatureRows, Weights
+from models.arrays import Doubles, Weights
 from models.bank import Bank, Optimizer
 from models.heads import Candidate, Head
 from pipelines.evaluation.metrics import SMALLEST
 from pipelines.features.cached import Features
 from pipelines.fitting.head_progress import HeadProgress
+from pipelines.fitting.standardised import measure_moments
 from pipelines.runs.training_records import EpochRecord, HeadTrial
 from pipelines.system.progress import Reporter, Task
 
@@ -130,7 +131,7 @@ def fit_heads(
 
 
 def _build_bank(search: HeadSearch, train: Features) -> Bank:
-    mean, scale = _moments(train)
+    mean, scale = measure_moments((train,))
     return Bank(
         search.head,
         search.candidates,
@@ -139,20 +140,6 @@ def _build_bank(search: HeadSearch, train: Features) -> Bank:
         mean=mean,
         scale=scale,
     )
-
-
-def _moments(train: Features) -> tuple[FeatureRows, FeatureRows]:
-    """Mean and standard deviation (features,) of the clean views, in one pass."""
-    total, squares = np.zeros(train.num_features), np.zeros(train.num_features)
-    for _, rows in train.pieces():
-        total += rows.sum(0, dtype=np.float64)
-        squares += np.square(rows, dtype=np.float64).sum(0)
-    mean = total / len(train)
-    variance = np.maximum(squares / len(train) - mean**2, 0.0)
-    scale = np.sqrt(variance)
-    # A constant feature carries no information: divided by its zero spread, rounding errors would grow without bound.
-    scale[scale < 1e-6 * max(scale.max(), 1e-12)] = 1.0
-    return mean.astype(np.float32), scale.astype(np.float32)
 
 
 def _train_epoch(bank: Bank, train: Features, weights: Weights, random: np.random.Generator) -> Doubles:

@@ -84,7 +84,7 @@ def predict_head_held_out(plan: TrainingPlan, candidate: Candidate, *, train: Fe
     """
     from pipelines.features.subset import FeatureSubset
     from pipelines.fitting.heads import fit_heads
-    from pipelines.training.feature_stage import predict_features, search_of
+    from pipelines.training.head_stage import predict_features, search_of
     from pipelines.training.plan import class_weights, list_stages
 
     epochs = list_stages(plan.spec, is_untrained=False)[0].epochs

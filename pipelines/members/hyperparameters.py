@@ -20,11 +20,10 @@ from pipelines.runs.manifest import ChosenHead
 from pipelines.system.arrays import read_array, write_array
 from pipelines.system.files import atomic, write_json
 from pipelines.system.records import DamagedRecord, as_record, read_plain
-from pipelines.training.feature_stage import list_head_candidates
+from pipelines.training.head_stage import list_head_candidates
 
 if TYPE_CHECKING:
     from models.arrays import Labels, Weights
-    from pipelines.fitting.heads import FittedHeads
     from pipelines.training.plan import TrainingPlan
 
 # Hyperparameters that are tried for a head with a hidden layer, which takes twenty times as long as one without.
@@ -91,17 +90,20 @@ class SharedHyperparameters:
         if path.is_file() and not self._is_first(member):
             with _naming(path, "delete it: the hyperparameters are searched again"):
                 chosen = as_record(read_plain(path), ChosenHead)
-            return Shortlist(candidates=(Candidate(**{**asdict(chosen), "seed": member.seed}),))
+                if chosen.learning_rate is None:
+                    raise DamagedRecord("`learning_rate`: missing")
+            candidate = Candidate(
+                l2=chosen.l2, learning_rate=chosen.learning_rate, dropout=chosen.dropout, seed=member.seed
+            )
+            return Shortlist(candidates=(candidate,))
         heads = plan.spec.head.heads
         count = min(heads, SEARCHED_HIDDEN) if plan.names.head.hidden else heads
         return list_head_candidates(plan, num_features=num_features, count=count)
 
-    def keep_choice(self, member: Member, fitted: FittedHeads) -> None:
+    def keep_choice(self, member: Member, chosen: ChosenHead) -> None:
         """Save the best hyperparameters for the members that follow, unless there are some."""
         path = self._file("options", member, ".json")
         if not path.is_file():
-            best = fitted.trials[0]
-            chosen = ChosenHead(l2=best.l2, learning_rate=best.learning_rate, dropout=best.dropout, seed=best.seed)
             write_json(path, asdict(chosen))
 
     def _is_first(self, member: Member) -> bool:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import UserError
+from models.heads import Candidate, widened
 from models.machine_errors import full_disk
 from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds
-from pipelines.fitting.heads import FittedHeads, fit_heads
 from pipelines.images.colour_covariance import measured
 from pipelines.images.unchanged import naming_changed
 from pipelines.members.boosting import BoostingEnds
@@ -37,12 +37,14 @@ from pipelines.system.progress import PhaseTimer
 from pipelines.system.relay import ProgressRelay, serve
 from pipelines.system.text import counted
 from pipelines.training.execute import complete_run, execute_plan
-from pipelines.training.feature_stage import describe_bank, notes_of, predict_features, search_of
-from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights, list_stages, look_up_names
+from pipelines.training.feature_stage import notes_of
+from pipelines.training.head_stage import FittedHead, HeadFeatures, first_features, fit_bank, fit_head, predict_features
+from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages, look_up_names
+from pipelines.training.solved_head import can_be_solved
 
 if TYPE_CHECKING:
+    from models.arrays import Labels
     from pipelines.evaluation.predictions import Predictions
-    from pipelines.features.cached import Features
     from pipelines.images.policy import Policy
 
 
@@ -93,7 +95,13 @@ class MemberTraining:
         place = self.place / MEMBERS_FOLDER / member.name
         folder, _ = open_run(place, RunRequest(train=spec), force=False, reporter=self.relay)
         plan = TrainingPlan(
-            spec=spec, names=names, dataset=dataset, folder=folder, reporter=self.relay, image_weights=image_weights
+            spec=spec,
+            names=names,
+            dataset=dataset,
+            folder=folder,
+            reporter=self.relay,
+            image_weights=image_weights,
+            is_fold=member.fold is not None,
         )
         write_split(folder, dataset)
         timer = PhaseTimer()
@@ -112,48 +120,63 @@ class MemberTraining:
 
     def _fit_head(self, member: Member, plan: TrainingPlan, shared: SharedFeatures, timer: PhaseTimer) -> None:
         """Fit a member's head and write its run."""
-        train, validation = shared.of_fold(member.fold)
-        heads = self.shared_hyperparameters.candidates(member, plan, train.num_features)
-        fitted = fit_heads(
-            search_of(plan, heads.candidates, epochs=list_stages(plan.spec, is_untrained=False)[0].epochs),
-            train=train,
-            validation=validation,
-            class_weights=class_weights(plan.dataset, plan.spec.fit.class_weights),
-            sample_weights=plan.image_weights,
-            reporter=self.relay,
-        )
-        self.shared_hyperparameters.keep_choice(member, fitted)
+        (stage, *_) = list_stages(plan.spec, is_untrained=False)
+        features = shared.of_fold(member.fold)
+        if can_be_solved(plan):
+            fitted = fit_head(plan, stage, features)
+        else:
+            width = next(iter(features.widths.values()))
+            fitted = fit_bank(plan, stage, features, self.shared_hyperparameters.candidates(member, plan, width))
+            chosen = fitted.stage.chosen
+            assert chosen is not None, "a bank ends with a choice"
+            self.shared_hyperparameters.keep_choice(member, chosen)
         timer.end_phase("fit")
-        result = self._result_of(plan, shared, fitted, validation)
-        result.notes.extend(heads.notes)
+        result = self._result_of(plan, shared, fitted)
         if self.shared_hyperparameters.needs_held_out(member):
-            candidate = heads.candidates[fitted.best]
-            classes = predict_head_held_out(plan, candidate, train=train, validation=validation)
+            classes = self._predict_held_out(plan, fitted, features)
             self.shared_hyperparameters.keep_held_out(member, classes)
             timer.end_phase("out-of-fold")
-        save_keras(fitted.heads[fitted.best], plan.folder / HEAD_FILE)
+        save_keras(widened(fitted.head, features.train.num_features), plan.folder / HEAD_FILE)
         manifest = complete_run(plan, result, timer)
         self._report(member, manifest, manifest.seconds["fit"] + manifest.seconds["save"])
 
-    def _result_of(
-        self, plan: TrainingPlan, shared: SharedFeatures, fitted: FittedHeads, validation: Features
-    ) -> TrainingResult:
+    def _predict_held_out(self, plan: TrainingPlan, fitted: FittedHead, features: HeadFeatures) -> Labels:
+        """The classes of the training images, predicted out of fold."""
+        chosen = fitted.trials[0]
+        assert chosen.learning_rate is not None, "boosted heads are trained in steps"
+        candidate = Candidate(
+            l2=chosen.l2, learning_rate=chosen.learning_rate, dropout=chosen.dropout, seed=chosen.seed
+        )
+        width = features.widths[fitted.features]
+        return predict_head_held_out(
+            plan,
+            candidate,
+            train=first_features(features.train, width),
+            validation=first_features(features.validation, width),
+        )
+
+    def _result_of(self, plan: TrainingPlan, shared: SharedFeatures, fitted: FittedHead) -> TrainingResult:
         import keras
 
-        head, extracted = fitted.heads[fitted.best], shared.extracted
-        predictions: dict[Split, Predictions] = {"validation": (predict_features(head, validation), validation.labels)}
+        extracted, width = shared.extracted, shared.widths[fitted.features]
+        predictions: dict[Split, Predictions] = {"validation": fitted.predictions}
         if "test" in extracted.parts:
             test = extracted.parts["test"]
-            predictions["test"] = predict_features(head, test), test.labels
+            predictions["test"] = predict_features(fitted.head, first_features(test, width)), test.labels
+        head = widened(fitted.head, int(shared.model.output_shape[-1]))
         return TrainingResult(
             model=keras.Model(shared.model.inputs[0], head(shared.model.outputs[0])),
             predictions=predictions,
+            judged=fitted.judged,
             history=list(fitted.history),
-            stages=[describe_bank(plan, list_stages(plan.spec, is_untrained=False)[0], fitted)],
+            stages=[fitted.stage],
             backbone=replace(shared.backbone.record(), file=shared.file),
-            notes=notes_of(extracted),
+            notes=[*notes_of(extracted), *fitted.notes],
             features=extracted.record,
+            feature_layers=shared.backbone.features,
             engine=extracted.engine,
+            bank=fitted.trials,
+            cross_validation=fitted.cross_validation,
         )
 
     def _report_failure(self, member: Member, error: Exception) -> None:

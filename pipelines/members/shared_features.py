@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,15 @@ import numpy as np
 from pipelines.data.folds import pooled
 from pipelines.features.cached import CLEAN, Features
 from pipelines.features.extract import Extracted, extract
-from pipelines.features.frozen_base import FrozenBase
 from pipelines.features.subset import FeatureSubset
 from pipelines.members.spec import file_names
+from pipelines.runs.cross_validation_record import FeatureLayers
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.examples import Dataset, Example
 from pipelines.runs.models import save_keras
 from pipelines.training.backbone import LazyBackbone
+from pipelines.training.feature_layers import find_layers
+from pipelines.training.head_stage import HeadFeatures
 from pipelines.training.inputs import augmenter_of, views_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class SharedFeatures:
         file: of that model, relative to a member's folder.
         extracted: the features of all parts; with folds, `train` has the validation images too.
         folds: the data set of each fold; empty without folds.
+        widths: set of features that heads are chosen among -> how many of the first features it has.
+        num_last: how many of the features, the first ones, are the last layer's.
     """
 
     backbone: LazyBackbone
@@ -46,9 +50,11 @@ class SharedFeatures:
     file: str
     extracted: Extracted
     folds: tuple[Dataset, ...]
-    _fold_features: dict[int | None, tuple[Features, Features]] = field(default_factory=dict, repr=False)
+    widths: Mapping[FeatureLayers, int]
+    num_last: int
+    _fold_features: dict[int | None, HeadFeatures] = field(default_factory=dict, repr=False)
 
-    def of_fold(self, fold: int | None) -> tuple[Features, Features]:
+    def of_fold(self, fold: int | None) -> HeadFeatures:
         """The features that members are trained on, and those that they are validated on; of the last fold in memory.
 
         Args:
@@ -59,7 +65,11 @@ class SharedFeatures:
             self._fold_features[fold] = self._select(fold)
         return self._fold_features[fold]
 
-    def _select(self, fold: int | None) -> tuple[Features, Features]:
+    def _select(self, fold: int | None) -> HeadFeatures:
+        train, validation = self._divide(fold)
+        return HeadFeatures(train=train, validation=validation, widths=self.widths, num_last=self.num_last)
+
+    def _divide(self, fold: int | None) -> tuple[Features, Features]:
         pool = self.extracted.parts["train"]
         places = np.arange(len(pool))
         if fold is None:
@@ -84,19 +94,21 @@ def share_features(
     from models.classifier import build_feature_extractor
 
     options = plan.spec
-    backbone = LazyBackbone(plan.names.source, network=options.network, head=options.head)
+    base = find_layers(plan)
+    backbone = base.backbone
     model = build_feature_extractor(backbone.model, pooling=options.head.pooling)
     # All members see the views of the ensemble's seed, whichever of them is trained first.
     views = replace(views_of(plan), seed=spec.common.fit.seed)
     parts = _list_parts(dataset, has_folds=bool(folds))
     extracted = extract(
         parts,
-        FrozenBase(key=backbone.base(), build=lambda: model, engine=options.network.engine),
+        replace(base.frozen, build=lambda: model),
         views={part: views if part == "train" else CLEAN for part in parts},
         augmenter=augmenter_of(plan, backbone.image_size) if views.count > 1 else None,
         reporter=plan.reporter,
     )
     plan.reporter.note(f"{options.network.backbone}: {extracted.line}")
+    num_features = extracted.parts["train"].num_features
     path = out / BACKBONES_FOLDER / f"{file_names(spec.backbones)[options.network.backbone]}.keras"
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
@@ -107,6 +119,8 @@ def share_features(
         file=f"../../{BACKBONES_FOLDER}/{path.name}",
         extracted=extracted,
         folds=folds,
+        widths=base.widths(num_features),
+        num_last=base.num_last(num_features),
     )
 
 

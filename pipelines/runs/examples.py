@@ -53,6 +53,7 @@ class Dataset:
         class_names: in natural order (`item2` before `item10`).
         examples: sorted by path within each split.
         skipped: files that are not readable images.
+        has_given_validation: whether the validation part is the user's; it may come from where the model will be used.
         remarks: lines the user should read (images that are in two parts, images with two labels,
             images moved so that each part has every class); kept in `run.json`.
     """
@@ -63,6 +64,7 @@ class Dataset:
     examples: tuple[Example, ...]
     skipped: tuple[Skipped, ...] = ()
     remarks: tuple[str, ...] = ()
+    has_given_validation: bool = False
 
     def part(self, split: Split) -> tuple[Example, ...]:
         """The examples of one split; empty when the data has none."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from models.engines.records import EngineChoice
+from pipelines.runs.cross_validation_record import CrossValidationRecord
 from pipelines.runs.ensemble_spec import EnsembleSpec, MembersSpec
 from pipelines.runs.examples import Split
 from pipelines.runs.feature_records import FeatureRecord
@@ -89,10 +90,10 @@ class DataRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenHead:
-    """The hyperparameters of the head that a bank ended with."""
+    """The hyperparameters of the head that was chosen; a head that is solved has no learning rate."""
 
     l2: NonNegativeFloat
-    learning_rate: NonNegativeFloat
+    learning_rate: NonNegativeFloat | None
     dropout: Rate
     seed: NonNegativeInt
 
@@ -193,6 +194,7 @@ class Manifest:
         engine: that computed them.
         agreement: of the saved model with the cached features.
         bank: the heads that were tried, the best first.
+        cross_validation: that chose the head; None where the validation part alone did.
         boost_weight: that boosting gave a member before 2026-11-24; None since, for their outputs are added.
         members: of an ensemble; empty for a single model.
         leaderboard: of an ensemble.
@@ -218,6 +220,7 @@ class Manifest:
     engine: EngineChoice | None = None
     agreement: Agreement | None = None
     bank: tuple[HeadTrial, ...] = ()
+    cross_validation: CrossValidationRecord | None = None
     boost_weight: float | None = None
     members: tuple[MemberRow, ...] = ()
     leaderboard: Leaderboard | None = None

@@ -11,7 +11,8 @@ from pipelines.runs.square import Fit
 Optimizer: TypeAlias = Literal["adam", "adamw", "sgd"]
 Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
-FeatureSet: TypeAlias = Literal["last", "levels"]
+FeatureSet: TypeAlias = Literal["auto", "last", "levels"]
+Validation: TypeAlias = Literal["auto", "hold-out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class HeadSpec:
     Attributes:
         name: of `models.heads.HEADS`.
         pooling: how a feature map becomes a vector.
-        features: the last layer's output, or with it the averaged activations of the blocks below.
+        features: the last layer's output, or with it the averaged activations of the blocks below; `auto` chooses.
         hidden: units of an `mlp` head's hidden layer; None for the head's own.
         dropout: rate in [0, 1); None to try several.
         l2: strength of the penalty on the head's weights; None to try several.
@@ -49,7 +50,7 @@ class HeadSpec:
 
     name: str = "linear"
     pooling: Pooling = "avg"
-    features: FeatureSet = "last"
+    features: FeatureSet = "auto"
     hidden: PositiveInt | None = None
     dropout: Rate | None = None
     l2: NonNegativeFloat | None = None
@@ -86,6 +87,8 @@ class FitSpec:
     """How weights are fitted, in every stage.
 
     Attributes:
+        validation: `auto` chooses a linear head by cross-validation and then fits it to the validation images too;
+            `hold-out` chooses by the validation part, which stays out of the fit.
         class_weights: `auto` gives every class the same weight, `none` every image.
         optimizer: None for that of the network where it is trained from scratch, and Adam elsewhere.
         learning_rate: the first, of which fine-tuning takes a tenth; None to try several (a bank of heads) or to
@@ -99,6 +102,7 @@ class FitSpec:
         seed: of everything that is drawn.
     """
 
+    validation: Validation = "auto"
     class_weights: Literal["auto", "none"] = "none"
     optimizer: Optimizer | None = None
     learning_rate: NonNegativeFloat | None = None

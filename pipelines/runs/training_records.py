@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from pipelines.runs.cross_validation_record import FeatureLayers
 from pipelines.runs.ranges import Factor, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Rate
 
 
@@ -14,22 +15,25 @@ class HeadTrial:
     Attributes:
         number: its index in the bank, from 0.
         l2: strength of the L2 penalty on standardised features.
-        learning_rate: the first.
+        learning_rate: the first; None of a head that is solved, not trained in steps.
         dropout: rate in [0, 1).
         seed: of its initial weights.
-        best_epoch: the epoch with the least validation loss, from 1; 0 where no epoch had a finite loss.
-        validation_loss: log-loss of that epoch, nats; None where no epoch had a finite loss.
-        validation_accuracy: of that epoch, in [0, 1].
+        best_epoch: the epoch with the least validation loss, from 1; 0 where no epoch had a finite loss; None of a head
+            that is solved.
+        validation_loss: log-loss of that epoch, or out of fold where folds chose, nats; None where it never was finite.
+        validation_accuracy: the same, in [0, 1].
+        features: of which layers.
     """
 
     number: NonNegativeInt
     l2: NonNegativeFloat
-    learning_rate: NonNegativeFloat
+    learning_rate: NonNegativeFloat | None
     dropout: Rate
     seed: NonNegativeInt
-    best_epoch: NonNegativeInt
+    best_epoch: NonNegativeInt | None
     validation_loss: NonNegativeFloat | None
     validation_accuracy: Fraction
+    features: FeatureLayers = "last"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +41,10 @@ class StageRecipe:
     """How a stage was trained; what the user left open is filled in.
 
     Attributes:
-        optimizer: the rule.
+        optimizer: the rule; `l-bfgs` solves a head, which then has no learning rate, schedule, patience or batch.
         learning_rate: the first.
         schedule: `plateau` or `cosine`, as in `pipelines.runs.stages.Recipe`.
-        epochs: at most.
+        epochs: at most; iterations where a head is solved.
         patience: epochs without a better validation loss before the stage, or a head of a bank, stops.
         batch: images a step.
         weight_decay: on kernels; 0 for none.
@@ -59,11 +63,11 @@ class StageRecipe:
     """
 
     optimizer: str
-    learning_rate: NonNegativeFloat
-    schedule: str
+    learning_rate: NonNegativeFloat | None
+    schedule: str | None
     epochs: PositiveInt
-    patience: PositiveInt
-    batch: PositiveInt
+    patience: PositiveInt | None
+    batch: PositiveInt | None
     weight_decay: NonNegativeFloat
     l2: NonNegativeFloat = 0.0
     dropout: Rate

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from models.zoo import BACKBONES, Backbone
+from pipelines.runs.cross_validation_record import FeatureLayers
 from pipelines.runs.manifest import BackboneRecord
 from pipelines.runs.read_manifest import backbone_file, read_manifest
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from keras import Model
 
     from pipelines.features.cached import BaseKey
-    from pipelines.runs.spec import HeadSpec, NetworkSpec
+    from pipelines.runs.spec import NetworkSpec, Pooling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,33 +128,56 @@ class LazyBackbone:
 
     Attributes:
         source: of the backbone.
-        head: that its features are for: of which layers, and how a map becomes a vector.
+        features: of which layers.
+        pooling: how a map becomes a vector.
         image_size: side of its square input, pixels.
         fit: how an image is fitted to it.
     """
 
-    def __init__(self, source: BackboneSource, *, network: NetworkSpec, head: HeadSpec) -> None:
-        self.source, self.head, self.fit = source, head, network.fit
+    def __init__(
+        self, source: BackboneSource, *, network: NetworkSpec, pooling: Pooling, features: FeatureLayers = "last"
+    ) -> None:
+        self.source, self.pooling, self.features, self.fit = source, pooling, features, network.fit
         image_size = self._wanted_size = network.image_size
+        self._plain: Model | None = None
         self._model: Model | None = None
         backbone = source.backbone
         # The model of a file tells its own size, and the key of features needs weights that are there.
         if backbone is None or (source.weights == "imagenet" and not source.weights_path(image_size).is_file()):
-            self.image_size = int(self.model.input_shape[1])
+            self.image_size = int(self.plain.input_shape[1])
         else:
             self.image_size = image_size or backbone.image_size
 
     @property
-    def model(self) -> Model:
-        """The backbone, frozen; with `levels` it gives a vector."""
-        if self._model is None:
+    def plain(self) -> Model:
+        """The backbone, frozen, with the output of its last layer."""
+        if self._plain is None:
             from models.freezing import freeze
+
+            self._plain = self.source.build(self._wanted_size)
+            freeze(self._plain)
+        return self._plain
+
+    @property
+    def model(self) -> Model:
+        """The same; with `levels` it gives a vector of all levels, those of the last layer first."""
+        if self.features == "last":
+            return self.plain
+        if self._model is None:
             from models.levels import add_levels
 
-            model = self.source.build(self._wanted_size)
-            freeze(model)
-            self._model = add_levels(model) if self.head.features == "levels" else model
+            self._model = add_levels(self.plain)
         return self._model
+
+    def has_levels(self) -> bool:
+        """Whether there are activations below its last layer."""
+        from models.levels import find_levels
+
+        return bool(find_levels(self.plain))
+
+    def count_last(self) -> int:
+        """How many of the features of all levels are those of the last layer, which come first."""
+        return int(self.plain.output_shape[-1])
 
     def base(self) -> BaseKey:
         """The key that its features are cached under."""
@@ -164,9 +188,9 @@ class LazyBackbone:
             backbone=self.source.name,
             weights_sha256=weights_digest(self.source.weights_path(self._wanted_size)),
             image_size=self.image_size,
-            pooling=self.head.pooling,
+            pooling=self.pooling,
             decode_version=DECODE_VERSION,
-            features=self.head.features,
+            features=self.features,
             fit=self.fit,
         )
 

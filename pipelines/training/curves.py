@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pipelines.runs.manifest import StageRecord
-    from pipelines.runs.training_records import EpochRecord
+    from pipelines.runs.training_records import EpochRecord, HeadTrial
 
 PICTURE, EVENTS = "curves.png", "tensorboard"
 # Colours that differ for colour-blind eyes too.
@@ -41,6 +41,38 @@ def draw_curves(history: Sequence[EpochRecord], stages: Sequence[StageRecord], p
     for axes in (left, right):
         _marks(axes, stages)
         axes.set_xlabel("epoch")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    with atomic(path, suffix=".png") as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def draw_penalties(trials: Sequence[HeadTrial], path: Path, *, out_of_fold: bool) -> None:
+    """Draw loss and accuracy of a solved head over its penalty, a line for each set of features, into a PNG file.
+
+    Args:
+        trials: each penalty on each set of features, the best first.
+        path: of the picture; written atomically.
+        out_of_fold: whether folds judged, else the validation part.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    judged = "out of fold" if out_of_fold else "on validation"
+    for axes, score, label in zip(
+        figure.subplots(1, 2), ("validation_loss", "validation_accuracy"), ("log-loss, nats", "accuracy"), strict=True
+    ):
+        for features, colour in (("last", TRAINING), ("levels", VALIDATION)):
+            line = sorted((trial.l2, getattr(trial, score)) for trial in trials if trial.features == features)
+            if line:
+                axes.plot(*zip(*line, strict=True), color=colour, marker=".", label=f"features: {features}")
+        chosen = trials[0]
+        axes.plot(chosen.l2, getattr(chosen, score), "o", color="black", fillstyle="none", label="least loss")
+        if any(trial.l2 for trial in trials):
+            axes.set_xscale("symlog", linthresh=min(trial.l2 for trial in trials if trial.l2))
+        axes.set_xlabel("penalty (l2)")
+        axes.set_ylabel(f"{label}, {judged}")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
@@ -104,6 +136,7 @@ def _marks(axes: Axes, stages: Sequence[StageRecord]) -> None:
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     begin = 0
+    stages = [stage for stage in stages if stage.epochs]  # a head that is solved has no epochs
     for number, stage in enumerate(stages):
         length = stage.epochs
         if number:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pipelines.system.progress import PhaseTimer
     from pipelines.training.plan import TrainingPlan, TrainingResult
 
+# Of history.csv where no epoch was trained: the head was solved.
+LEAST_COLUMNS = ("stage", "epoch", "loss", "validation_loss", "validation_accuracy")
+
 
 def execute_plan(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
     """Train on images that are checked and divided, and complete the run in `plan.folder`."""
@@ -38,11 +41,14 @@ def execute_plan(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
     timer.end_phase("train")
 
     # The run is written: the model first, the manifest last.
-    from pipelines.training.curves import PICTURE, draw_curves
+    from pipelines.training.curves import PICTURE, draw_curves, draw_penalties
 
     with plan.reporter.task("saving the run", None):
         save_model(result.model, plan.folder)
-        draw_curves(result.history, result.stages, plan.folder / PICTURE)
+        if result.history:
+            draw_curves(result.history, result.stages, plan.folder / PICTURE)
+        else:
+            draw_penalties(result.bank, plan.folder / PICTURE, out_of_fold=result.cross_validation is not None)
         return complete_run(plan, result, timer)
 
 
@@ -53,7 +59,10 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
 
     dataset, folder = plan.dataset, plan.folder
     write_csv(folder / "history.csv", *history_table(result.history))
-    save_predictions(folder, result.predictions, {part: dataset.part(part) for part in result.predictions})
+    judged = {part: dataset.part(part) for part in result.predictions}
+    if result.judged is not None:
+        judged["validation"] = result.judged
+    save_predictions(folder, result.predictions, judged)
     metrics = {
         part: report(probabilities, labels, dataset.class_names)
         for part, (probabilities, labels) in result.predictions.items()
@@ -63,7 +72,7 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
         class_names=dataset.class_names,
         image_size=int(result.model.input_shape[1]),
         backbone=result.backbone,
-        head=HeadRecord(pooling=plan.spec.head.pooling, features=plan.spec.head.features, **asdict(plan.names.head)),
+        head=HeadRecord(pooling=plan.spec.head.pooling, features=result.feature_layers, **asdict(plan.names.head)),
         spec=RunRequest(train=plan.spec),
         data=describe_data(dataset),
         metrics=metrics,
@@ -76,6 +85,7 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
         agreement=result.agreement,
         bank=result.bank,
         fit=plan.spec.network.fit,
+        cross_validation=result.cross_validation,
     )
     finish_run(folder, manifest)
     return manifest
@@ -95,7 +105,7 @@ def describe_data(dataset: Dataset) -> DataRecord:
 def history_table(history: Sequence[EpochRecord]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """The header and the rows of history.csv."""
     rows = [record.measured() for record in history]
-    header = tuple(dict.fromkeys(name for row in rows for name in row))
+    header = tuple(dict.fromkeys(name for row in rows for name in row)) or LEAST_COLUMNS
     return header, [tuple(row.get(name, "") for name in header) for row in rows]
 
 

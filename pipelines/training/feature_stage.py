@@ -1,147 +1,79 @@
-"""Trains heads on cached features: every view of every image passes the frozen base once."""
+"""Trains a head on cached features: every view of every image passes the frozen base once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from models.blocks import require_blocks
-from models.classifier import build_classifier, build_feature_extractor
+from models.classifier import build_classifier
 from pipelines.evaluation.agreement import measure_agreement, spread_places
-from pipelines.evaluation.predictions import join_rows, predict_batches
+from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.cached import CLEAN
 from pipelines.features.extract import Extracted, extract
-from pipelines.features.frozen_base import FrozenBase
-from pipelines.fitting.candidates import HeadGrid, Shortlist, shortlist
-from pipelines.fitting.heads import FittedHeads, HeadSearch, fit_heads
 from pipelines.images.batches import pixel_batches
 from pipelines.runs.examples import SPLITS, Split
-from pipelines.runs.manifest import Agreement, ChosenHead, StageRecord
-from pipelines.training.backbone import LazyBackbone
+from pipelines.runs.manifest import Agreement
+from pipelines.training.feature_layers import find_layers
+from pipelines.training.head_stage import HeadFeatures, first_features, fit_head, predict_features
 from pipelines.training.inputs import augmenter_of, parts_of, views_of
-from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights, list_stages
-from pipelines.training.stage_recipe import recipe_of_bank
+from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages
 
 if TYPE_CHECKING:
     from keras import Model
 
     from models.arrays import Probabilities
-    from models.heads import Candidate
     from pipelines.evaluation.predictions import Predictions
-    from pipelines.features.cached import Features
-    from pipelines.runs.stages import Stage
-
-PREDICTION_BATCH = 1024
 
 
 def train_on_features(plan: TrainingPlan) -> TrainingResult:
-    """Extract the features of each view of each image once, and train a bank of heads on them."""
+    """Extract the features of each view of each image once, and fit a head to them."""
     spec = plan.spec
     (stage, *_) = list_stages(spec, is_untrained=False)
 
     # Features of every part.
-    backbone = LazyBackbone(plan.names.source, network=spec.network, head=spec.head)
-    if spec.fine_tune.blocks is not None:
-        require_blocks(backbone.model, spec.fine_tune.blocks)
-    views = views_of(plan)
+    base, views = find_layers(plan), views_of(plan)
+    backbone = base.backbone
     extracted = extract(
         parts_of(plan),
-        FrozenBase(
-            key=backbone.base(),
-            build=lambda: build_feature_extractor(backbone.model, pooling=spec.head.pooling),
-            engine=spec.network.engine,
-        ),
+        base.frozen,
         views={part: views if part == "train" else CLEAN for part in SPLITS},
         augmenter=augmenter_of(plan, backbone.image_size) if views.count > 1 else None,
         reporter=plan.reporter,
     )
     plan.reporter.note(extracted.line)
-    train, validation = extracted.parts["train"], extracted.parts["validation"]
 
-    # The bank, and its best head.
-    heads = list_head_candidates(plan, num_features=train.num_features, count=spec.head.heads)
-    fitted = fit_heads(
-        search_of(plan, heads.candidates, epochs=stage.epochs),
-        train=train,
-        validation=validation,
-        class_weights=class_weights(plan.dataset, spec.fit.class_weights),
-        reporter=plan.reporter,
+    # The head, on the layers that are chosen.
+    num_features = extracted.parts["train"].num_features
+    features = HeadFeatures(
+        train=extracted.parts["train"],
+        validation=extracted.parts["validation"],
+        widths=base.widths(num_features),
+        num_last=base.num_last(num_features),
     )
-    head = fitted.heads[fitted.best]
-    model = build_classifier(backbone.model, head, pooling=spec.head.pooling)
-    predictions: dict[Split, Predictions] = {"validation": (predict_features(head, validation), validation.labels)}
-    if "test" in extracted.parts:
-        predictions["test"] = (predict_features(head, extracted.parts["test"]), extracted.parts["test"].labels)
+    fitted = fit_head(plan, stage, features)
+    head, width = fitted.head, features.widths[fitted.features]
+    parts = {name: first_features(part, width) for name, part in extracted.parts.items()}
+    chosen = backbone.plain if fitted.features == "last" else backbone.model
+    model = build_classifier(chosen, head, pooling=spec.head.pooling)
+    predictions: dict[Split, Predictions] = {"validation": fitted.predictions}
+    if "test" in parts:
+        predictions["test"] = (predict_features(head, parts["test"]), parts["test"].labels)
     # Cached features agreed with the model when they were computed; decoding the images again takes seconds.
     is_new = bool(extracted.record.new)
+    agreement = _compare_with_model(plan, model, predict_features(head, parts["validation"])) if is_new else None
     return TrainingResult(
         model=model,
         predictions=predictions,
+        judged=fitted.judged,
         history=list(fitted.history),
-        stages=[describe_bank(plan, stage, fitted)],
+        stages=[fitted.stage],
         backbone=backbone.record(),
-        notes=[*notes_of(extracted), *heads.notes],
+        notes=[*notes_of(extracted), *fitted.notes],
         features=extracted.record,
+        feature_layers=fitted.features,
         engine=extracted.engine,
-        agreement=_compare_with_model(plan, model, predictions["validation"][0]) if is_new else None,
+        agreement=agreement,
         bank=fitted.trials,
-    )
-
-
-def list_head_candidates(plan: TrainingPlan, *, num_features: int, count: int) -> Shortlist:
-    """The hyperparameters that a bank tries: what the user gave is fixed, the rest is a grid.
-
-    Raises:
-        UserError: the memory that is free does not suffice for one head.
-    """
-    spec = plan.spec
-    grid = HeadGrid(
-        head=plan.names.head,
-        num_features=num_features,
-        num_classes=plan.num_classes,
-        optimizer=spec.fit.rule,
-        l2=spec.head.l2,
-        learning_rate=spec.fit.learning_rate,
-        dropout=spec.head.dropout,
-    )
-    heads = shortlist(grid, count=count, seed=spec.fit.seed)
-    for note in heads.notes:
-        plan.reporter.note(note)
-    return heads
-
-
-def search_of(plan: TrainingPlan, candidates: tuple[Candidate, ...], *, epochs: int) -> HeadSearch:
-    """The bank of a training."""
-    return HeadSearch(
-        head=plan.names.head,
-        candidates=candidates,
-        num_classes=plan.num_classes,
-        optimizer=plan.spec.fit.rule,
-        epochs=epochs,
-        seed=plan.spec.fit.seed,
-    )
-
-
-def predict_features(head: Model, features: Features) -> Probabilities:
-    """Probabilities (images, classes) of a head on the clean views of a part."""
-    pieces = (np.asarray(head.predict_on_batch(rows)) for _, rows in features.pieces(PREDICTION_BATCH))
-    return join_rows(pieces, len(features))
-
-
-def describe_bank(plan: TrainingPlan, stage: Stage, fitted: FittedHeads) -> StageRecord:
-    """The record of the stage in run.json, with the best head of the bank."""
-    best = fitted.trials[0]
-    return StageRecord(
-        name=stage.name,
-        unfreeze=stage.unfreeze,
-        epochs=len(fitted.history),
-        best_epoch=best.best_epoch,
-        validation_loss=best.validation_loss,
-        heads=len(fitted.heads),
-        chosen=ChosenHead(l2=best.l2, learning_rate=best.learning_rate, dropout=best.dropout, seed=best.seed),
-        seconds=round(fitted.seconds, 2),
-        recipe=recipe_of_bank(plan, stage, best),
+        cross_validation=fitted.cross_validation,
     )
 
 

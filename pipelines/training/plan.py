@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from models.arrays import Weights
     from models.engines.records import EngineChoice
     from pipelines.evaluation.predictions import Predictions
-    from pipelines.runs.examples import Dataset, Split
+    from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
+    from pipelines.runs.examples import Dataset, Example, Split
     from pipelines.runs.feature_records import FeatureRecord
     from pipelines.runs.manifest import Agreement, BackboneRecord, StageRecord
     from pipelines.runs.spec import DataSpec, HeadSpec, TrainSpec
@@ -55,6 +56,7 @@ class TrainingPlan:
         folder: of the run.
         reporter: shows progress.
         image_weights: (images of the training part,) of mean 1, how often each is seen in an epoch; None for once.
+        is_fold: whether the validation part is a fold, which other members are trained on.
     """
 
     spec: TrainSpec
@@ -63,6 +65,7 @@ class TrainingPlan:
     folder: Path
     reporter: Reporter
     image_weights: Weights | None = None
+    is_fold: bool = False
 
     @property
     def state(self) -> Path:
@@ -86,6 +89,7 @@ class TrainingResult:
     Attributes:
         model: pixels -> probabilities.
         predictions: part -> probabilities (images, classes) and labels (images,), of validation and test.
+        judged: the images of the validation predictions; None for the validation part.
         history: one record an epoch.
         stages: one record a stage.
         backbone: for the manifest.
@@ -94,6 +98,8 @@ class TrainingResult:
         engine: that computed them; None without cached features.
         agreement: of the model with new features; None where none were computed.
         bank: the heads that were tried, the best first.
+        feature_layers: of which layers the head's features are.
+        cross_validation: that chose the head; None where the validation part alone did.
     """
 
     model: keras.Model
@@ -106,6 +112,9 @@ class TrainingResult:
     engine: EngineChoice | None = None
     agreement: Agreement | None = None
     bank: tuple[HeadTrial, ...] = ()
+    judged: tuple[Example, ...] | None = None
+    feature_layers: FeatureLayers = "last"
+    cross_validation: CrossValidationRecord | None = None
 
 
 def look_up_names(spec: TrainSpec) -> TrainingNames:
@@ -184,7 +193,7 @@ def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
 
 def _refuse_levels(spec: TrainSpec, source: BackboneSource) -> None:
     """Refuse features of all levels where a stage needs the map of the last layer, or trains the layers below it."""
-    if spec.head.features == "last":
+    if spec.head.features != "levels":
         return
     if source.is_untrained:
         raise UserError(

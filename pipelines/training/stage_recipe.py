@@ -52,6 +52,27 @@ def recipe_of_network(
     )
 
 
+def recipe_of_solver(plan: TrainingPlan, l2: float, *, iterations: int) -> StageRecipe:
+    """The recipe of a head that was solved on cached features, in at most so many iterations."""
+    fit, views = plan.spec.fit, views_of(plan)
+    return StageRecipe(
+        optimizer="l-bfgs",
+        learning_rate=None,
+        schedule=None,
+        epochs=iterations,
+        patience=None,
+        batch=None,
+        weight_decay=0.0,
+        l2=l2,
+        dropout=0.0,
+        precision="float32",
+        augment=plan.names.policy.name,
+        views=views.count,
+        class_weights=fit.class_weights,
+        seed=fit.seed,
+    )
+
+
 def recipe_of_bank(plan: TrainingPlan, stage: Stage, chosen: HeadTrial) -> StageRecipe:
     """The recipe of the head that was chosen from a bank on cached features."""
     fit, views = plan.spec.fit, views_of(plan)

@@ -28,6 +28,7 @@ from pipelines.runs.ownership import foreign_files
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.split_file import read_split
 from pipelines.train_members import train_members
+from pipelines.training import head_stage
 from pipelines.training.backbone import find_backbone
 from pipelines.training.plan import TrainingPlan
 from tests.pipelines.conftest import CLASSES
@@ -148,7 +149,7 @@ def test_an_ensemble_without_a_member_is_complete_and_names_it(
             raise MemoryError("too much")
         return fit_heads(search, **named)
 
-    monkeypatch.setattr(member_training, "fit_heads", fails)
+    monkeypatch.setattr(head_stage, "fit_heads", fails)
     manifest = train_members(members_spec(drawn, tmp_path / "run", "one", seeds=2, bag=True))
     assert read_manifest(tmp_path / "run") == manifest
     assert [member.name for member in manifest.members] == ["one-s1"]

@@ -38,6 +38,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--no-cache": ((), {"cache": False}),
     "--strict": ((), {"strict": True}),
     "--class-weights": (("auto",), {"class_weights": "auto"}),
+    "--validation": (("hold-out",), {"validation": "hold-out"}),
     "--optimizer": (("sgd",), {"optimizer": "sgd"}),
     "--learning-rate": (("0.5",), {"learning_rate": 0.5}),
     "--epochs": (("7",), {"epochs": 7}),

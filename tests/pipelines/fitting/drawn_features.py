@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import FeatureRows
 from pipelines.features.cached import Features
 from pipelines.features.shards import ShardStore, key
 from pipelines.runs.examples import Example
@@ -41,3 +42,8 @@ def store_features(folder: Path, labels: Any, *views: Any) -> Features:
     for view, rows in enumerate(views):
         stores[view > 0].add([key(example.sha256, view) for example in examples], np.asarray(rows, np.float16))
     return Features(stores, examples, len(views))
+
+
+def rows_of(part: Features) -> FeatureRows:
+    """(images, features) of the clean views."""
+    return np.concatenate([rows for _, rows in part.pieces()])

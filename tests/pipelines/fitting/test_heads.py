@@ -17,7 +17,7 @@ from pipelines.features.cached import Features
 from pipelines.fitting.candidates import HeadGrid, list_candidates
 from pipelines.fitting.heads import FittedHeads, HeadSearch, fit_heads
 from pipelines.system.progress import Silent
-from tests.pipelines.fitting.drawn_features import NUM_CLASSES, NUM_FEATURES, draw_features, store_features
+from tests.pipelines.fitting.drawn_features import NUM_CLASSES, NUM_FEATURES, draw_features, rows_of, store_features
 
 
 def fit(train: Features, validation: Features, *, head: str = "linear", count: int = 16) -> FittedHeads:
@@ -59,10 +59,6 @@ class Notes(Silent):
         self.notes.append(text)
 
 
-def rows_of(part: Features) -> np.ndarray:
-    return np.concatenate([rows for _, rows in part.pieces()])
-
-
 def test_the_best_head_is_as_good_as_the_best_of_a_grid_of_logistic_regressions(tmp_path: Path) -> None:
     train, validation, test = (draw_features(tmp_path, count, seed) for seed, count in enumerate((400, 300, 2000)))
     fitted = fit(train, validation)
@@ -94,7 +90,9 @@ def test_the_scores_of_a_trial_are_those_of_its_head(tmp_path: Path) -> None:
         assert log_loss(validation.labels, probabilities) == pytest.approx(trial.validation_loss, abs=2e-3)
         accuracy = (probabilities.argmax(1) == validation.labels).mean()
         assert accuracy == pytest.approx(trial.validation_accuracy, abs=0.011)
-    best = fitted.history[fitted.trials[0].best_epoch - 1]
+    best_epoch = fitted.trials[0].best_epoch
+    assert best_epoch is not None
+    best = fitted.history[best_epoch - 1]
     assert best.validation_loss == pytest.approx(fitted.trials[0].validation_loss, abs=1e-4)
 
 

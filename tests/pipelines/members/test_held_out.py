@@ -16,7 +16,7 @@ from pipelines.fitting.heads import fit_heads
 from pipelines.members.held_out import divide_held_out, predict_head_held_out, predict_network_held_out
 from pipelines.runs.manifest import BackboneRecord
 from pipelines.training import from_scratch
-from pipelines.training.feature_stage import predict_features, search_of
+from pipelines.training.head_stage import predict_features, search_of
 from pipelines.training.plan import TrainingPlan, TrainingResult
 from tests.pipelines.training.prepared import prepare
 from tests.specs import with_options

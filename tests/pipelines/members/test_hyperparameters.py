@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,31 +12,20 @@ import pytest
 from models.errors import UserError
 from models.heads import HEADS, Candidate
 from models.zoo import BACKBONES
-from pipelines.fitting.heads import FittedHeads
 from pipelines.images.policies import POLICIES
 from pipelines.members.boosting import BoostingEnds
 from pipelines.members.hyperparameters import SEARCHED_HIDDEN, SharedHyperparameters
 from pipelines.members.spec import list_members
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.examples import Dataset
-from pipelines.runs.training_records import HeadTrial
+from pipelines.runs.manifest import ChosenHead
 from pipelines.system.progress import Silent
 from pipelines.training.backbone import BackboneSource
 from pipelines.training.plan import TrainingNames, TrainingPlan
 from tests.specs import train_spec
 
-TRIAL = HeadTrial(
-    number=2,
-    l2=0.03,
-    learning_rate=0.001,
-    dropout=0.5,
-    seed=0,
-    best_epoch=3,
-    validation_loss=0.4,
-    validation_accuracy=0.9,
-)
+CHOSEN = ChosenHead(l2=0.03, learning_rate=0.001, dropout=0.5, seed=0)
 LABELS = np.array([0, 1, 2, 0], np.int32)
-FITTED = cast(FittedHeads, SimpleNamespace(trials=(TRIAL,)))
 
 
 def spec_of(**options: Any) -> MembersSpec:  # of MembersSpec, of as many types
@@ -62,14 +50,13 @@ def test_the_first_of_its_kind_searches_and_the_others_take_its_choice(tmp_path:
     linear, second, *_, hidden = list_members(spec)
     assert (linear.head, second.head, second.seed, hidden.head) == ("linear", "linear", 1, "mlp")
     assert len(shared.candidates(linear, plan_of(spec, "linear"), 512).candidates) == 8
-    shared.keep_choice(linear, FITTED)
+    shared.keep_choice(linear, CHOSEN)
     expected = Candidate(l2=0.03, learning_rate=0.001, dropout=0.5, seed=1)
     assert shared.candidates(second, plan_of(spec, "linear"), 512).candidates == (expected,)
     # Killed after its choice, the first searches again, in a bank of the same heads: the same choice, to the last bit.
     assert len(shared.candidates(linear, plan_of(spec, "linear"), 512).candidates) == 8
     # A choice is kept once, and for its kind alone.
-    other = replace(TRIAL, l2=1.0)
-    shared.keep_choice(second, cast(FittedHeads, SimpleNamespace(trials=(other,))))
+    shared.keep_choice(second, replace(CHOSEN, l2=1.0))
     assert shared.candidates(second, plan_of(spec, "linear"), 512).candidates == (expected,)
     assert len(shared.candidates(hidden, plan_of(spec, "mlp"), 512).candidates) == SEARCHED_HIDDEN
 
@@ -137,7 +124,7 @@ def test_damaged_hyperparameters_are_named_and_searched_again_without_the_file(t
     spec = spec_of()
     first, member, *_ = list_members(spec)
     shared = SharedHyperparameters(spec=spec, state=tmp_path)
-    shared.keep_choice(first, FITTED)
+    shared.keep_choice(first, CHOSEN)
     (path,) = tmp_path.iterdir()
     path.write_text('{"l2": "much"}')
     with pytest.raises(UserError, match=rf"`{path}` is damaged: `l2`") as caught:

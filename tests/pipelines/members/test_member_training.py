@@ -20,6 +20,7 @@ from pipelines.runs.manifest import Manifest
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.system.progress import PhaseTimer
 from pipelines.system.relay import ProgressRelay
+from pipelines.training import head_stage
 from pipelines.training.execute import execute_plan
 from pipelines.training.plan import TrainingPlan
 from tests.pipelines.members.small_ensemble import (
@@ -40,7 +41,7 @@ def sample_weights(monkeypatch: pytest.MonkeyPatch) -> list[Weights]:
         weights.append(named["sample_weights"])
         return fit_heads(*arguments, **named)
 
-    monkeypatch.setattr(module, "fit_heads", watched)
+    monkeypatch.setattr(head_stage, "fit_heads", watched)
     return weights
 
 
@@ -134,7 +135,7 @@ def test_one_bad_member_does_not_stop_the_next(drawn: Path, tmp_path: Path, monk
             raise MemoryError("too much")
         return fit_heads(search, **named)
 
-    monkeypatch.setattr(module, "fit_heads", fail_first)
+    monkeypatch.setattr(head_stage, "fit_heads", fail_first)
     spec = members_spec(drawn, tmp_path / "run", "one", seeds=2)
     training, messages = member_training(spec, drawn, tmp_path / "run")
     training.train(list_members(spec))
@@ -152,7 +153,7 @@ def test_no_member_is_begun_on_a_full_disk(drawn: Path, tmp_path: Path, monkeypa
         tried.append(search.seed)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "fit_heads", full)
+    monkeypatch.setattr(head_stage, "fit_heads", full)
     spec = members_spec(drawn, tmp_path / "run", "one", seeds=2)
     training, messages = member_training(spec, drawn, tmp_path / "run")
     with pytest.raises(OSError, match="No space left"):

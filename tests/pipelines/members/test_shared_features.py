@@ -40,8 +40,19 @@ def shared(parts: dict[str, Features], folds: tuple[Dataset, ...]) -> SharedFeat
     unused: dict[str, Any] = {field.name: None for field in fields(Extracted) if field.name != "parts"}
     nothing = cast(Any, None)  # of_fold reads neither the backbone nor its file
     return SharedFeatures(
-        backbone=nothing, model=nothing, file="", extracted=Extracted(parts=parts, **unused), folds=folds
+        backbone=nothing,
+        model=nothing,
+        file="",
+        extracted=Extracted(parts=parts, **unused),
+        folds=folds,
+        widths={"last": 1},
+        num_last=1,
     )
+
+
+def parts_of_fold(features: SharedFeatures, fold: int | None) -> tuple[Features, Features]:
+    of_head = features.of_fold(fold)
+    return of_head.train, of_head.validation
 
 
 def test_each_image_is_held_out_by_one_fold_and_trained_on_by_the_others(tmp_path: Path) -> None:
@@ -52,7 +63,7 @@ def test_each_image_is_held_out_by_one_fold_and_trained_on_by_the_others(tmp_pat
     features = shared({"train": features_of(tmp_path, examples)}, folds)
     held_out: list[int] = []
     for fold in range(3):
-        inside, outside = features.of_fold(fold)
+        inside, outside = parts_of_fold(features, fold)
         assert sorted(images(inside) + images(outside)) == list(range(18))
         assert outside.labels.tolist() == [number % 2 for number in images(outside)]
         held_out += images(outside)
@@ -65,7 +76,7 @@ def test_without_folds_the_parts_stay_as_they_are(tmp_path: Path) -> None:
         "train": features_of(tmp_path / "train", examples[:NUM_TRAIN]),
         "validation": features_of(tmp_path / "validation", examples[NUM_TRAIN:]),
     }
-    inside, outside = shared(parts, ()).of_fold(None)
+    inside, outside = parts_of_fold(shared(parts, ()), None)
     assert (images(inside), images(outside)) == (list(range(12)), list(range(12, 18)))
 
 

@@ -16,7 +16,7 @@ from models.zoo import BACKBONES
 from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
 from pipelines.runs.manifest import BackboneRecord
 from pipelines.runs.read_manifest import write_manifest
-from pipelines.runs.spec import HeadSpec, NetworkSpec
+from pipelines.runs.spec import NetworkSpec
 from pipelines.training.backbone import BackboneSource, LazyBackbone, find_backbone
 from tests.pipelines.manifests import manifest_with
 
@@ -99,12 +99,12 @@ def test_a_backbone_that_cannot_be_found_is_named(name: str, weights: str, words
 @pytest.mark.usefixtures("never_built")
 def test_the_key_of_features_needs_no_model_where_the_weights_are_there(weights: Path) -> None:
     source = find_backbone("vgg16", str(weights))
-    backbone = LazyBackbone(source, network=NetworkSpec(), head=HeadSpec(pooling="max"))
+    backbone = LazyBackbone(source, network=NetworkSpec(), pooling="max")
     assert backbone.image_size == BACKBONES["vgg16"].image_size
     key = backbone.base()
     assert (key.backbone, key.image_size, key.pooling) == ("vgg16", 224, "max")
     assert key.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert LazyBackbone(source, network=NetworkSpec(image_size=96), head=HeadSpec()).base().image_size == 96
+    assert LazyBackbone(source, network=NetworkSpec(image_size=96), pooling="avg").base().image_size == 96
 
 
 def test_a_file_tells_its_own_image_size(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_file_tells_its_own_image_size(tmp_path: Path) -> None:
     outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(features))
     keras.Model(pixels, outputs).save(tmp_path / "net.keras")
     backbone = LazyBackbone(
-        find_backbone(str(tmp_path / "net.keras"), "imagenet"), network=NetworkSpec(), head=HeadSpec()
+        find_backbone(str(tmp_path / "net.keras"), "imagenet"), network=NetworkSpec(), pooling="avg"
     )
     assert backbone.image_size == 24
     assert not backbone.model.trainable_weights
@@ -136,7 +136,7 @@ def test_weights_are_those_that_keras_takes_for_the_size(
             file["side"] = side
     (wanted,) = models.glob(f"*_{file_of}_no_top.h5")
     source = find_backbone("mobilenet_v2", "imagenet", size)
-    base = LazyBackbone(source, network=NetworkSpec(image_size=size), head=HeadSpec()).base()
+    base = LazyBackbone(source, network=NetworkSpec(image_size=size), pooling="avg").base()
     assert base.weights_sha256 == hashlib.sha256(wanted.read_bytes()).hexdigest()
 
     # Nothing else is needed for this size, and without it nothing is promised.
@@ -154,7 +154,7 @@ def test_levels_are_a_frozen_vector_under_a_key_of_their_own(tmp_path: Path) -> 
     keras.Model(pixels, outputs).save(tmp_path / "net.keras")
     source = find_backbone(str(tmp_path / "net.keras"), "imagenet")
     last, levels = (
-        LazyBackbone(source, network=NetworkSpec(), head=HeadSpec(features=features)) for features in ("last", "levels")
+        LazyBackbone(source, network=NetworkSpec(), pooling="avg", features=features) for features in ("last", "levels")
     )
     assert levels.model.output_shape == (None, 4 + 5)
     assert not levels.model.trainable_weights

@@ -15,7 +15,6 @@ from models.errors import UserError
 from models.heads import HEADS
 from models.zoo import BACKBONES
 from pipelines.images.policies import find_policy
-from pipelines.runs.spec import HeadSpec
 from pipelines.system.progress import Silent
 from pipelines.training.backbone import BackboneSource, LazyBackbone
 from pipelines.training.plan import TrainingNames, switches_of
@@ -54,7 +53,7 @@ def test_the_backbone_that_is_built_ahead_is_the_one_that_is_used(weights: str) 
     plain = names_of(weights).source.build(None)
     with preparing(names_of(weights), SPEC, Silent()) as names:
         pass
-    lazy = LazyBackbone(names.source, network=SPEC.network, head=HeadSpec())
+    lazy = LazyBackbone(names.source, network=SPEC.network, pooling="avg")
     assert names.source.ahead is not None and lazy.model is names.source.ahead.result()
     pixels = np.random.default_rng(0).uniform(0, 255, (2, *plain.input_shape[1:])).astype(np.float32)
     np.testing.assert_array_equal(lazy.model(pixels, training=False), plain(pixels, training=False))

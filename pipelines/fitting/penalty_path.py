@@ -1,0 +1,187 @@
+"""Solves a linear head for one penalty after another, each judged by images that it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import softmax
+
+from models.arrays import Doubles, Flags, Indices, Probabilities, Weights
+from models.softmax_regression import SolvedHeads, solve, start_at_zero
+from pipelines.evaluation.metrics import losses
+from pipelines.fitting.standardised import StandardisedRows
+
+# Of the solutions that choose a penalty; the head that is kept is solved to the solver's own.
+PATH_TOLERANCE = 1e-3
+# The path goes from the greatest penalty down. It ends when the loss has risen so often, or to so many times its least.
+MAX_RISES, GREAT_RISE = 2, 1.02
+BLOCK = 4096  # images that are predicted at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Division:
+    """Which images heads are fitted to, and which judge them.
+
+    Attributes:
+        fold_of: (images,) the fold that holds each image out, from 0; -1 where none does.
+        num_folds: how many folds; 0 for none.
+        is_fitted: (images,) whether heads are fitted to the image at all; the others judge the head of all that are.
+        weights: (images,) of the images in the loss, of mean 1.
+    """
+
+    fold_of: Indices
+    num_folds: int
+    is_fitted: Flags
+    weights: Weights
+
+    @property
+    def is_held_out(self) -> Flags:
+        """(images,) whether a fold holds the image out."""
+        return self.fold_of >= 0
+
+    @property
+    def is_validation(self) -> Flags:
+        """(images,) whether no head is fitted to the image."""
+        return ~self.is_fitted
+
+    def weights_of_heads(self) -> Weights:
+        """(folds + 1, images) weights in each head: one head a fold, and last that of all fitted images."""
+        numbers = np.arange(self.num_folds + 1)[:, None]  # no image has the last one as its fold
+        is_used = (self.fold_of[None] != numbers) & self.is_fitted[None]
+        return np.where(is_used, self.weights[None], 0).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Scores of heads on images that they were not fitted to.
+
+    Attributes:
+        loss: mean log-loss, nats.
+        accuracy: in [0, 1].
+    """
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Solution:
+    """The heads of one penalty.
+
+    Attributes:
+        l2: the penalty.
+        heads: one a fold, and last that of all fitted images.
+        probabilities: (images, classes) of each image by a head that was not fitted to it; 0 where there is none.
+        losses: (images,) log-losses of those, nats.
+        out_of_fold: scores on the images that folds hold out; None without folds.
+        validation: scores on the images that no head is fitted to; None where there are none.
+    """
+
+    l2: float
+    heads: SolvedHeads
+    probabilities: Probabilities
+    losses: Doubles
+    out_of_fold: Judgement | None
+    validation: Judgement | None
+
+    @property
+    def deciding(self) -> Judgement:
+        """The scores that choose: out of fold, where there are folds."""
+        judgement = self.out_of_fold or self.validation
+        assert judgement is not None, "folds or validation images judge a head"
+        return judgement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Path:
+    """The penalties that were tried on one set of features.
+
+    Attributes:
+        tried: l2, and its scores out of fold and on validation, in the order of the path.
+        best: the solution with the least deciding loss.
+        best_on_validation: that with the least validation loss; None where no image is left for validation.
+    """
+
+    tried: tuple[tuple[float, Judgement | None, Judgement | None], ...]
+    best: Solution
+    best_on_validation: Solution | None
+
+
+def follow_path(
+    rows: StandardisedRows,
+    division: Division,
+    penalties: Sequence[float],
+    num_classes: int,
+    on_solution: Callable[[Solution], None],
+) -> Path:
+    """Solve the heads of all folds for one penalty after another, each from the solution before.
+
+    Args:
+        rows: the features.
+        division: which images fit and judge.
+        penalties: the greatest first.
+        num_classes: number of classes.
+        on_solution: called with each solution.
+    """
+    weights = _weights_of_rows(rows, division)
+    heads = start_at_zero(rows.num_features, division.num_folds + 1, num_classes)
+    tried: list[tuple[float, Judgement | None, Judgement | None]] = []
+    best: Solution | None = None
+    best_on_validation: Solution | None = None
+    rises = 0
+    for l2 in penalties:
+        heads = solve(rows, rows.labels, weights, [l2] * len(weights), heads, tolerance=PATH_TOLERANCE)
+        solution = _judge(rows, division, l2, heads)
+        on_solution(solution)
+        tried.append((l2, solution.out_of_fold, solution.validation))
+        least = best_on_validation.validation if best_on_validation else None
+        if _is_better(solution.validation, least):
+            best_on_validation = solution
+        if best is None or _is_better(solution.deciding, best.deciding):
+            best, rises = solution, 0
+            continue
+        rises += 1
+        if rises == MAX_RISES or solution.deciding.loss > GREAT_RISE * best.deciding.loss:
+            break
+    assert best is not None, "there is a penalty"
+    return Path(tried=tuple(tried), best=best, best_on_validation=best_on_validation)
+
+
+def _is_better(judgement: Judgement | None, best: Judgement | None) -> bool:
+    return judgement is not None and (best is None or judgement.loss < best.loss)
+
+
+def _weights_of_rows(rows: StandardisedRows, division: Division) -> Weights:
+    """(heads, rows): all views of an image together weigh as much as the image."""
+    views = np.bincount(rows.image_of, minlength=rows.num_images)
+    return (division.weights_of_heads() / views)[:, rows.image_of].astype(np.float32)
+
+
+def _judge(rows: StandardisedRows, division: Division, l2: float, heads: SolvedHeads) -> Solution:
+    """Predict the clean view of each image by the head that was not fitted to it."""
+    probabilities = np.zeros((rows.num_images, heads.weights.shape[2]), np.float32)
+    judges = np.where(division.is_validation, division.num_folds, division.fold_of)
+    for places, block in rows.clean_blocks(BLOCK):
+        for head in np.unique(judges[places]):
+            if head >= 0:
+                is_judged = judges[places] == head
+                probabilities[places][is_judged] = softmax(heads.logits(block[is_judged], int(head)), axis=-1)
+    labels = rows.labels[: rows.num_images]
+    loss = losses(probabilities, labels)
+    is_correct = probabilities.argmax(1) == labels
+
+    def judgement(is_judged: Flags) -> Judgement | None:
+        if not is_judged.any():
+            return None
+        return Judgement(loss=float(loss[is_judged].mean()), accuracy=float(is_correct[is_judged].mean()))
+
+    return Solution(
+        l2=l2,
+        heads=heads,
+        probabilities=probabilities,
+        losses=loss,
+        out_of_fold=judgement(division.is_held_out),
+        validation=judgement(division.is_validation),
+    )

@@ -1,0 +1,222 @@
+"""Solves a linear head on cached features: cross-validation chooses features and penalty, then all images fit it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from models.bank_network import standalone_head
+from models.heads import Candidate
+from pipelines.evaluation.calibration import apply_temperature, fit_temperature
+from pipelines.fitting.head_choice import HeadChoice, choose, fit_to_all, follow_paths
+from pipelines.fitting.standardised import StandardisedRows
+from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
+from pipelines.runs.training_records import HeadTrial
+from pipelines.training.head_division import DividedImages, afford, divide, less_line, list_choices
+from pipelines.training.plan import TrainingPlan
+
+if TYPE_CHECKING:
+    from models.arrays import Doubles, Labels, Probabilities
+    from models.softmax_regression import SolvedHeads
+    from pipelines.evaluation.predictions import Predictions
+    from pipelines.features.cached import Features
+    from pipelines.fitting.penalty_path import Division, Path
+    from pipelines.runs.examples import Example
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SolvedHead:
+    """A head, and how it was chosen.
+
+    Attributes:
+        head: features of the layers in `features` (batch, features) -> probabilities.
+        features: which layers it was fitted to.
+        predictions: probabilities (images, classes) and labels of `examples`, each by a head that was not fitted to it.
+        examples: the images that judged it.
+        trials: each penalty on each set of features, the best first.
+        l2: the penalty that was chosen.
+        loss: log-loss that it was chosen by, nats.
+        record: of the cross-validation; None where validation images alone chose.
+        notes: what was done, for people and run.json.
+        seconds: wall time.
+    """
+
+    head: keras.Model
+    features: FeatureLayers
+    predictions: Predictions
+    examples: tuple[Example, ...]
+    trials: tuple[HeadTrial, ...]
+    l2: float
+    loss: float
+    record: CrossValidationRecord | None
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def can_be_solved(plan: TrainingPlan) -> bool:
+    """Whether the head is a convex problem, and the user leaves open how it is fitted."""
+    spec, head = plan.spec, plan.names.head
+    dropout = head.dropout if spec.head.dropout is None else spec.head.dropout
+    is_open = spec.fit.optimizer is None and spec.fit.learning_rate is None and spec.fit.epochs is None
+    return is_open and not head.hidden and not dropout and plan.image_weights is None
+
+
+def solve_head(
+    plan: TrainingPlan,
+    train: Features,
+    validation: Features,
+    widths: Mapping[FeatureLayers, int],
+    *,
+    num_last: int,
+) -> SolvedHead | None:
+    """Choose and fit a linear head; None, with a note, where that would take too much time or memory.
+
+    Args:
+        plan: of the training, for which `can_be_solved` holds.
+        train: features of the training part.
+        validation: features of the validation part.
+        widths: set of features that the choice is among -> how many of the first features it has.
+        num_last: how many of the features, the first ones, are the last layer's.
+    """
+    began = time.monotonic()
+    choices = list_choices(plan, len(train) + len(validation), widths)
+    affordable = afford(choices, plan, len(train) * train.num_views + len(validation))
+    notes = [] if affordable == choices else [less_line(choices, affordable)]
+    if affordable is None:
+        plan.reporter.note(notes[0])
+        return None
+
+    # Which images fit and judge; then the choice, and the head that all of them fit.
+    images = divide(plan, train, validation, num_folds=affordable.num_folds, num_last=num_last)
+    division = images.division
+    rows = StandardisedRows((train, validation))
+    paths = follow_paths(rows, affordable.widths, division, affordable.penalties, plan.num_classes, plan.reporter)
+    choice = choose(paths, division)
+    chosen_rows = rows.first(affordable.widths[choice.features])
+    solved = fit_to_all(chosen_rows, division, choice)
+
+    # The temperature, from answers of heads that were not fitted to the image.
+    labels = rows.labels[: rows.num_images]
+    temperature = _fit_temperature(choice, division, labels)
+    is_judged = division.is_validation if division.is_validation.any() else division.is_held_out
+    probabilities = _judged(choice, division, labels, temperature)[is_judged]
+    record = _describe(paths, choice, images, temperature)
+    notes += _lines(images, choice)
+    for note in notes:
+        plan.reporter.note(note)
+    if choice.warning:
+        plan.reporter.warn(choice.warning)
+        notes.append(choice.warning)
+    return SolvedHead(
+        head=_build(plan, chosen_rows, solved, choice.solution.l2, temperature or 1.0),
+        features=choice.features,
+        predictions=(probabilities.astype(np.float32), labels[is_judged]),
+        examples=tuple(images.examples[place] for place in np.flatnonzero(is_judged)),
+        trials=_list_trials(paths, plan.spec.fit.seed),
+        l2=choice.solution.l2,
+        loss=round(choice.loss, 5),
+        record=record,
+        notes=tuple(notes),
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def _fit_temperature(choice: HeadChoice, division: Division, labels: Labels) -> float | None:
+    """The temperature that suits images which the deciding heads were not fitted to; None where none helps."""
+    # Folds that cannot be believed tell no temperature either.
+    if not division.num_folds or choice.warning:
+        return None
+    return fit_temperature(choice.solution.probabilities[division.is_held_out], labels[division.is_held_out])
+
+
+def _judged(
+    choice: HeadChoice, division: Division, labels: Labels, temperature: float | None
+) -> Probabilities | Doubles:
+    """The answers that judge the head, at a temperature to which the image's own fold did not contribute."""
+    probabilities = choice.solution.probabilities
+    if temperature is None:
+        return probabilities
+    scaled = apply_temperature(probabilities, temperature)
+    if division.is_validation.any():
+        return scaled
+    for fold in range(division.num_folds):
+        others = division.is_held_out & (division.fold_of != fold)
+        of_others = fit_temperature(probabilities[others], labels[others]) or 1.0
+        is_fold = division.fold_of == fold
+        scaled[is_fold] = apply_temperature(probabilities[is_fold], of_others)
+    return scaled
+
+
+def _build(
+    plan: TrainingPlan, rows: StandardisedRows, solved: SolvedHeads, l2: float, temperature: float
+) -> keras.Model:
+    """The head as a Keras model, with standardisation and temperature folded into its weights."""
+    candidate = Candidate(l2=l2, learning_rate=0.0, dropout=0.0, seed=plan.spec.fit.seed)
+    weights = {
+        "probabilities/kernel": solved.weights[:-1, 0] / temperature,
+        "probabilities/bias": solved.weights[-1, 0] / temperature,
+    }
+    return standalone_head(plan.names.head, candidate, weights, mean=rows.mean, scale=rows.scale)
+
+
+def _describe(
+    paths: Mapping[FeatureLayers, Path], choice: HeadChoice, images: DividedImages, temperature: float | None
+) -> CrossValidationRecord | None:
+    if images.folds is None or images.look_alikes is None:
+        return None
+    best = {name: path.best for name, path in paths.items()}
+    return CrossValidationRecord(
+        folds=images.folds.count,
+        look_alikes=images.look_alikes.record,
+        held_out=int(images.division.is_held_out.sum()),
+        out_of_fold_loss={name: round(solution.deciding.loss, 5) for name, solution in best.items()},
+        validation_loss={
+            name: round(solution.validation.loss, 5) for name, solution in best.items() if solution.validation
+        },
+        decider=choice.decider,
+        fitted=len(images.examples),
+        temperature=None if temperature is None else round(temperature, 4),
+        note=images.folds.note,
+        warning=choice.warning,
+    )
+
+
+def _lines(images: DividedImages, choice: HeadChoice) -> list[str]:
+    """What was done, for people."""
+    if images.folds is None or images.look_alikes is None:
+        return [choice.line]
+    notes = [images.look_alikes.record.line]
+    if images.folds.note:
+        notes.append(images.folds.note)
+    fitted = f"fitted once more to all {len(images.examples):,} training and validation images"
+    return [*notes, f"{choice.line}, in {images.folds.count} folds; {fitted}"]
+
+
+def _list_trials(paths: Mapping[FeatureLayers, Path], seed: int) -> tuple[HeadTrial, ...]:
+    """Each penalty on each set of features, the best first."""
+    tried = [
+        (name, l2, out_of_fold or validation)
+        for name, path in paths.items()
+        for l2, out_of_fold, validation in path.tried
+    ]
+    trials = [
+        HeadTrial(
+            number=number,
+            features=name,
+            l2=l2,
+            learning_rate=None,
+            dropout=0.0,
+            seed=seed,
+            best_epoch=None,
+            validation_loss=round(scores.loss, 5),
+            validation_accuracy=round(scores.accuracy, 5),
+        )
+        for number, (name, l2, scores) in enumerate(tried)
+        if scores is not None
+    ]
+    return tuple(sorted(trials, key=lambda trial: trial.validation_loss or 0.0))
