@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 .PHONY: help demo test slow lint types bench check surface wheel lock clean
 
 help:
-	@echo "make demo     two minutes on two cores, offline: train, evaluate, predict and export, once"
+	@echo "make demo     a minute on two cores, offline: what a head start is worth, and every command once"
 	@echo "make test     run the tests"
 	@echo "make slow     the long tail: every backbone at every depth (half an hour)"
 	@echo "make lint     ruff: lint and format"

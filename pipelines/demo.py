@@ -1,55 +1,63 @@
-"""The whole job once, offline, on data that comes with scikit-learn: 1,797 handwritten digits of 8x8 pixels.
+"""The whole job once, offline, on printed letters: what a trained base is worth where a new task has few images.
 
     headstart demo
 
-A small network learns the digits 0 to 4 from scratch. Then only 20 pictures of each of the digits 5 to 9 are given:
-once to a new head on that network's frozen base, once to the same network from scratch. What differs is the head start.
+A small network learns the letters A to Z from scratch. Then ten images of each of ten Greek letters are given: once to
+a new head on that network's frozen base, once to the same network from scratch. What differs is the head start.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import UserError
-from models.machine_errors import full_disk
+from pipelines.compare import ComparedRun, compare
+from pipelines.demonstration.commands import show_command
+from pipelines.demonstration.folder import EXPORTED, IMAGES, PICTURE, RUNS, RUNS_FOLDER, delete_old_demo, open_folder
+from pipelines.demonstration.letters import GREEK, GREEK_IMAGES, LATIN_IMAGES, write_letters
+from pipelines.demonstration.picture import Outcome, draw_demo, first_test_images
 from pipelines.evaluate import evaluate
 from pipelines.export import export
 from pipelines.predict import predict
 from pipelines.runs.folder import place_of_run
-from pipelines.runs.manifest import Manifest
-from pipelines.runs.ownership import SYSTEM_FILES, foreign_files, holds_nothing, is_proven
-from pipelines.runs.replacement import places_of
-from pipelines.runs.spec import DataSpec, FitSpec, HeadSpec, NetworkSpec, TrainSpec
-from pipelines.system.lock import is_locked, lock_folder
-from pipelines.system.progress import Reporter
-from pipelines.system.text import name_list
+from pipelines.runs.spec import DataSpec, FitSpec, NetworkSpec, TrainSpec
 from pipelines.train import train
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipelines.export import Exported
     from pipelines.inference.prediction_rows import Prediction
-    from pipelines.runs.report import Report
+    from pipelines.runs.report import Comparison, Report
+    from pipelines.system.progress import Reporter
 
-BACKBONE = "small_cnn"
-NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-RUNS = ("zero-to-four", "five-to-nine", "five-to-nine-from-scratch")
-# What a demo writes besides its runs, relative to its folder.
-FOLDER = re.compile(
-    rf"runs|digits(/zero-to-four|/five-to-nine(/train|/validation|/test)?)?(/({'|'.join(NAMES)}))?"
-    r"|exported(/\d+(/assets|/variables)?|/\.export-\w+(/.+)?)?"
-)
-FILE = re.compile(
-    rf"digits/(zero-to-four|five-to-nine/(train|validation|test))/({'|'.join(NAMES)})/digit-\d{{4}}\.png"
-    r"|exported/(\d+/(saved_model\.pb|fingerprint\.pb|variables/variables\.[\w.-]+)|\.export-\w+/.+)"
-)
-NUM_TRAIN, NUM_VALIDATION = 15, 5  # the 20 pictures a class of the second task
+# Letters are as easy to tell apart at half the size of their images, and a network learns them in a third of the time.
+SMALL_CNN = NetworkSpec(backbone="small_cnn", image_size=16)
+SMALL_CNN_OPTIONS = ("--backbone", "small_cnn", "--image-size", "16")
+TOP_CLASSES = 3  # of the prediction that is shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One of the three trainings.
+
+    Attributes:
+        title: what it does, for people.
+        spec: what is asked for.
+        options: of the command that asks for the same, without its data and `--out`.
+    """
+
+    title: str
+    spec: TrainSpec
+    options: tuple[str, ...]
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words of the command after `headstart`."""
+        return ("train", self.spec.data.path, *self.options, "--out", self.spec.out)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,28 +65,32 @@ class Demo:
     """What the demo shows.
 
     Attributes:
-        first: the run on the digits 0 to 4.
-        transfer: the report on the test digits 5 to 9 of the new head on the frozen base.
-        scratch: likewise of the same network from scratch.
-        transfer_seconds: that the training of the new head took.
-        scratch_seconds: likewise from scratch.
-        prediction: of one test picture.
-        truth: what is on that picture.
+        transfer: the new head on the frozen base, on the test images of the Greek letters, compared with `scratch`.
+        scratch: the same network from scratch, likewise.
+        report: of the new head, on the same test images.
+        prediction: of the new head, for one test image.
+        truth: the letter on that image.
         exported: the SavedModel and how it agrees with the run.
+        picture: the file that shows the images and both accuracies.
         folder: where everything was written.
         seconds: of the whole demo.
     """
 
-    first: Manifest
-    transfer: Report
-    scratch: Report
-    transfer_seconds: float
-    scratch_seconds: float
+    transfer: ComparedRun
+    scratch: ComparedRun
+    report: Report
     prediction: Prediction
     truth: str
     exported: Exported
+    picture: Path
     folder: Path
     seconds: float
+
+    @property
+    def difference(self) -> Comparison:
+        """The accuracy of the new head on the frozen base less that from scratch, paired."""
+        assert self.transfer.accuracy_difference is not None, "both were evaluated on the same images"
+        return self.transfer.accuracy_difference
 
 
 def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
@@ -88,104 +100,95 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
         UserError: `out` is there and `force` is not given, or it holds files that no demo wrote.
     """
     started = time.monotonic()
-    folder = _open_folder(place_of_run(out), force=force)
+    folder = open_folder(place_of_run(out), force=force)
+    images = folder / IMAGES
 
-    reporter.note("1/5  writing 1,797 handwritten digits as image folders")
-    first, second = _write_digits(folder)
+    known = GREEK_IMAGES["train"] + GREEK_IMAGES["validation"]
+    reporter.note(f"1/6  drawing images: {LATIN_IMAGES} of each letter from A to Z; of each of {len(GREEK)} Greek")
+    reporter.note(f"     letters {known} to learn from, and {GREEK_IMAGES['test']} to test with")
+    write_letters(images, reporter)
 
-    reporter.note(f"2/5  the digits 0 to 4: {BACKBONE} learns from scratch")
-    base = str(folder / "runs" / "zero-to-four")
-    small_cnn = NetworkSpec(backbone=BACKBONE, weights="none")
-    fit = FitSpec(epochs=12, patience=6)
-    learned = train(
-        TrainSpec(out=base, data=DataSpec(path=str(first)), network=small_cnn, fit=fit), force=force, reporter=reporter
-    )
+    trainings = list_trainings(folder)
+    for number, training in enumerate(trainings, 2):
+        reporter.note(f"{number}/6  {training.title}")
+        show_command(training.command, reporter)
+        train(training.spec, force=force, reporter=reporter)
+    _, transfer, scratch = (training.spec.out for training in trainings)
 
-    reporter.note("3/5  the digits 5 to 9, 20 pictures a class: a new head on that frozen base")
-    transfer = str(folder / "runs" / "five-to-nine")
-    head = train(
-        TrainSpec(
-            out=transfer,
-            data=DataSpec(path=str(second)),
-            network=NetworkSpec(backbone=base),
-            head=HeadSpec(pooling="flatten"),
-        ),
-        force=force,
-        reporter=reporter,
-    )
+    reporter.note("5/6  comparing the two on test images, which chose nothing")
+    show_command(("compare", scratch, transfer, "--no-speed"), reporter)
+    compared = compare([scratch, transfer], speed=False, reporter=reporter)
+    greek = str(images / "greek")
+    show_command(("evaluate", transfer, greek, "--split", "test"), reporter)
+    report = evaluate(transfer, greek, split="test", reporter=reporter).report
 
-    reporter.note("4/5  the same 20 pictures a class: the same network from scratch")
-    scratch = str(folder / "runs" / "five-to-nine-from-scratch")
-    whole = train(
-        TrainSpec(
-            out=scratch,
-            data=DataSpec(path=str(second)),
-            network=small_cnn,
-            fit=FitSpec(epochs=60, patience=20, batch=16),
-        ),
-        force=force,
-        reporter=reporter,
-    )
+    reporter.note("6/6  predicting, and exporting a SavedModel")
+    files = [str(images / file) for file in first_test_images()]
+    show_command(("predict", transfer, files[0], "--top-k", str(TOP_CLASSES)), reporter)
+    predictions = tuple(predict(transfer, files, top_k=TOP_CLASSES, reporter=reporter)[1])
+    scratch_predictions = tuple(predict(scratch, files, top_k=1, reporter=reporter)[1])
+    show_command(("export", transfer, "--out", str(folder / EXPORTED)), reporter)
+    exported = _replace_export(transfer, folder / EXPORTED, reporter)
 
-    reporter.note("5/5  judging both on the other pictures, predicting one, exporting a SavedModel")
-    picture = min((second / "test" / "seven").iterdir())
-    return Demo(
-        first=learned,
-        transfer=evaluate(transfer, str(second), split="test", reporter=reporter).report,
-        scratch=evaluate(scratch, str(second), split="test", reporter=reporter).report,
-        transfer_seconds=sum(head.seconds.values()),
-        scratch_seconds=sum(whole.seconds.values()),
-        prediction=next(predict(transfer, [str(picture)], top_k=3)[1]),
-        truth="seven",
-        exported=_replace_export(transfer, folder / "exported", reporter),
+    result = Demo(
+        transfer=compared[1],
+        scratch=compared[0],
+        report=report,
+        prediction=predictions[0],
+        truth=next(iter(GREEK)),
+        exported=exported,
+        picture=folder / PICTURE,
         folder=folder,
         seconds=time.monotonic() - started,
     )
+    draw_demo(
+        images,
+        scratch=_outcome("from scratch", result.scratch, scratch_predictions),
+        transfer=_outcome("head start", result.transfer, predictions),
+        difference=result.difference,
+        path=result.picture,
+    )
+    delete_old_demo(folder)
+    return result
 
 
-def _open_folder(folder: Path, *, force: bool) -> Path:
-    """Make the demo's folder, or check that an earlier demo in it may be replaced piece by piece.
+def list_trainings(folder: Path) -> tuple[Training, Training, Training]:
+    """The trainings of a demo: the base, the new head on it, and the same network from scratch.
 
-    The runs' records name the images' folder, so that the demo is not made elsewhere and moved: each run is replaced
-    when its new one is complete, as `train --force` does, and the images are the same ones in every demo.
+    Args:
+        folder: of the demo.
     """
-    if folder.is_dir() and any(folder.iterdir()):
-        if not force:
-            raise UserError(
-                f"`{folder}` is there already", "choose another --out, or replace an earlier demo with --force"
-            )
-        foreign = sorted(str(path.relative_to(folder)) for path in _foreign_files(folder))
-        if foreign:
-            raise UserError(
-                f"`{folder}` holds files that the demo did not write: {name_list(foreign)}",
-                "move them away, or choose another --out",
-            )
-        for place in (place for name in RUNS for place in places_of(folder / "runs" / name)):
-            if is_locked(place):
-                lock_folder(place)  # refuses it, and names its owner
-    try:
-        (folder / "runs").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise full_disk(error, folder) or UserError(
-            f"`{folder}` cannot be written: {error.strerror}", "choose another --out"
-        ) from error
-    return folder
+    latin, greek = (DataSpec(path=str(folder / IMAGES / name)) for name in ("latin", "greek"))
+    base, transfer, scratch = (str(folder / RUNS_FOLDER / name) for name in RUNS)
+    return (
+        Training(
+            title="the base: a small network learns A to Z from scratch",
+            spec=TrainSpec(out=base, data=latin, network=SMALL_CNN, fit=FitSpec(epochs=8)),
+            options=(*SMALL_CNN_OPTIONS, "--epochs", "8"),
+        ),
+        Training(
+            title="the head start: Greek letters, a new head on that frozen base",
+            spec=TrainSpec(out=transfer, data=greek, network=NetworkSpec(backbone=base)),
+            options=("--backbone", base),
+        ),
+        Training(
+            title="without it: the same Greek letters, the same network from scratch",
+            spec=TrainSpec(out=scratch, data=greek, network=SMALL_CNN, fit=FitSpec(epochs=40, patience=20, batch=8)),
+            options=(*SMALL_CNN_OPTIONS, "--epochs", "40", "--patience", "20", "--batch", "8"),
+        ),
+    )
 
 
-def _foreign_files(folder: Path) -> Iterator[Path]:
-    """What lies in the folder of a demo that neither a demo nor a file manager wrote."""
-    runs = [place for name in RUNS for place in places_of(folder / "runs" / name)]
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if any(path.is_relative_to(run) for run in runs) or (path.name in SYSTEM_FILES and path.is_file()):
-            continue
-        if path.is_symlink() or not (FOLDER if path.is_dir() else FILE).fullmatch(name):
-            yield path
-    for run in runs:
-        if run.is_symlink() or (run.exists() and not run.is_dir()):
-            yield run
-        elif run.is_dir() and not holds_nothing(run):
-            yield from (run / name for name in foreign_files(run)) if is_proven(run) else [run]
+def _outcome(name: str, compared: ComparedRun, predictions: Sequence[Prediction]) -> Outcome:
+    """What the picture shows of a run."""
+    answers = tuple(row.label for row in predictions if row.label is not None)
+    assert len(answers) == len(GREEK), "the demo has just written these images"
+    return Outcome(
+        name=name,
+        accuracy=compared.accuracy,
+        interval=compared.accuracy_interval,
+        answers=answers,
+    )
 
 
 def _replace_export(run: str, folder: Path, reporter: Reporter) -> Exported:
@@ -196,29 +199,3 @@ def _replace_export(run: str, folder: Path, reporter: Reporter) -> Exported:
         if path.name.isdecimal():
             shutil.rmtree(path)
     return exported
-
-
-def _write_digits(folder: Path) -> tuple[Path, Path]:
-    """Write the digits as PNG files; the digits 5 to 9 in three parts, 20 pictures a class to learn from."""
-    import numpy as np
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    first, second = folder / "digits" / "zero-to-four", folder / "digits" / "five-to-nine"
-    seen: dict[int, int] = {}
-    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
-        count = seen[label] = seen.get(label, -1) + 1
-        place = first / NAMES[label] if label < 5 else second / _part_of(count) / NAMES[label]
-        place.mkdir(parents=True, exist_ok=True)
-        grey = np.round(pixels * 255 / 16).astype(np.uint8)
-        stream, file = BytesIO(), place / f"digit-{number:04}.png"
-        Image.fromarray(grey).resize((32, 32), Image.Resampling.BICUBIC).save(stream, "PNG")
-        if not file.exists() or file.read_bytes() != stream.getvalue():
-            file.write_bytes(stream.getvalue())
-    return first, second
-
-
-def _part_of(count: int) -> str:
-    """The part of a picture of a class, of which `count` came before it."""
-    return "train" if count < NUM_TRAIN else "validation" if count < NUM_TRAIN + NUM_VALIDATION else "test"

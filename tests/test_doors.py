@@ -25,10 +25,11 @@ DOORS: dict[str, set[str]] = {
     "training": {"fitting", "features", "evaluation", "data", "images", "runs", "system"},
     "members": {"training", "fitting", "features", "evaluation", "data", "images", "runs", "system"},
     "inference": {"features", "evaluation", "data", "images", "runs", "system"},
+    "demonstration": {"runs", "system"},
     "ensembles": {"members", "inference", "features", "evaluation", "data", "images", "runs", "system"},
 }
 # Verbs that other verbs may import; every verb may import every room.
-IMPORTED_VERBS = {"demo": {"train", "evaluate", "predict", "export"}}
+IMPORTED_VERBS = {"demo": {"train", "evaluate", "predict", "export", "compare"}}
 PACKAGES = ("app", "models", "pipelines")
 
 

@@ -171,12 +171,22 @@ def test_the_same_command_twice_is_refused_and_force_replaces(
 def test_the_demo_shows_everything_once(headstart: Command, tmp_path: Path) -> None:
     demo = headstart("demo", "--out", tmp_path / "demo")
     assert demo.code == 0, demo.err
-    for words in ("head on frozen base", "all from scratch", "Prediction for an image of a seven", "savedmodel"):
+    for words in ("head on frozen base", "all from scratch", "Prediction for an image of a delta", "savedmodel"):
         assert words in demo.out
-    transfer = json.loads((tmp_path / "demo" / "runs" / "five-to-nine" / "run.json").read_text())
-    assert transfer["metrics"]["test"]["accuracy"] > 0.8
-    assert sum(transfer["data"]["images"]["train"].values()) == 75
-    assert (tmp_path / "demo" / "exported" / "1" / "saved_model.pb").is_file()
+    folder = tmp_path / "demo"
+    compared = json.loads(
+        headstart("compare", folder / "runs/greek-from-scratch", folder / "runs/greek", "--no-speed", "--json").out
+    )
+    assert [run["part"] for run in compared] == ["test", "test"]
+    assert [run["images"] for run in compared] == [600, 600]
+    # A head start is worth something where images are few: the whole interval is above zero.
+    assert compared[1]["accuracy_difference"]["interval"][0] > 0
+    assert compared[1]["accuracy_interval"][0] > compared[0]["accuracy_interval"][1]
+    transfer = json.loads((folder / "runs" / "greek" / "run.json").read_text())
+    assert sum(transfer["data"]["images"]["train"].values()) == 70
+    with Image.open(folder / "demo.png") as picture:
+        assert min(picture.size) > 500
+    assert (folder / "exported" / "1" / "saved_model.pb").is_file()
     again = headstart("demo", "--out", tmp_path / "demo")
     assert again.code == 1
     assert "--force" in again.err

@@ -19,7 +19,7 @@ def demo(
 ) -> None:
     """Train, evaluate, predict and export once, offline.
 
-    Learns handwritten digits in two minutes, without a download.
+    Learns letters from few images with and without a head start, in a minute and without a download.
 
     headstart demo
     """

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,7 @@ from pipelines.images.unchanged import digest_of, read_unchanged
 from pipelines.runs.examples import Example
 from pipelines.runs.square import Square
 
+Item = TypeVar("Item")
 Batches: TypeAlias = Any  # a tf.data.Dataset, for the same reason
 # (examples,) number of the view of each example; 0 is the clean image.
 ViewNumbers: TypeAlias = NDArray[np.int32]
@@ -112,7 +113,7 @@ def pixel_batches(
     draws = draws or Draws()
     if draws.mixer is not None and num_classes is None:
         raise ValueError("mixed images need one-hot labels")
-    ordered = _in_order(examples, draws)
+    ordered = in_order(examples, draws)
     # View 0 is the clean image.
     views = np.full(len(ordered), draws.epoch + 1 if draws.augmenter else 0, np.int32)
     labels = np.asarray([example.label for example in ordered], np.int32)
@@ -139,12 +140,12 @@ def ahead(batches: Batches) -> Batches:
     return batches.prefetch(AHEAD).with_options(options)
 
 
-def _in_order(examples: Sequence[Example], draws: Draws) -> list[Example]:
-    """The examples in the order of a pass."""
+def in_order(items: Sequence[Item], draws: Draws) -> list[Item]:
+    """The images, or their places, in the order of a pass."""
     if not draws.shuffle:
-        return list(examples)
-    order = np.random.default_rng([draws.seed, draws.epoch]).permutation(len(examples))
-    return [examples[place] for place in order]
+        return list(items)
+    order = np.random.default_rng([draws.seed, draws.epoch]).permutation(len(items))
+    return [items[place] for place in order]
 
 
 def _images(

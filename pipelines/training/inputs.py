@@ -10,9 +10,12 @@ from pipelines.features.cached import Views
 from pipelines.fitting.network import FitData
 from pipelines.images.augment import Augmenter, build_augmenter
 from pipelines.images.batches import Batches, Draws, pixel_batches
+from pipelines.images.in_memory import array_batches, decode_all, fits_in_memory
 from pipelines.images.mixing import build_mixer
 from pipelines.runs.examples import SPLITS, Example
 from pipelines.training.plan import TrainingPlan, class_weights
+
+DECODED_AT_ONCE = 64  # images
 
 
 def pixels_of(plan: TrainingPlan, size: int) -> FitData:
@@ -42,7 +45,33 @@ def pixels_of(plan: TrainingPlan, size: int) -> FitData:
         )
 
     validation = pixel_batches(plan.dataset.part("validation"), square=plan.square(size), batch=spec.fit.batch_size)
+    is_clean = augmenter is None and mixer is None
+    if is_clean and fits_in_memory(len(train) + len(plan.dataset.part("validation")), size):
+        return _held_in_memory(plan, size, validation)
     return FitData(train=batches, validation=validation, num_images=len(train))
+
+
+def _held_in_memory(plan: TrainingPlan, size: int, validation: Batches) -> FitData:
+    """The same batches of clean images as from their files, which are decoded once."""
+    spec, train = plan.spec, plan.dataset.part("train")
+    read = pixel_batches(train, square=plan.square(size), batch=DECODED_AT_ONCE)
+    pixels = decode_all(read, len(train), reporter=plan.reporter)
+    labels = np.asarray([example.label for example in train], np.int32)
+    weights = class_weights(plan.dataset, spec.fit.class_weights)
+    place_of = {example.path: place for place, example in enumerate(train)}
+
+    def batches(epoch: int) -> Batches:
+        return array_batches(
+            pixels,
+            labels,
+            [place_of[example.path] for example in _drawn_by_weight(plan, epoch)],
+            batch=spec.fit.batch_size,
+            draws=Draws(epoch=epoch, seed=spec.fit.seed, shuffle=True),
+            class_weights=weights,
+        )
+
+    # `cache` keeps what the first pass decodes.
+    return FitData(train=batches, validation=validation.cache(), num_images=len(train))
 
 
 def _drawn_by_weight(plan: TrainingPlan, epoch: int) -> Sequence[Example]:

@@ -15,27 +15,35 @@ from pipelines.demo import Demo
 from pipelines.evaluation.metrics import report
 from pipelines.inference.prediction_rows import Prediction
 from tests.app.pages.samples import printed, sample_report
+from tests.app.pages.test_compare import difference, row
 from tests.app.pages.test_export import exported
 
-DIGITS = ["five", "six", "seven", "eight", "nine"]
+LETTERS = ["delta", "epsilon", "lambda", "mu", "omega"]
+GAIN = difference("accuracy", 0.459, (0.412, 0.503))
 
 
 def sample_demo(**fields: Any) -> Demo:  # fields of several types
     values: dict[str, Any] = {  # likewise
-        "first": None,  # the page shows nothing of the first training
-        "transfer": sample_report(DIGITS, 800),
-        "scratch": sample_report(DIGITS, 80),
-        "transfer_seconds": 4.4,
-        "scratch_seconds": 21.6,
-        "prediction": Prediction(
-            path="digit.png",
-            status="ok",
-            label="seven",
-            probability=0.91,
-            top_k=(("seven", 0.91), ("nine", 0.0512), ("five", 0.02)),
+        "transfer": row(
+            "runs/greek",
+            accuracy=0.861,
+            log_loss=0.423,
+            log_loss_interval=(0.36, 0.49),
+            seconds=4.4,
+            accuracy_difference=GAIN,
         ),
-        "truth": "seven",
+        "scratch": row("runs/scratch", accuracy=0.402, log_loss=1.912, log_loss_interval=(1.81, 2.02), seconds=21.6),
+        "report": sample_report(LETTERS, 800),
+        "prediction": Prediction(
+            path="10.png",
+            status="ok",
+            label="delta",
+            probability=0.91,
+            top_k=(("delta", 0.91), ("mu", 0.0512), ("omega", 0.02)),
+        ),
+        "truth": "delta",
         "exported": exported(path=Path("runs/demo/exported/1")),
+        "picture": Path("runs/demo/demo.png"),
         "folder": Path("runs/demo"),
         "seconds": 71.8,
     }
@@ -48,29 +56,31 @@ def test_the_page_has_both_trainings_and_fits_eighty_columns() -> None:
     lines = printed(*demo_page(demo))
     assert max(map(cell_len, lines)) <= 80 and not any("…" in line for line in lines)
     text = "\n".join(lines)
-    assert "evaluated on 800 others" in text
+    assert "5 Greek letters, evaluated on 800 images" in text
     rows = {line[:20].strip(): line for line in lines}
-    for name, scores, seconds in (
+    for name, run, seconds in (
         ("head on frozen base", demo.transfer, "4"),
         ("all from scratch", demo.scratch, "22"),
     ):
-        assert f"{scores.accuracy:.3f} (" in rows[name] and f"{scores.log_loss:.3f} (" in rows[name]
+        assert f"{run.accuracy:.3f} (" in rows[name] and f"{run.log_loss:.3f} (" in rows[name]
         assert rows[name].split()[-1] == seconds
-    assert "image of a seven: seven 0.910, nine 0.051, five 0.020" in text
+    assert "worth +45.9 points of accuracy (+41.2 .. +50.3, paired)" in text
+    assert "image of a delta: delta 0.910, mu 0.051, omega 0.020" in text
     assert "runs/demo/exported/1" in text and "runs/demo (72 s)" in text
+    assert "runs/demo/demo.png" in text
 
 
 def test_the_most_frequent_confusions_are_listed() -> None:
     demo = sample_demo()
-    assert len(demo.transfer.confused) > LISTED_PAIRS
+    assert len(demo.report.confused) > LISTED_PAIRS
     lines = printed(*demo_page(demo))
     start = next(place for place, line in enumerate(lines) if line.startswith("most confused"))
     assert [line.split()[:2] for line in lines[start + 2 : start + 2 + LISTED_PAIRS]] == [
-        [pair.label, pair.predicted] for pair in demo.transfer.confused[:LISTED_PAIRS]
+        [pair.label, pair.predicted] for pair in demo.report.confused[:LISTED_PAIRS]
     ]
     assert not lines[start + 2 + LISTED_PAIRS].strip()
 
 
 def test_a_perfect_head_has_no_confusions() -> None:
-    perfect = report(np.eye(5), range(5), DIGITS)
-    assert "most confused" not in "\n".join(printed(*demo_page(replace(sample_demo(), transfer=perfect))))
+    perfect = report(np.eye(5), range(5), LETTERS)
+    assert "most confused" not in "\n".join(printed(*demo_page(replace(sample_demo(), report=perfect))))

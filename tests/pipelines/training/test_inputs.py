@@ -119,6 +119,32 @@ def test_each_epoch_has_every_image_once_in_an_order_of_its_own(examples: tuple[
     assert labels.numpy().tolist() == [0, 1]
 
 
+def test_images_that_fit_into_memory_make_the_batches_of_their_files(
+    examples: tuple[Example, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = np.asarray([0.6, 0.6, 0.6, 0.6, 0.6, 3.0], np.float32)
+    plan = replace(plan_of(examples, batch=4, class_weights="auto"), image_weights=weights)
+
+    def passes() -> list[np.ndarray]:
+        data = pixels_of(plan, SIZE)
+        batches = [*data.train(0), *data.train(1), *data.validation, *data.validation]
+        return [column.numpy() for columns in batches for column in columns]
+
+    from_memory = passes()
+    monkeypatch.setattr(inputs, "fits_in_memory", lambda *_: False)
+    for column, expected in zip(from_memory, passes(), strict=True):
+        np.testing.assert_array_equal(column, expected)
+
+
+def test_images_in_memory_are_decoded_once(examples: tuple[Example, ...]) -> None:
+    data = pixels_of(plan_of(examples, batch=4), SIZE)
+    first, validation = [*data.train(0)], [*data.validation]
+    for example in examples:
+        Path(example.path).unlink()
+    np.testing.assert_array_equal(next(iter(data.train(0)))[0], first[0][0])
+    np.testing.assert_array_equal(next(iter(data.validation))[0], validation[0][0])
+
+
 def test_a_bootstrap_sample_is_the_same_in_every_epoch(examples: tuple[Example, ...]) -> None:
     weights = np.asarray([0, 3, 1, 0, 2, 0], np.float32)
     data = pixels_of(replace(plan_of(examples, batch=4), image_weights=weights), SIZE)
