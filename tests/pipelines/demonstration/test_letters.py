@@ -55,7 +55,7 @@ def test_every_font_has_every_letter(name: str) -> None:
 
 def test_an_image_shows_its_letter() -> None:
     """The average of many images looks most like its own letter, as Pillow prints it upright in the middle."""
-    characters = "AILOδλπω"
+    characters = "AILOδλ"
     font = ImageFont.truetype(str(module._font("DejaVuSans").path), 26)
     printed = []
     for character in characters:
