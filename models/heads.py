@@ -89,20 +89,22 @@ def dropout_of(head: keras.Model) -> float:
     return next((float(layer.rate) for layer in head.layers if layer.name == "dropout"), 0.0)
 
 
-def widened(head: keras.Model, num_features: int) -> keras.Model:
-    """A head without a hidden layer that ignores further features; the same head where there are none.
+def widened(model: keras.Model, head: Head, num_features: int) -> keras.Model:
+    """The same head, which ignores further features; the model itself where there are none.
 
     Args:
-        head: that `build_head` built, of fewer features.
-        num_features: length of a feature vector, of which the first values are those that the head knows.
+        model: that `build_head` built of `head`, of fewer features.
+        head: its entry.
+        num_features: length of a feature vector, of which the first values are those that the model knows.
     """
     import numpy as np
 
-    known = int(head.input_shape[-1])
+    known = int(model.input_shape[-1])
     if known == num_features:
-        return head
-    kernel, bias = head.get_layer("probabilities").get_weights()
-    wider = build_head(HEADS["linear"], num_features=num_features, num_classes=len(bias))
-    ignored = np.zeros((num_features - known, len(bias)), kernel.dtype)
-    wider.get_layer("probabilities").set_weights([np.concatenate([kernel, ignored]), bias])
+        return model
+    num_classes = int(model.output_shape[-1])
+    wider = build_head(head, num_features=num_features, num_classes=num_classes, dropout=dropout_of(model))
+    kernel, *others = model.get_weights()  # the first layer's kernel comes first
+    ignored = np.zeros((num_features - known, kernel.shape[1]), kernel.dtype)
+    wider.set_weights([np.concatenate([kernel, ignored]), *others])
     return wider

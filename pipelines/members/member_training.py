@@ -136,7 +136,7 @@ class MemberTraining:
             classes = self._predict_held_out(plan, fitted, features)
             self.shared_hyperparameters.keep_held_out(member, classes)
             timer.end_phase("out-of-fold")
-        save_keras(widened(fitted.head, features.train.num_features), plan.folder / HEAD_FILE)
+        save_keras(widened(fitted.head, plan.names.head, features.train.num_features), plan.folder / HEAD_FILE)
         manifest = complete_run(plan, result, timer)
         self._report(member, manifest, manifest.seconds["fit"] + manifest.seconds["save"])
 
@@ -163,7 +163,7 @@ class MemberTraining:
         if "test" in extracted.parts:
             test = extracted.parts["test"]
             predictions["test"] = predict_features(fitted.head, first_features(test, width)), test.labels
-        head = widened(fitted.head, int(shared.model.output_shape[-1]))
+        head = widened(fitted.head, plan.names.head, int(shared.model.output_shape[-1]))
         return TrainingResult(
             model=keras.Model(shared.model.inputs[0], head(shared.model.outputs[0])),
             predictions=predictions,

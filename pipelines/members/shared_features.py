@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.heads import HEADS
 from pipelines.data.folds import pooled
 from pipelines.features.cached import CLEAN, Features
 from pipelines.features.extract import Extracted, extract
@@ -22,6 +23,7 @@ from pipelines.training.backbone import LazyBackbone
 from pipelines.training.feature_layers import find_layers
 from pipelines.training.head_stage import HeadFeatures
 from pipelines.training.inputs import augmenter_of, views_of
+from pipelines.training.solved_head import can_be_solved
 
 if TYPE_CHECKING:
     import keras
@@ -94,7 +96,7 @@ def share_features(
     from models.classifier import build_feature_extractor
 
     options = plan.spec
-    base = find_layers(plan)
+    base = find_layers(_with_solved_head(plan, spec))
     backbone = base.backbone
     model = build_feature_extractor(backbone.model, pooling=options.head.pooling)
     # All members see the views of the ensemble's seed, whichever of them is trained first.
@@ -122,6 +124,12 @@ def share_features(
         widths=base.widths(num_features),
         num_last=base.num_last(num_features),
     )
+
+
+def _with_solved_head(plan: TrainingPlan, spec: MembersSpec) -> TrainingPlan:
+    """The plan with the head of the ensemble that is solved, which wants the most features; as it is without one."""
+    plans = (replace(plan, names=replace(plan.names, head=HEADS[name])) for name in spec.heads)
+    return next((other for other in plans if can_be_solved(other)), plan)
 
 
 def _list_parts(dataset: Dataset, *, has_folds: bool) -> dict[str, Sequence[Example]]:

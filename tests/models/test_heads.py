@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.heads import HEADS, Head, build_head
+from models.heads import HEADS, Head, build_head, dropout_of, widened
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -53,3 +53,16 @@ def test_probabilities_stay_in_float32_when_the_rest_is_in_half_precision() -> N
         keras.config.set_dtype_policy("float32")
     assert head.get_layer("hidden").compute_dtype == "float16"
     assert head.predict_on_batch(np.zeros((2, 6), np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_wider_head_ignores_what_it_does_not_know(name: str) -> None:
+    head, random = HEADS[name], np.random.default_rng(0)
+    model = build_head(head, num_features=5, num_classes=3, dropout=0.4)
+    model.set_weights([random.uniform(0.1, 1.0, weight.shape) for weight in model.get_weights()])
+    wider = widened(model, head, 8)
+    rows = random.normal(size=(4, 8)).astype(np.float32)
+    expected = model(rows[:, :5], training=False)
+    np.testing.assert_allclose(wider(rows, training=False), expected, rtol=1e-5)
+    assert dropout_of(wider) == dropout_of(model)
+    assert widened(model, head, 5) is model

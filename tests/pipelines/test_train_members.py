@@ -293,3 +293,34 @@ def test_members_on_levels_share_them_and_join_members_on_the_last_layer(drawn: 
         cached, exact = evaluate(run, data), evaluate(run, data, cache=False)
         assert cached.how.startswith("cached features")
         assert exact.report.log_loss == pytest.approx(cached.report.log_loss, abs=0.01)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_members_that_folds_chose_are_combined_by_their_out_of_fold_predictions(drawn: Path, tmp_path: Path) -> None:
+    spec = members_spec(drawn, tmp_path / "run", "one", "two", common={"epochs": None})
+    manifest = train_members(spec)
+    images = manifest.data.images
+    num_known = sum(images["train"].values()) + sum(images["validation"].values())
+    assert manifest.metrics["validation"].images == num_known
+    for row in manifest.members:
+        member = read_manifest(tmp_path / "run" / "members" / row.name)
+        assert member.cross_validation is not None
+        assert member.metrics["validation"].images == num_known
+    # Combined again from outside, by the same images.
+    runs = tuple(str(tmp_path / "run" / "members" / row.name) for row in manifest.members)
+    again = ensemble(EnsembleSpec(runs=runs, out=str(tmp_path / "again")))
+    assert again.metrics["validation"].images == num_known
+    # What the joined model says of the test images is what its members said.
+    exact = evaluate(str(tmp_path / "run"), str(drawn / "data"), cache=False)
+    assert exact.report.log_loss == pytest.approx(manifest.metrics["test"].log_loss, abs=0.02)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_beside_a_member_that_held_the_validation_part_out_that_part_alone_decides(drawn: Path, tmp_path: Path) -> None:
+    spec = members_spec(drawn, tmp_path / "run", "one", common={"epochs": None, "heads": 1}, heads=("mlp", "linear"))
+    manifest = train_members(spec)
+    assert manifest.metrics["validation"].images == sum(manifest.data.images["validation"].values())
+    kinds = [read_manifest(tmp_path / "run" / "members" / row.name).cross_validation for row in manifest.members]
+    assert sorted(kind is None for kind in kinds) == [False, True]
+    (linear,) = (kind for kind in kinds if kind is not None)
+    assert set(linear.out_of_fold_loss) == {"last", "levels"}

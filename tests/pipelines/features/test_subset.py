@@ -10,7 +10,7 @@ import pytest
 from pipelines.features import subset
 from pipelines.features.cached import Features
 from pipelines.features.shards import ShardStore, key
-from pipelines.features.subset import FeatureSubset
+from pipelines.features.subset import FeatureSubset, FirstFeatures
 from pipelines.runs.examples import Example
 
 ROWS = np.random.default_rng(0).normal(size=(2, 8, 3)).astype(np.float16)  # (views, examples, features)
@@ -45,3 +45,12 @@ def test_a_small_subset_is_read_once(parent: Features, monkeypatch: pytest.Monke
     chosen = FeatureSubset(parent, CHOSEN)
     monkeypatch.setattr(parent, "halves", None)  # whatever calls it fails
     np.testing.assert_array_equal(chosen.halves(np.arange(4), np.ones(4, int)), ROWS[1, CHOSEN])
+
+
+def test_the_first_features_are_the_first_columns(parent: Features) -> None:
+    first = FirstFeatures(parent, 2)
+    assert (len(first), first.num_views, first.num_features) == (8, 2, 2)
+    assert first.labels.tolist() == list(range(8))
+    places, views = np.asarray([5, 2]), np.asarray([0, 1])
+    np.testing.assert_array_equal(first.halves(places, views), ROWS[views, places, :2])
+    np.testing.assert_array_equal(np.concatenate([rows for _, rows in first.pieces(3)]), ROWS[0, :, :2].astype("f"))
