@@ -124,8 +124,8 @@ Heads = Annotated[
         min=1,
         max=1024,
         rich_help_panel=_HEAD,
-        help="Heads trained at once on the cached features, the best on validation becomes the run's; an ensemble "
-        "tries at most 4 of an mlp.",
+        help="Heads that are tried on the cached features: penalties of a linear head, hyperparameters of others; an "
+        "ensemble tries at most 4 of an mlp.",
     ),
 ]
 NETWORK = Panel(

@@ -17,8 +17,14 @@ from pipelines.runs.look_alike_record import LookAlikeRecord, StricterCosine
 # Five sets were tried, one of them bursts of 81 grocery products with a test in other shops: folds that keep images
 # above 0.85 together choose the features that the test chooses. 0.8 changes the choice on one set of 202 images.
 COSINE = 0.85
-# A class that is one look-alike throughout goes on to the next; None joins only copies and given groups.
-COSINES: tuple[float | None, ...] = (COSINE, 0.9, 0.95, None)
+# Those sets were seen by MobileNetV2, where the median cosine of images of two classes was 0.40: look-alikes are four
+# times nearer to each other than such a pair. In other networks all images are nearer (0.61 in MobileNet 0.25, which
+# would join half of the T-shirts of one collection at 0.85).
+NEARER = 4.0
+PAIRS = 4000  # random pairs that the median is taken of
+# A class that is one look-alike throughout has images that are nearer by a third, then by two thirds; at last only
+# copies and given groups are joined.
+STEPS = 3
 # The fold that holds out a group trains on the rest of its class: one image of five is the least.
 LARGEST_SHARE = 0.8
 # Cosines that are in memory at once: 4 MB of them, and 16 MB of pairs where all are look-alikes.
@@ -55,6 +61,7 @@ def find_look_alikes(
     sizes = np.bincount(labels, minlength=len(class_names))
     places_of = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
     given = [example.group for example in examples]
+    cosines = _list_cosines(rows, labels)
     known = _first_of(group_keys([example.sha256 for example in examples], given))
     can_be_smaller = ~_is_swallowed(known, labels, sizes)
     step_of = np.zeros(len(class_names), np.intp)
@@ -62,9 +69,9 @@ def find_look_alikes(
     changed = np.arange(len(class_names))
     while True:
         for label in changed:
-            alike[places_of[label]] = _join_alike(rows, places_of[label], COSINES[step_of[label]])
+            alike[places_of[label]] = _join_alike(rows, places_of[label], cosines[step_of[label]])
         first_of = _join(known, alike)
-        is_next = _is_swallowed(first_of, labels, sizes) & can_be_smaller & (step_of < len(COSINES) - 1)
+        is_next = _is_swallowed(first_of, labels, sizes) & can_be_smaller & (step_of < len(cosines) - 1)
         changed = np.flatnonzero(is_next)
         if not len(changed):
             break
@@ -73,14 +80,28 @@ def find_look_alikes(
     record = LookAlikeRecord(
         images=len(examples),
         groups=len(first_images),
-        cosine=COSINE,
+        cosine=cosines[0] or COSINE,
         has_given_groups=any(given),
         stricter=tuple(
-            StricterCosine(class_name=class_names[label], cosine=COSINES[step_of[label]])
+            StricterCosine(class_name=class_names[label], cosine=cosines[step_of[label]])
             for label in np.flatnonzero(step_of).tolist()
         ),
     )
     return LookAlikes(group_of=np.asarray(group_of, np.intp), record=record)
+
+
+def _list_cosines(rows: FeatureRows | HalfRows, labels: Indices) -> tuple[float | None, ...]:
+    """The cosines above which images are look-alikes, each stricter than the one before; None joins none."""
+    first, second = np.random.default_rng(0).integers(len(labels), size=(2, PAIRS))
+    is_other_class = labels[first] != labels[second]
+    directions = [rows[places[is_other_class]].astype(np.float32) for places in (first, second)]
+    norms = [np.linalg.norm(values, axis=1) for values in directions]
+    is_given = norms[0] * norms[1] > 0
+    cosine = COSINE
+    if is_given.any():
+        products = np.einsum("pf,pf->p", *directions)[is_given] / (norms[0] * norms[1])[is_given]
+        cosine = max(COSINE, 1 - (1 - float(np.median(products))) / NEARER)
+    return (*(round(1 - (1 - cosine) * (STEPS - step) / STEPS, 3) for step in range(STEPS)), None)
 
 
 def _first_of(keys: Sequence[str]) -> Indices:

@@ -148,7 +148,7 @@ def divide(
             seed=plan.spec.fit.seed,
         )
         fold_of[is_fitted] = folds.fold_of
-    if folds is None or not folds.count:
+    if folds is None or folds.count < 2:  # all that one fold holds out would not be half of the images
         look_alikes, folds, is_fitted = None, None, is_train
         fold_of[:] = -1
     division = Division(

@@ -84,7 +84,9 @@ def test_features_that_are_all_zero_are_like_none() -> None:
 )
 def test_a_class_that_is_one_chain_gets_a_stricter_cosine(step: float, is_one_group: bool, cosine: float) -> None:
     swallowed = at_angles(*(step * number for number in range(5)))
-    found = find_look_alikes(images([0] * 5 + [1] * 4), np.concatenate([swallowed, at_angles(0, 5, 90, 180)]), CLASSES)
+    found = find_look_alikes(
+        images([0] * 5 + [1] * 4), np.concatenate([swallowed, at_angles(180, 185, 270, 0)]), CLASSES
+    )
     assert found.group_of.tolist() == [0, 1, 2, 3, 4, 5, 5, 6, 7]
     assert found.record.stricter == (StricterCosine(class_name="a", cosine=cosine),)
 
@@ -110,7 +112,7 @@ def test_the_record_says_how_many_groups_there_are_and_how_they_were_found() -> 
     assert few.line == "6 images in 5 groups of look-alikes (identical, or a cosine of features above 0.85)"
     given = find_look_alikes(images([0, 0, 1, 1], None, ["p", None, "p", None]), at_angles(0, 90, 0, 90), CLASSES)
     assert given.record.line.endswith("(of one `group`, identical, or a cosine of features above 0.85)")
-    rows = at_angles(0, 20, 40, 0, 1, 2, 0, 90, 180)
+    rows = at_angles(0, 20, 40, 120, 121, 122, 240, 330, 60)
     strict = find_look_alikes(images([0, 0, 0, 1, 1, 1, 2, 2, 2]), rows, ("a\nb", "b", "c")).record
     assert strict.groups == 9
     assert strict.line.split("; ")[1:] == [
@@ -173,3 +175,21 @@ def test_another_order_of_the_images_gives_the_same_groups() -> None:
     assert other.record == first.record
     again = find_look_alikes(examples, rows.astype(np.float16), CLASSES)
     assert partition(again.group_of.tolist()) == partition(first.group_of.tolist())
+
+
+def test_a_network_that_finds_everything_alike_gets_a_stricter_cosine() -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 60)
+    # Features share a large part: any two images have a cosine of about 0.9.
+    rows = (random.normal(size=(120, 400)) + 3.0).astype(np.float32)
+    rows[1], rows[61] = rows[0] + 0.3 * random.normal(size=400), rows[60] + 0.3 * random.normal(size=400)
+    directions = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    of_two_classes = np.median(directions[:60] @ directions[60:].T)
+    found = find_look_alikes(images(labels.tolist()), rows, CLASSES)
+    assert of_two_classes > 0.85
+    assert found.record.cosine == pytest.approx(1 - (1 - of_two_classes) / 4, abs=2e-3)
+    assert partition(found.group_of.tolist()) == {
+        frozenset({0, 1}),
+        frozenset({60, 61}),
+        *(frozenset({place}) for place in range(120) if place % 60 > 1),
+    }
