@@ -173,9 +173,9 @@ def _predict(run: TrainedRun, part: Split, examples: Sequence[Example], reporter
     """A run's probabilities (images, classes) of images, in their order: those it saved, or computed now."""
     import numpy as np
 
-    from pipelines.evaluation.saved_predictions import read_predictions
+    from pipelines.evaluation.saved_predictions import read_held_out, read_predictions
 
-    saved = read_predictions(run.run, part)
+    saved = read_held_out(run.run) if part == "validation" else read_predictions(run.run, part)
     if saved is not None:
         row_of = {sha256.decode(): row for row, sha256 in enumerate(saved.sha256)}
         if all(example.sha256 in row_of for example in examples):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from models.errors import UserError
 from pipelines.ensembles.member_predictions import Images
-from pipelines.evaluation.saved_predictions import read_predictions
+from pipelines.evaluation.saved_predictions import read_held_out
 from pipelines.runs.examples import SPLITS, Example, Split
 from pipelines.runs.manifest import Manifest
 
@@ -78,7 +78,7 @@ def _usable(runs: Sequence[TrainedRun]) -> set[str]:
 def _predicted(run: TrainedRun) -> set[str]:
     """Hashes of a run's validation images; out-of-fold predictions of training images are as good as those."""
     validation = run.hashes("validation")
-    saved = read_predictions(run.run, "validation")
+    saved = read_held_out(run.run)
     predicted = {sha256.decode() for sha256 in saved.sha256} if saved is not None else set()
     if run.manifest.cross_validation is not None:
         return predicted  # by heads of other folds; the run's own was fitted to all of them

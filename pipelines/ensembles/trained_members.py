@@ -13,7 +13,7 @@ import numpy as np
 from models.errors import UserError
 from pipelines.data.folds import divide_folds, pooled
 from pipelines.ensembles.member_predictions import EnsembleRequest, Images, LoadedMember, MemberPredictions
-from pipelines.evaluation.saved_predictions import SavedPredictions, read_predictions
+from pipelines.evaluation.saved_predictions import SavedPredictions, read_held_out, read_predictions
 from pipelines.members.spec import MEMBERS_FOLDER, Member
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.examples import Dataset, Example
@@ -66,7 +66,7 @@ def load_members(
             "each group of folds has lost a member", "fix what made them fail, and train again with --force"
         )
     folds = _fold_of_each_image(dataset, spec) if spec.folds else None
-    saved = {member.name: _read_validation(folder / MEMBERS_FOLDER / member.name) for member in members}
+    saved = {member.name: _read_held_out(folder / MEMBERS_FOLDER / member.name) for member in members}
     held_out = pooled(dataset) if spec.folds else _predicted_by_all(dataset, list(saved.values()))
     backbones: dict[Path, keras.Model] = {}
     predictions = []
@@ -97,10 +97,10 @@ def load_members(
     )
 
 
-def _read_validation(folder: Path) -> SavedPredictions:
-    validation = read_predictions(folder, "validation")
-    assert validation is not None, "a member writes its predictions before its manifest"
-    return validation
+def _read_held_out(folder: Path) -> SavedPredictions:
+    held_out = read_held_out(folder)
+    assert held_out is not None, "a member writes its predictions before its manifest"
+    return held_out
 
 
 def _predicted_by_all(dataset: Dataset, saved: Sequence[SavedPredictions]) -> tuple[Example, ...]:

@@ -77,6 +77,25 @@ def read_predictions(folder: str | Path, part: str) -> SavedPredictions | None:
         raise UserError(f"`{path}` is damaged: {error}", "delete it, or train the run again with --force") from error
 
 
+def read_held_out(folder: str | Path) -> SavedPredictions | None:
+    """A run's predictions of all images by models that were not fitted to them; None where it has none.
+
+    Those of the part `validation` and, where a validation part was given beside folds, those of the part `train`, which
+    are out of fold. They come last: where an image is in both parts, its prediction out of fold is the honest one.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    parts = [part for name in ("validation", "train") if (part := read_predictions(folder, name)) is not None]
+    if not parts:
+        return None
+    return SavedPredictions(
+        sha256=np.concatenate([part.sha256 for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+    )
+
+
 def _checked(sha256: AnyArray | None, labels: AnyArray | None, probabilities: AnyArray | None) -> SavedPredictions:
     """The predictions of one part.
 

@@ -168,6 +168,7 @@ class MemberTraining:
             model=keras.Model(shared.model.inputs[0], head(shared.model.outputs[0])),
             predictions=predictions,
             judged=fitted.judged,
+            out_of_fold=fitted.out_of_fold,
             history=list(fitted.history),
             stages=[fitted.stage],
             backbone=replace(shared.backbone.record(), file=shared.file),

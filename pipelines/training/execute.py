@@ -62,7 +62,10 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
     judged = {part: dataset.part(part) for part in result.predictions}
     if result.judged is not None:
         judged["validation"] = result.judged
-    save_predictions(folder, result.predictions, judged)
+    predictions = dict(result.predictions)
+    if result.out_of_fold is not None:
+        predictions["train"], judged["train"] = result.out_of_fold.predictions, result.out_of_fold.examples
+    save_predictions(folder, predictions, judged)
     metrics = {
         part: report(probabilities, labels, dataset.class_names)
         for part, (probabilities, labels) in result.predictions.items()

@@ -64,6 +64,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
         model=model,
         predictions=predictions,
         judged=fitted.judged,
+        out_of_fold=fitted.out_of_fold,
         history=list(fitted.history),
         stages=[fitted.stage],
         backbone=backbone.record(),

@@ -15,7 +15,7 @@ from pipelines.fitting.candidates import HeadGrid, Shortlist, shortlist
 from pipelines.fitting.heads import HeadSearch, fit_heads
 from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
 from pipelines.runs.manifest import ChosenHead, StageRecord
-from pipelines.training.plan import TrainingPlan, class_weights
+from pipelines.training.plan import HeldOut, TrainingPlan, class_weights
 from pipelines.training.solved_head import SolvedHead, can_be_solved, solve_head
 from pipelines.training.stage_recipe import recipe_of_bank, recipe_of_solver
 
@@ -60,6 +60,7 @@ class FittedHead:
         features: which layers.
         predictions: probabilities (images, classes) and labels of `judged`, each by a head that was not fitted to it.
         judged: the images that chose the head.
+        out_of_fold: of training images, beside a given validation part; None without.
         stage: its record.
         trials: the heads that were tried, the best first.
         history: one record an epoch; empty where the head is solved.
@@ -76,6 +77,7 @@ class FittedHead:
     history: tuple[EpochRecord, ...] = ()
     cross_validation: CrossValidationRecord | None = None
     notes: tuple[str, ...] = ()
+    out_of_fold: HeldOut | None = None
 
 
 def fit_head(plan: TrainingPlan, stage: Stage, features: HeadFeatures) -> FittedHead:
@@ -189,6 +191,7 @@ def _of_solved(plan: TrainingPlan, stage: Stage, solved: SolvedHead, features: H
         trials=solved.trials,
         cross_validation=solved.record,
         notes=solved.notes,
+        out_of_fold=solved.out_of_fold,
     )
 
 

@@ -82,6 +82,19 @@ class TrainingPlan:
         return Square(size=size, fit=self.spec.network.fit)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HeldOut:
+    """Predictions of images by models that were not fitted to them.
+
+    Attributes:
+        predictions: probabilities (images, classes) and labels (images,).
+        examples: the images, in that order.
+    """
+
+    predictions: Predictions
+    examples: tuple[Example, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class TrainingResult:
     """A trained model, and what run.json needs of its training.
@@ -90,6 +103,7 @@ class TrainingResult:
         model: pixels -> probabilities.
         predictions: part -> probabilities (images, classes) and labels (images,), of validation and test.
         judged: the images of the validation predictions; None for the validation part.
+        out_of_fold: of training images, beside a given validation part; None without.
         history: one record an epoch.
         stages: one record a stage.
         backbone: for the manifest.
@@ -113,6 +127,7 @@ class TrainingResult:
     agreement: Agreement | None = None
     bank: tuple[HeadTrial, ...] = ()
     judged: tuple[Example, ...] | None = None
+    out_of_fold: HeldOut | None = None
     feature_layers: FeatureLayers = "last"
     cross_validation: CrossValidationRecord | None = None
 

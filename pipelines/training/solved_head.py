@@ -18,10 +18,10 @@ from pipelines.fitting.standardised import StandardisedRows
 from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
 from pipelines.runs.training_records import HeadTrial
 from pipelines.training.head_division import DividedImages, afford, divide, less_line, list_choices
-from pipelines.training.plan import TrainingPlan
+from pipelines.training.plan import HeldOut, TrainingPlan
 
 if TYPE_CHECKING:
-    from models.arrays import Doubles, Labels, Probabilities
+    from models.arrays import Doubles, Flags, Labels, Probabilities
     from models.softmax_regression import SolvedHeads
     from pipelines.evaluation.predictions import Predictions
     from pipelines.features.cached import Features
@@ -38,6 +38,8 @@ class SolvedHead:
         features: which layers it was fitted to.
         predictions: probabilities (images, classes) and labels of `examples`, each by a head that was not fitted to it.
         examples: the images that judged it.
+        out_of_fold: the same of the training images, where `examples` are a given validation part; None elsewhere, and
+            where folds cannot be believed.
         trials: each penalty on each set of features, the best first.
         l2: the penalty that was chosen.
         loss: log-loss that it was chosen by, nats.
@@ -50,6 +52,7 @@ class SolvedHead:
     features: FeatureLayers
     predictions: Predictions
     examples: tuple[Example, ...]
+    out_of_fold: HeldOut | None
     trials: tuple[HeadTrial, ...]
     l2: float
     loss: float
@@ -104,7 +107,7 @@ def solve_head(
     labels = rows.labels[: rows.num_images]
     temperature = _fit_temperature(choice, division, labels)
     is_judged = division.is_validation if division.is_validation.any() else division.is_held_out
-    probabilities = _judged(choice, division, labels, temperature)[is_judged]
+    probabilities = _judged(choice, division, labels, temperature).astype(np.float32)
     record = _describe(paths, choice, images, temperature)
     notes += _lines(images, choice)
     for note in notes:
@@ -115,8 +118,9 @@ def solve_head(
     return SolvedHead(
         head=_build(plan, chosen_rows, solved, choice.solution.l2, temperature or 1.0),
         features=choice.features,
-        predictions=(probabilities.astype(np.float32), labels[is_judged]),
-        examples=tuple(images.examples[place] for place in np.flatnonzero(is_judged)),
+        predictions=(probabilities[is_judged], labels[is_judged]),
+        examples=_chosen(images.examples, is_judged),
+        out_of_fold=_out_of_fold(images, choice, probabilities, labels),
         trials=_list_trials(paths, plan.spec.fit.seed),
         l2=choice.solution.l2,
         loss=round(choice.loss, 5),
@@ -124,6 +128,20 @@ def solve_head(
         notes=tuple(notes),
         seconds=round(time.monotonic() - began, 2),
     )
+
+
+def _chosen(examples: tuple[Example, ...], is_chosen: Flags) -> tuple[Example, ...]:
+    return tuple(examples[place] for place in np.flatnonzero(is_chosen))
+
+
+def _out_of_fold(
+    images: DividedImages, choice: HeadChoice, probabilities: Probabilities, labels: Labels
+) -> HeldOut | None:
+    is_held_out = images.division.is_held_out
+    if choice.warning or not is_held_out.any() or not images.division.is_validation.any():
+        return None
+    predictions = probabilities[is_held_out], labels[is_held_out]
+    return HeldOut(predictions=predictions, examples=_chosen(images.examples, is_held_out))
 
 
 def _fit_temperature(choice: HeadChoice, division: Division, labels: Labels) -> float | None:
@@ -142,8 +160,6 @@ def _judged(
     if temperature is None:
         return probabilities
     scaled = apply_temperature(probabilities, temperature)
-    if division.is_validation.any():
-        return scaled
     for fold in range(division.num_folds):
         others = division.is_held_out & (division.fold_of != fold)
         of_others = fit_temperature(probabilities[others], labels[others]) or 1.0

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pipelines.evaluate import evaluate
-from pipelines.evaluation.saved_predictions import read_predictions
+from pipelines.evaluation.metrics import losses
+from pipelines.evaluation.saved_predictions import read_held_out, read_predictions
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.split_file import read_split
@@ -91,6 +92,14 @@ def test_a_given_validation_part_judges_a_head_of_the_training_images(
     assert record is not None
     assert (record.held_out, record.fitted, manifest.metrics["validation"].images) == (30, 48, 18)
     assert set(record.validation_loss) == set(record.out_of_fold_loss)
+    # Predictions of all of them are kept, each by a head that was not fitted to the image; only the part has scores.
+    held_out = read_held_out(tmp_path / "run")
+    assert held_out is not None
+    known = [example for example in read_split(tmp_path / "run", manifest.class_names) if example.split != "test"]
+    assert sorted(held_out.sha256) == sorted(example.sha256.encode() for example in known)
+    assert set(manifest.metrics) == {"validation"}
+    loss = losses(held_out.probabilities, held_out.labels)[-30:].mean()
+    assert loss == pytest.approx(record.out_of_fold_loss[manifest.head.features], rel=0.2, abs=0.02)
 
 
 @pytest.mark.parametrize(
