@@ -82,7 +82,9 @@ def _show(terminal: Terminal, manifest: Manifest, out: str) -> None:
     """Show the scores of a run, what was left out, and what comes next."""
     from app.pages.report import next_line, skipped_line, training_page
 
-    terminal.page(training_page(manifest.metrics), stream="stderr")
+    chosen = manifest.cross_validation
+    is_out_of_fold = chosen is not None and not chosen.validation_loss
+    terminal.page(training_page(manifest.metrics, is_out_of_fold=is_out_of_fold), stream="stderr")
     if manifest.data.skipped:
         terminal.warn(f"{skipped_line(manifest.data.skipped)}: see `{out}/skipped.csv`")
     terminal.note(next_line(out))

@@ -62,9 +62,15 @@ def evaluation_page(report: Report) -> Group:
     return Group(*spaced)
 
 
-def training_page(reports: Mapping[Split, Report] | Mapping[str, Report]) -> Table:
-    """The end of a training: the main scores, a column for each part (validation, test)."""
-    columns = {f"{part} ({report.images:,} images)": report for part, report in reports.items()}
+def training_page(reports: Mapping[Split, Report] | Mapping[str, Report], *, is_out_of_fold: bool = False) -> Table:
+    """The end of a training: the main scores, a column for each part (validation, test).
+
+    Args:
+        reports: part -> its scores.
+        is_out_of_fold: whether those of the validation part are of predictions out of fold.
+    """
+    names = {"validation": "cross-validated"} if is_out_of_fold else {}
+    columns = {f"{names.get(part, part)} ({report.images:,} images)": report for part, report in reports.items()}
     return summary_table(columns, is_brief=True)
 
 

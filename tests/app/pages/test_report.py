@@ -84,6 +84,14 @@ def test_training_page_has_a_column_for_each_part_with_intervals() -> None:
     assert max(map(cell_len, lines)) <= 80
 
 
+def test_predictions_out_of_fold_are_called_cross_validated() -> None:
+    scores = sample_report(["a", "b", "c"], 12_345)
+    lines = printed(training_page({"validation": scores, "test": scores}, is_out_of_fold=True))
+    assert "cross-validated (12,345 images)" in lines[0]
+    assert "validation (" not in lines[0]
+    assert max(map(cell_len, lines)) <= 80
+
+
 def test_the_top_one_of_two_classes_is_not_printed_twice() -> None:
     assert not any("top-" in line for line in printed(evaluation_page(sample_report(["a", "b"], 20))))
 
