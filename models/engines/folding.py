@@ -84,7 +84,9 @@ def _fold_into_kernel(graph: Rewriting, node: Node) -> None:
     scaled = kernel * _along_kernel(node, kernel, scale)
     node.input[1] = graph.add_constant(f"{last.name}/folded_kernel", scaled.astype(np.float32))
     bias = graph.add_constant(f"{last.name}/folded_bias", offset.astype(np.float32))
-    graph.rewrite(last, "BiasAdd", [node.name, bias])
+    # TensorFlow fuses BiasAdd with the convolution, and has no such kernel for groups on processors without AVX512.
+    is_grouped = node.op == "Conv2D" and kernel.shape[2] != graph.shape(node.input[0])[-1]
+    graph.rewrite(last, "AddV2" if is_grouped else "BiasAdd", [node.name, bias])
 
 
 def _channels(node: Node, kernel: Constant) -> int:

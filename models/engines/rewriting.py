@@ -90,7 +90,8 @@ class Rewriting:
         node.input.extend(inputs)
         node.attr.clear()
         node.attr["T"].type = FLOAT
-        node.attr["data_format"].s = b"NHWC"
+        if op != "AddV2":
+            node.attr["data_format"].s = b"NHWC"
 
 
 def operation(name: str) -> str:

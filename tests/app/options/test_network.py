@@ -12,6 +12,7 @@ from models.engines.table import ENGINES
 from models.heads import HEADS
 from models.zoo import BACKBONES
 from pipelines.runs import spec
+from pipelines.runs.cross_validation_record import FeatureLayers
 from pipelines.runs.ensemble_spec import MembersSpec
 from pipelines.runs.spec import TrainSpec
 from pipelines.runs.square import Fit
@@ -44,7 +45,7 @@ def test_a_choice_of_pooling_is_one_that_a_head_and_a_record_know(train: Train) 
 
 
 def test_a_choice_of_features_is_one_that_a_record_knows(train: Train) -> None:
-    assert get_args(spec.FeatureSet) == ("last", "levels")
+    assert get_args(spec.FeatureSet) == ("auto", *get_args(FeatureLayers)) == ("auto", "last", "levels")
     assert train("--features", "first") is None
 
 

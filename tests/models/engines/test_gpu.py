@@ -57,7 +57,8 @@ def test_a_copy_in_half_precision_keeps_scaling_and_pooling_exact(features: str)
     assert len(joined) == (8 if features == "levels" else 0)
     assert all(types[name] == "float32" for name in joined)
     assert copy.output.dtype == "float32"
-    assert 0 < relative_difference(plain(copy, pixels), plain(model, pixels)) < 2e-2
+    # 53 layers of rounding to 8 bits: 0.015 on a processor with units for it, 0.021 where each operation rounds.
+    assert 0 < relative_difference(plain(copy, pixels), plain(model, pixels)) < 3e-2
 
 
 @pytest.mark.parametrize("devices", [("null", "tty0", "nvme0n1"), ()])
