@@ -176,11 +176,8 @@ def _predict(run: TrainedRun, part: Split, examples: Sequence[Example], reporter
     from pipelines.evaluation.saved_predictions import read_held_out, read_predictions
 
     saved = read_held_out(run.run) if part == "validation" else read_predictions(run.run, part)
-    if saved is not None:
-        row_of = {sha256.decode(): row for row, sha256 in enumerate(saved.sha256)}
-        if all(example.sha256 in row_of for example in examples):
-            rows = [row_of[example.sha256] for example in examples]
-            return np.asarray(saved.probabilities[rows], np.float32)
+    if saved is not None and (probabilities := saved.of(examples)) is not None:
+        return probabilities
     if not examples:
         return np.zeros((0, len(run.manifest.class_names)), np.float32)
     from pipelines.inference.examples import predict_examples

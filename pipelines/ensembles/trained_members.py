@@ -22,7 +22,7 @@ from pipelines.runs.models import load_run
 if TYPE_CHECKING:
     import keras
 
-    from models.arrays import Indices, Probabilities
+    from models.arrays import Indices
     from pipelines.ensembles.methods import Method
 
 
@@ -76,7 +76,9 @@ def load_members(
         for member in group:
             path = folder / MEMBERS_FOLDER / member.name
             if folds is None:
-                probabilities[:] = _rows_of(saved[member.name], held_out)
+                predicted = saved[member.name].of(held_out)
+                assert predicted is not None, "the images are those that all have predictions of"
+                probabilities[:] = predicted
             else:
                 probabilities[folds == member.fold] = saved[member.name].probabilities
             models.append(_load_member(member, path, len(dataset.class_names), backbones))
@@ -115,12 +117,6 @@ def _predicted_by_all(dataset: Dataset, saved: Sequence[SavedPredictions]) -> tu
     is_validation_only = any(hashes <= validation for hashes in predicted)
     examples = dataset.part("validation") if is_validation_only else pooled(dataset)
     return tuple(example for example in examples if example.sha256 in common)
-
-
-def _rows_of(saved: SavedPredictions, examples: Sequence[Example]) -> Probabilities:
-    """The predictions of some images, in their order; identical images have the same."""
-    row_of = {sha256.decode(): row for row, sha256 in enumerate(saved.sha256)}
-    return saved.probabilities[[row_of[example.sha256] for example in examples]]
 
 
 def _fold_of_each_image(dataset: Dataset, spec: MembersSpec) -> Indices:

@@ -39,6 +39,13 @@ class SavedPredictions:
     labels: Labels
     probabilities: Probabilities
 
+    def of(self, examples: Sequence[Example]) -> Probabilities | None:
+        """The predictions of some images, in their order; None where one is missing. Identical images have the same."""
+        row_of = {sha256.decode(): row for row, sha256 in enumerate(self.sha256)}
+        if not all(example.sha256 in row_of for example in examples):
+            return None
+        return self.probabilities[[row_of[example.sha256] for example in examples]]
+
 
 def save_predictions(
     folder: Path, parts: Mapping[Split, Predictions], examples: Mapping[Split, Sequence[Example]]

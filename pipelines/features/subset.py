@@ -57,3 +57,8 @@ class FirstFeatures(Features):
     def release(self) -> None:
         """Let pages that were read leave this process's memory."""
         self._parent.release()
+
+
+def first_features(features: Features, count: int) -> Features:
+    """The first values of each row; the same features where that is all of them."""
+    return features if features.num_features == count else FirstFeatures(features, count)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.softmax_regression import SolvedHeads, solve
-from pipelines.evaluation.intervals import paired_bootstrap, percentile_interval, resamples
+from pipelines.evaluation.intervals import paired_bootstrap
 from pipelines.fitting.penalty_path import Division, Path, Solution, follow_path
 from pipelines.fitting.standardised import StandardisedRows
 from pipelines.runs.cross_validation_record import Decider, FeatureLayers
@@ -111,8 +111,7 @@ def fit_to_all(rows: StandardisedRows, division: Division, choice: HeadChoice) -
         choice: features and penalty.
     """
     is_used = np.ones(rows.num_images, bool) if division.num_folds else division.is_fitted
-    views = np.bincount(rows.image_of, minlength=rows.num_images)
-    weights = (np.where(is_used, division.weights, 0) / views)[rows.image_of].astype(np.float32)
+    weights = rows.spread(np.where(is_used, division.weights, 0).astype(np.float32))
     heads = choice.solution.heads
     start = SolvedHeads(weights=heads.weights[:, -1:], steps=heads.steps[-1:])
     return solve(rows, rows.labels, weights[None], [choice.solution.l2], start)
@@ -131,8 +130,7 @@ def _loss_on_validation(solution: Solution) -> float:
 def _is_far(best: Solution, division: Division) -> bool:
     """Whether the loss on the validation part is so far above that out of fold that the folds cannot be believed."""
     losses = best.losses[division.is_validation]
-    means = np.array([counts @ losses for counts in resamples(len(losses), 0)]) / len(losses)
-    least, _ = percentile_interval(means)
+    least, _ = paired_bootstrap(losses, np.zeros(len(losses)))
     return least > FAR * best.deciding.loss and least > best.deciding.loss + FAR_NATS
 
 

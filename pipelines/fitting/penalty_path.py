@@ -125,7 +125,7 @@ def follow_path(
         num_classes: number of classes.
         on_solution: called with each solution.
     """
-    weights = _weights_of_rows(rows, division)
+    weights = rows.spread(division.weights_of_heads())
     heads = start_at_zero(rows.num_features, division.num_folds + 1, num_classes)
     tried: list[tuple[float, Judgement | None, Judgement | None]] = []
     best: Solution | None = None
@@ -151,12 +151,6 @@ def follow_path(
 
 def _is_better(judgement: Judgement | None, best: Judgement | None) -> bool:
     return judgement is not None and (best is None or judgement.loss < best.loss)
-
-
-def _weights_of_rows(rows: StandardisedRows, division: Division) -> Weights:
-    """(heads, rows): all views of an image together weigh as much as the image."""
-    views = np.bincount(rows.image_of, minlength=rows.num_images)
-    return (division.weights_of_heads() / views)[:, rows.image_of].astype(np.float32)
 
 
 def _judge(rows: StandardisedRows, division: Division, l2: float, heads: SolvedHeads) -> Solution:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 import numpy as np
 
-from models.arrays import FeatureRows, Indices, Labels, Singles
+from models.arrays import FeatureRows, Indices, Labels, Singles, Weights
 from pipelines.features.cached import Features
 
 IN_MEMORY_BYTES = 2 * 10**9  # rows up to this size are kept; larger ones are read from the cache again in every pass
@@ -55,12 +56,16 @@ class StandardisedRows:
 
     def first(self, num_features: int) -> StandardisedRows:
         """The same rows, with the first features of each alone."""
-        rows = object.__new__(StandardisedRows)
-        rows.__dict__.update(self.__dict__)
+        rows = copy(self)
         rows.num_features = num_features
         rows.mean, rows.scale = self.mean[:num_features], self.scale[:num_features]
         rows._kept = None if self._kept is None else self._kept[:, :num_features]
         return rows
+
+    def spread(self, weights: Weights) -> Weights:
+        """Weights (..., images) as weights (..., rows): all views of an image together weigh as much as the image."""
+        views = np.bincount(self.image_of, minlength=self.num_images)
+        return (weights / views)[..., self.image_of].astype(np.float32)
 
     def blocks(self, size: int) -> Iterator[tuple[slice, FeatureRows]]:
         """Places and rows (at most `size`, num_features), in order; all rows once."""

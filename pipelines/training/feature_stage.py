@@ -9,11 +9,12 @@ from pipelines.evaluation.agreement import measure_agreement, spread_places
 from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.cached import CLEAN
 from pipelines.features.extract import Extracted, extract
+from pipelines.features.subset import first_features
 from pipelines.images.batches import pixel_batches
 from pipelines.runs.examples import SPLITS, Split
 from pipelines.runs.manifest import Agreement
 from pipelines.training.feature_layers import find_layers
-from pipelines.training.head_stage import HeadFeatures, first_features, fit_head, predict_features
+from pipelines.training.head_stage import HeadFeatures, fit_head, predict_features
 from pipelines.training.inputs import augmenter_of, parts_of, views_of
 from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages
 

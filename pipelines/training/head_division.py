@@ -12,6 +12,7 @@ from models.machine import free_memory
 from models.softmax_regression import BYTES_PER_WEIGHT
 from pipelines.data.folds import Folds, group_folds
 from pipelines.data.look_alikes import LookAlikes, find_look_alikes
+from pipelines.features.subset import first_features
 from pipelines.fitting.candidates import HeadGrid, list_candidates
 from pipelines.fitting.penalty_path import Division
 from pipelines.runs.cross_validation_record import FeatureLayers
@@ -135,8 +136,8 @@ def divide(
     fold_of, look_alikes, folds = np.full(len(examples), -1), None, None
     is_fitted = is_train if plan.dataset.has_given_validation else np.ones(len(examples), bool)
     if num_folds:
-        rows = np.concatenate([part.halves(np.arange(len(part))) for part in (train, validation)])
-        rows = rows[is_fitted, :num_last]
+        last = [first_features(part, num_last) for part in (train, validation)]
+        rows = np.concatenate([part.halves(np.arange(len(part))) for part in last])[is_fitted]
         fitted = [example for example, is_used in zip(examples, is_fitted, strict=True) if is_used]
         look_alikes = find_look_alikes(fitted, rows, plan.dataset.class_names)
         labels = np.asarray([example.label for example in fitted], np.int32)

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.softmax_regression import MAX_ITERATIONS
 from pipelines.evaluation.predictions import join_rows
-from pipelines.features.subset import FirstFeatures
+from pipelines.features.subset import first_features
 from pipelines.fitting.candidates import HeadGrid, Shortlist, shortlist
 from pipelines.fitting.heads import HeadSearch, fit_heads
 from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
@@ -113,11 +113,6 @@ def fit_bank(plan: TrainingPlan, stage: Stage, features: HeadFeatures, heads: Sh
         history=fitted.history,
         notes=heads.notes,
     )
-
-
-def first_features(features: Features, count: int) -> Features:
-    """The first values of each row; the same features where that is all of them."""
-    return features if features.num_features == count else FirstFeatures(features, count)
 
 
 def list_head_candidates(plan: TrainingPlan, *, num_features: int, count: int) -> Shortlist:

@@ -13,6 +13,7 @@ import numpy as np
 from models.bank_network import standalone_head
 from models.heads import Candidate
 from pipelines.evaluation.calibration import apply_temperature, fit_temperature
+from pipelines.features.subset import first_features
 from pipelines.fitting.head_choice import HeadChoice, choose, fit_to_all, follow_paths
 from pipelines.fitting.standardised import StandardisedRows
 from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
@@ -97,7 +98,8 @@ def solve_head(
     # Which images fit and judge; then the choice, and the head that all of them fit.
     images = divide(plan, train, validation, num_folds=affordable.num_folds, num_last=num_last)
     division = images.division
-    rows = StandardisedRows((train, validation))
+    widest = max(affordable.widths.values())
+    rows = StandardisedRows([first_features(part, widest) for part in (train, validation)])
     paths = follow_paths(rows, affordable.widths, division, affordable.penalties, plan.num_classes, plan.reporter)
     choice = choose(paths, division)
     chosen_rows = rows.first(affordable.widths[choice.features])

@@ -27,13 +27,13 @@ from pipelines.evaluation.intervals import paired_bootstrap
 from pipelines.evaluation.metrics import calibration_error, losses
 from pipelines.features.cached import CLEAN, Features
 from pipelines.features.extract import extract
-from pipelines.features.subset import FeatureSubset
+from pipelines.features.subset import FeatureSubset, first_features
 from pipelines.runs.cross_validation_record import FeatureLayers
 from pipelines.runs.examples import Dataset
 from pipelines.runs.spec import DataSpec, NetworkSpec, TrainSpec
 from pipelines.system.progress import Silent
 from pipelines.training.feature_layers import find_layers
-from pipelines.training.head_stage import first_features, predict_features
+from pipelines.training.head_stage import predict_features
 from pipelines.training.plan import TrainingPlan, look_up_names
 from pipelines.training.solved_head import solve_head
 
