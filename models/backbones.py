@@ -65,12 +65,16 @@ def build_backbone(
     return model
 
 
-def build_with_top(backbone: Backbone) -> keras.Model:
-    """Build an entry of `BACKBONES` with its top for ImageNet and random weights, to list its layers.
+def build_with_top(backbone: Backbone, image_size: int | None = None) -> keras.Model:
+    """Build a network with its top for ImageNet and random weights, to list its layers.
 
     Its weights are the `parameters` of the entry. A network that never had such a top ends in its features.
+
+    Args:
+        backbone: an entry of `BACKBONES`, or a small network.
+        image_size: side of the square input in pixels; None for the backbone's default.
     """
-    return _construct(backbone, backbone.image_size, None, include_top=True)
+    return _construct(backbone, image_size or backbone.image_size, None, include_top=True)
 
 
 def load_backbone(path: Path) -> keras.Model:
@@ -155,20 +159,23 @@ def _construct(backbone: Backbone, size: int, weights: str | None, *, include_to
     scaled = scale_pixels(pixels, backbone.scaling)
     if not backbone.module.startswith("keras."):
         network = getattr(importlib.import_module(backbone.module), backbone.constructor)
-        features = network(scaled, batch_norm=backbone.batch_norm)
+        options: dict[str, object] = {"batch_norm": backbone.batch_norm}
+        if backbone.conv_network is not None:
+            options = {"network": backbone.conv_network}
+        features = network(scaled, **options)
         outputs = _imagenet_top(features, backbone) if include_top and backbone.parameters else features
         return keras.Model(pixels, outputs, name="backbone")
     constructor = getattr(keras.applications, backbone.constructor)
-    options: dict[str, float] = {"alpha": backbone.alpha} if backbone.family.has_width_multiplier else {}
+    given: dict[str, float] = {"alpha": backbone.alpha} if backbone.family.has_width_multiplier else {}
     if backbone.family.has_preprocessing_option:
-        options["include_preprocessing"] = False
+        given["include_preprocessing"] = False
     with _quiet():
         inner = constructor(
             include_top=include_top,
             weights=weights,
             input_tensor=scaled,
             input_shape=(size, size, 3),
-            **options,
+            **given,
         )
     return keras.Model(pixels, inner.output, name="backbone")
 

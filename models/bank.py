@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.bank_network import build_network, heads_axis, standalone_head
-from models.optimizer import ADAMW_DECAY
+from models.optimizer import ADAMW_DECAY, MOMENTUM
 
 if TYPE_CHECKING:
     from models.arrays import FeatureRows, Flags, Labels, Singles, Tensor, Weights
@@ -63,7 +63,7 @@ class Bank:
         self._optimizer = {
             "adam": lambda: keras.optimizers.Adam(1.0),
             "adamw": lambda: keras.optimizers.AdamW(1.0, weight_decay=ADAMW_DECAY),
-            "sgd": lambda: keras.optimizers.SGD(1.0, momentum=0.9, nesterov=True),
+            "sgd": lambda: keras.optimizers.SGD(1.0, momentum=MOMENTUM, nesterov=True),
         }[optimizer]()
         self._optimizer.build(self._variables)
         # XLA fuses the twenty passes over the weights into a few: that saves a third of the step of 64 heads.

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from models.arrays import Tensor
 
-ADAMW_DECAY = 1e-4  # where nothing else is asked for
+# Where nothing else is asked for.
+ADAMW_DECAY, MOMENTUM = 1e-4, 0.9
 
 
 class LayerwiseOptimizer:
@@ -29,17 +30,19 @@ class LayerwiseOptimizer:
         factors: Sequence[float],
         *,
         weight_decay: float | None = None,
+        momentum: float = MOMENTUM,
     ) -> None:
         """Build an optimizer for the weights of every factor.
 
         Args:
-            rule: `adam`, `adamw` or `sgd` (momentum 0.9).
+            rule: `adam`, `adamw` or `sgd`.
             variables: the weights, in the order of the gradients that `apply` takes.
             factors: on the learning rate, one per weight.
             weight_decay: on matrices and kernels; biases and normalisation weights have none. `sgd` adds it to the
                 gradient, as the classic networks do (Krizhevsky et al., 2012, section 5); `adam` and `adamw`
                 decouple it from the gradient (Loshchilov and Hutter, 2019, arXiv:1711.05101). None: the default of
                 the rule, which is 1e-4 for `adamw` and 0 for the others.
+            momentum: of `sgd`, in [0, 1).
         """
         self._l2 = used_weight_decay(rule, weight_decay) if rule == "sgd" else 0.0
         self._indices: dict[float, list[int]] = {}
@@ -49,7 +52,7 @@ class LayerwiseOptimizer:
         self._variables = list(variables)
         for factor, indices in self._indices.items():
             chosen = [self._variables[index] for index in indices]
-            optimizer = _optimizer(rule, weight_decay)
+            optimizer = _optimizer(rule, weight_decay, momentum)
             if flat := [variable for variable in chosen if len(variable.shape) < 2]:
                 optimizer.exclude_from_weight_decay(var_list=flat)
             optimizer.build(chosen)
@@ -110,12 +113,12 @@ def used_weight_decay(rule: str, weight_decay: float | None) -> float:
     return weight_decay
 
 
-def _optimizer(rule: str, weight_decay: float | None) -> keras.optimizers.Optimizer:
+def _optimizer(rule: str, weight_decay: float | None, momentum: float) -> keras.optimizers.Optimizer:
     import keras
 
     table = {
         "adam": lambda decay: keras.optimizers.Adam(1.0, weight_decay=decay or None),
         "adamw": lambda decay: keras.optimizers.AdamW(1.0, weight_decay=decay),
-        "sgd": lambda _: keras.optimizers.SGD(1.0, momentum=0.9),
+        "sgd": lambda _: keras.optimizers.SGD(1.0, momentum=momentum),
     }
     return table[rule](used_weight_decay(rule, weight_decay))

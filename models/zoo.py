@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from models.conv_network import ConvNetwork
 from models.families import (
     ALEXNET,
     CONVNEXT,
@@ -42,7 +43,7 @@ class PublishedRecipe:
     """How a network that starts from random weights is trained, unless the user says otherwise.
 
     Attributes:
-        optimizer: `sgd` (with momentum 0.9) or `adam`.
+        optimizer: `sgd` (with momentum 0.9 unless asked otherwise) or `adam`.
         learning_rate: the first; it is divided by 10 on plateaus.
         batch_size: images a step.
         weight_decay: factor of the weights that is added to the gradient in each step.
@@ -78,6 +79,7 @@ class Backbone:
         top5: ImageNet top-5 accuracy in percent, as documented.
         batch_norm: whether a network of headstart's own modules has batch normalisation.
         recipe: how its paper trains it from scratch; None for pretrained networks.
+        conv_network: the layers of a network whose filters the user lists; None for all others.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Backbone:
     top5: float | None = None
     batch_norm: bool = False
     recipe: PublishedRecipe | None = None
+    conv_network: ConvNetwork | None = None
 
     @property
     def module(self) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import lookup
+from models.errors import UserError
 from models.weights import is_cached
 from models.zoo import BACKBONES
+from pipelines.runs.spec import ConvSpec, NetworkSpec
+from pipelines.training.backbone import find_backbone, find_in_table, is_file_name
 
 if TYPE_CHECKING:
     from models.blocks import Block
     from models.layers import LayerFacts
+
+_DEFAULT_LAYERS = ConvSpec()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,23 +110,54 @@ def list_backbones() -> tuple[BackboneSummary, ...]:
     )
 
 
-def describe_backbone(name: str) -> BackboneDescription:
+def describe_backbone(
+    name: str, *, image_size: int | None = None, conv: ConvSpec = _DEFAULT_LAYERS
+) -> BackboneDescription:
     """Describe a backbone; it is built, which takes Keras, some seconds and the memory of its weights.
 
+    Args:
+        name: of the table, `conv:FILTERS`, a run's folder or a `.keras` file, which is described with its head.
+        image_size: side of its input, pixels; None: its own.
+        conv: the layers of a small network.
+
     Raises:
-        UserError: no backbone has this name; found out before Keras is imported.
+        UserError: no backbone has this name, which is found out before Keras is imported; or the input is too small,
+            or not that of the file.
     """
-    backbone = lookup(BACKBONES, name, "backbone")
+    if is_file_name(name):
+        return _describe_file(name, image_size)
+    backbone = find_in_table(name, conv, image_size)
 
     from models.backbones import build_backbone, build_with_top
     from models.blocks import list_blocks
     from models.layers import list_layers
 
+    without_top = build_backbone(backbone, weights="none", image_size=image_size)
+    return BackboneDescription(
+        name=backbone.name,
+        image_size=int(without_top.input_shape[1]),
+        layers=list_layers(build_with_top(backbone, image_size)),
+        blocks=_block_summaries(list_blocks(without_top)),
+    )
+
+
+def _describe_file(name: str, image_size: int | None) -> BackboneDescription:
+    source = find_backbone(NetworkSpec(backbone=name), _DEFAULT_LAYERS)
+
+    from models.backbones import load_backbone
+    from models.blocks import list_blocks
+    from models.layers import list_layers
+    from models.model_file import read_model
+
+    backbone = load_backbone(Path(source.weights))
+    side = int(backbone.input_shape[1])
+    if image_size not in (None, side):
+        raise UserError(f"`{name}` takes images of {side} x {side} pixels", "omit --image-size")
     return BackboneDescription(
         name=name,
-        image_size=backbone.image_size,
-        layers=list_layers(build_with_top(backbone)),
-        blocks=_block_summaries(list_blocks(build_backbone(backbone, weights="none"))),
+        image_size=side,
+        layers=list_layers(read_model(Path(source.weights), "give a `.keras` file")),
+        blocks=_block_summaries(list_blocks(backbone)),
     )
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from pipelines.runs.spec import DataSpec, FineTuneSpec, FitSpec, HeadSpec, NetworkSpec, TrainSpec
+from pipelines.runs.spec import ConvSpec, DataSpec, FineTuneSpec, FitSpec, HeadSpec, NetworkSpec, TrainSpec
 
 # Option -> (panel, field), where the two have other names.
 _RENAMED = {"data": ("data", "path"), "head": ("head", "name"), "fine_tune": ("fine_tune", "blocks")}
-_PANELS = {"data": DataSpec, "network": NetworkSpec, "head": HeadSpec, "fit": FitSpec, "fine_tune": FineTuneSpec}
+_PANELS = {
+    "data": DataSpec,
+    "network": NetworkSpec,
+    "conv": ConvSpec,
+    "head": HeadSpec,
+    "fit": FitSpec,
+    "fine_tune": FineTuneSpec,
+}
 _PLACES = {
     field.name: (panel, field.name)
     for panel, record in _PANELS.items()

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from app.options.conv import CONV
 from app.options.everywhere import terminal_of
+from app.options.network import ImageSize
+from app.options.panels import with_panels
+from pipelines.runs.spec import ConvSpec
 
 
+@with_panels(conv=CONV)
 def backbones(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A backbone to describe.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="A backbone to describe; conv:FILTERS, a run or a .keras file.", show_default=False
+        ),
     ] = None,
     *,
+    image_size: ImageSize = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects; with NAME, one object.")] = False,
+    conv: Callable[..., ConvSpec],
 ) -> None:
     """List the backbones, or describe one layer by layer.
 
@@ -24,12 +35,13 @@ def backbones(
 
     headstart backbones
     headstart backbones vgg16
+    headstart backbones conv:10,20 --image-size 28 --dense 50
     """
     terminal = terminal_of(context)
     if name is not None:
         from pipelines.backbones import describe_backbone
 
-        description = describe_backbone(name)
+        description = describe_backbone(name, image_size=image_size, conv=conv())
         if as_json:
             terminal.data(_json(description.to_json()))
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.options.conv import CONV
 from app.options.ensemble import MEMBERS
 from app.options.everywhere import terminal_of
 from app.options.fine_tune import FINE_TUNE
@@ -16,14 +17,14 @@ from app.options.panels import with_panels
 from models.errors import lookup
 from pipelines.ensembles.methods import METHODS
 from pipelines.runs.ensemble_spec import DEFAULT_METHOD, MembersSpec
-from pipelines.runs.spec import DataSpec, FineTuneSpec, FitSpec, HeadSpec, NetworkSpec, TrainSpec
+from pipelines.runs.spec import ConvSpec, DataSpec, FineTuneSpec, FitSpec, HeadSpec, NetworkSpec, TrainSpec
 
 if TYPE_CHECKING:
     from app.console import Terminal
     from pipelines.runs.manifest import Manifest
 
 
-@with_panels(network=NETWORK, head=HEAD, images=DATA, fit=FIT, fine_tune=FINE_TUNE, ensemble=MEMBERS)
+@with_panels(network=NETWORK, conv=CONV, head=HEAD, images=DATA, fit=FIT, fine_tune=FINE_TUNE, ensemble=MEMBERS)
 def train(
     context: typer.Context,
     data: Annotated[
@@ -40,6 +41,7 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
     backbones: Backbones = None,
     network: Callable[..., NetworkSpec],
+    conv: Callable[..., ConvSpec],
     head_names: HeadNames = None,
     head: Callable[..., HeadSpec],
     images: Callable[..., DataSpec],
@@ -57,6 +59,7 @@ def train(
         out=out,
         data=images(path=data),
         network=network(backbone=backbones[0]),
+        conv=conv(),
         head=head(name=head_names[0]),
         fit=fit(),
         fine_tune=fine_tune(),

@@ -118,6 +118,17 @@ WeightDecay = Annotated[
         help="Pull on kernels towards zero where a network is trained; biases and normalisation are left alone.",
     ),
 ]
+Momentum = Annotated[
+    float | None,
+    typer.Option(
+        "--momentum",
+        min=0.0,
+        max=0.9999,
+        rich_help_panel=_FIT,
+        show_default="0.9",
+        help="Share of the last step that sgd takes again where a network is trained.",
+    ),
+]
 Precision = Annotated[
     Literal["auto", "float32", "float16", "bfloat16"],
     typer.Option(
@@ -166,6 +177,7 @@ FIT = Panel(
         "patience": Patience,
         "batch": Batch,
         "weight_decay": WeightDecay,
+        "momentum": Momentum,
         "precision": Precision,
         "seed": Seed,
     },

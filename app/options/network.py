@@ -18,10 +18,11 @@ Backbones = Annotated[
     list[str] | None,
     typer.Option(
         "--backbone",
-        metavar="NAME|RUN|FILE",
+        metavar="NAME|conv:FILTERS|RUN|FILE",
         rich_help_panel=_NETWORK,
         show_default=DEFAULT_BACKBONE,
-        help="A name of `headstart backbones`, a run of your own, or a .keras file; several make an ensemble.",
+        help="A name of `headstart backbones`, conv:10,20 for a small network of so many filters a layer, a run of "
+        "your own, or a .keras file; several make an ensemble.",
     ),
 ]
 Weights = Annotated[

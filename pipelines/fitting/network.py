@@ -147,7 +147,9 @@ class _Loop:
         self._fit, self._strategy, recipe = fit, strategy, fit.recipe
         weights = fit.model.trainable_variables
         factors = [1.0] * len(weights) if fit.factors is None else fit.factors
-        self._updates = LayerwiseOptimizer(recipe.optimizer, weights, factors, weight_decay=recipe.weight_decay)
+        self._updates = LayerwiseOptimizer(
+            recipe.optimizer, weights, factors, weight_decay=recipe.weight_decay, momentum=recipe.momentum
+        )
         average = [tf.Variable(weight.value, trainable=False) for weight in weights] if recipe.ema else []
         self._step = TrainingStep(
             fit.model,

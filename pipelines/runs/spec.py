@@ -12,6 +12,7 @@ Optimizer: TypeAlias = Literal["adam", "adamw", "sgd"]
 Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten"]
 FeatureSet: TypeAlias = Literal["auto", "last", "levels"]
+Activation: TypeAlias = Literal["relu", "leaky_relu", "elu", "tanh", "sigmoid", "linear"]
 Validation: TypeAlias = Literal["auto", "hold-out"]
 
 
@@ -20,7 +21,7 @@ class NetworkSpec:
     """Which network is trained.
 
     Attributes:
-        backbone: a name of the table, a run's folder, or a `.keras` file.
+        backbone: a name of the table, `conv:FILTERS` for a small network, a run's folder, or a `.keras` file.
         weights: `imagenet`, `none` (random: every layer is trained), or a weights file.
         image_size: side of the square input, pixels; None for the backbone's own.
         fit: how an image is fitted to it, as in `pipelines.runs.square.Square`.
@@ -32,6 +33,23 @@ class NetworkSpec:
     image_size: PositiveInt | None = None
     fit: Fit = "squash"
     engine: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvSpec:
+    """The layers of a small network `conv:FILTERS`; None for the defaults of `models.conv_network.ConvNetwork`.
+
+    Attributes:
+        kernel: side of the kernels, pixels.
+        activation: after every layer.
+        dense: units of the fully connected layers, such as `50` or `120,84`.
+        channels: of its input: 1 for grey, 3 for colours.
+    """
+
+    kernel: PositiveInt | None = None
+    activation: Activation | None = None
+    dense: str | None = None
+    channels: Literal[1, 3] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +116,7 @@ class FitSpec:
         batch: images a step where a network is trained; None for the network's own where it is trained from scratch,
             and 32 elsewhere.
         weight_decay: on kernels only, where a network is trained; None for the network's or the optimizer's own.
+        momentum: of `sgd`, where a network is trained; None for 0.9.
         precision: what a network is trained in; `auto` is half precision on a GPU that computes in it.
         seed: of everything that is drawn.
     """
@@ -110,6 +129,7 @@ class FitSpec:
     patience: PositiveInt = 8
     batch: PositiveInt | None = None
     weight_decay: NonNegativeFloat | None = None
+    momentum: Rate | None = None
     precision: Precision = "auto"
     seed: NonNegativeInt = 0
 
@@ -159,6 +179,7 @@ class TrainSpec:
         out: the run's folder.
         data: which images, and in which views.
         network: which backbone.
+        conv: the layers of a small network.
         head: what is put on it.
         fit: how weights are fitted.
         fine_tune: how the backbone's layers are trained, where they are.
@@ -167,6 +188,7 @@ class TrainSpec:
     out: str
     data: DataSpec
     network: NetworkSpec = field(default=NetworkSpec())
+    conv: ConvSpec = field(default=ConvSpec())
     head: HeadSpec = field(default=HeadSpec())
     fit: FitSpec = field(default=FitSpec())
     fine_tune: FineTuneSpec = field(default=FineTuneSpec())

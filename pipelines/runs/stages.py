@@ -43,6 +43,7 @@ class Recipe:
         layer_decay: factor on the rate from each block to the one below, in (0, 1].
         weight_decay: on kernels only, in the gradient of `sgd` and decoupled from it in the others; None for the
             rule's own.
+        momentum: of `sgd`, in [0, 1).
         clip: greatest global norm of the gradients; None for any.
         label_smoothing: share of each label that is spread over all classes, in [0, 1).
         ema: momentum of a moving average of the weights, which is evaluated and kept; 0 for none.
@@ -57,6 +58,7 @@ class Recipe:
     patience: int = 8
     layer_decay: float = 1.0
     weight_decay: float | None = None
+    momentum: float = 0.9
     clip: float | None = None
     label_smoothing: float = 0.0
     ema: float = 0.0

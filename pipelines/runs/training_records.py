@@ -48,6 +48,7 @@ class StageRecipe:
         patience: epochs without a better validation loss before the stage, or a head of a bank, stops.
         batch: images a step.
         weight_decay: on kernels; 0 for none.
+        momentum: of `sgd` where a network is trained; None for the other rules, and in records of earlier versions.
         l2: strength of the L2 penalty on standardised features, of a head of a bank.
         dropout: rate in [0, 1) of the head; a network may have its own below.
         warm_up: epochs over which the rate rises.
@@ -69,6 +70,7 @@ class StageRecipe:
     patience: PositiveInt | None
     batch: PositiveInt | None
     weight_decay: NonNegativeFloat
+    momentum: Rate | None = None
     l2: NonNegativeFloat = 0.0
     dropout: Rate
     warm_up: NonNegativeFloat = 0.0

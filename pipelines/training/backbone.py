@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import UserError
+from models.conv_backbone import conv_backbone
+from models.conv_network import PREFIX, ConvNetwork, read_counts
+from models.errors import UserError, lookup
 from models.zoo import BACKBONES, Backbone
 from pipelines.runs.cross_validation_record import FeatureLayers
 from pipelines.runs.manifest import BackboneRecord
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from keras import Model
 
     from pipelines.features.cached import BaseKey
-    from pipelines.runs.spec import NetworkSpec, Pooling
+    from pipelines.runs.spec import ConvSpec, NetworkSpec, Pooling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,25 +77,21 @@ class BackboneSource:
         return BackboneRecord(name=self.name, weights=self.weights, parameters=int(model.count_params()))
 
 
-def find_backbone(name: str, weights: str, image_size: int | None = None) -> BackboneSource:
+def find_backbone(network: NetworkSpec, conv: ConvSpec) -> BackboneSource:
     """Look a backbone up; fast, nothing heavy is imported.
 
     Args:
-        name: a name of the table, a run's folder or a `.keras` file.
-        weights: `imagenet`, `none` or a weights file.
-        image_size: that it will be built for, pixels; None: its own.
+        network: names the backbone, its weights and the size of the pictures that it will be built for.
+        conv: the layers of a small network.
 
     Raises:
-        UserError: the name is unknown, or the weights are missing.
+        UserError: the name is unknown, the weights are missing, or a small network leaves nothing of such pictures.
     """
+    name, weights, image_size = network.backbone, network.weights, network.image_size
     path = Path(name)
-    if name not in BACKBONES and (path.exists() or path.suffix == ".keras" or len(path.parts) > 1):
+    if is_file_name(name):
         return _find_model(name, path, weights)
-    if name not in BACKBONES:
-        from models.errors import lookup
-
-        lookup(BACKBONES, name, "backbone")
-    backbone = BACKBONES[name]
+    backbone = find_in_table(name, conv, image_size)
     if weights == "none":
         return BackboneSource(name=name, backbone=backbone, weights="none")
     if weights == "imagenet":
@@ -106,6 +104,38 @@ def find_backbone(name: str, weights: str, image_size: int | None = None) -> Bac
     if not Path(weights).is_file():
         raise UserError(f"no weights file `{weights}`", "give a file, `imagenet` or `none` to --weights")
     return BackboneSource(name=name, backbone=backbone, weights=weights)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a backbone's name is that of a run or a file, and not of a network to be built."""
+    path = Path(name)
+    if name in BACKBONES or name.startswith(PREFIX):
+        return False
+    return path.exists() or path.suffix == ".keras" or len(path.parts) > 1
+
+
+def find_in_table(name: str, conv: ConvSpec, image_size: int | None = None) -> Backbone:
+    """Look up a network that is built by its name.
+
+    Args:
+        name: of the table, or `conv:FILTERS`.
+        conv: the layers of such a small network.
+        image_size: side of its input, pixels; None: its own.
+
+    Raises:
+        UserError: the name is unknown, or the small network leaves nothing of such pictures.
+    """
+    if not name.startswith(PREFIX):
+        return lookup(BACKBONES, name, "backbone")
+    default = ConvNetwork(filters=read_counts(name.removeprefix(PREFIX), "--backbone"))
+    network = replace(
+        default,
+        kernel=conv.kernel or default.kernel,
+        activation=conv.activation or default.activation,
+        dense=read_counts(conv.dense, "--dense") if conv.dense else (),
+        channels=conv.channels or default.channels,
+    )
+    return conv_backbone(network, image_size)
 
 
 def _find_model(name: str, path: Path, weights: str) -> BackboneSource:

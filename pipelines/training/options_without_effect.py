@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from models.conv_network import PREFIX
+
 if TYPE_CHECKING:
     from pipelines.runs.spec import TrainSpec
 
 # Panel of the spec -> its options that only one kind of stage reads.
 _FINE_TUNING = {"fine_tune": ("layer_decay", "warm_up", "clip", "train_bn")}
 _NETWORKS = {
-    "fit": ("batch", "patience", "weight_decay", "precision"),
+    "fit": ("batch", "patience", "weight_decay", "momentum", "precision"),
     "fine_tune": ("label_smoothing", "ema", "tensorboard"),
 }
 _FEATURES = {"head": ("heads", "l2"), "data": ("views",), "network": ("engine",)}
+_SMALL_NETWORK = {"conv": ("kernel", "activation", "dense", "channels")}
 _AUGMENTATION = {"data": ("augment", "rotate90")}
 
 
@@ -38,6 +41,11 @@ def options_without_effect(spec: TrainSpec, *, is_untrained: bool) -> list[str]:
             lines.append(_line(_given(spec, _AUGMENTATION), "--views 1 caches the clean image alone"))
     if not uses_features:
         lines.append(_line(_given(spec, _FEATURES), "no features are cached in this training"))
+    if not spec.network.backbone.startswith(PREFIX):
+        lines.append(_line(_given(spec, _SMALL_NETWORK), f"only --backbone {PREFIX}FILTERS lists its layers"))
+    # A network from scratch without --optimizer may have one of its own.
+    if (fine_tunes or not uses_features) and (spec.fit.optimizer or ("sgd" if is_untrained else "adam")) != "sgd":
+        lines.append(_line(_given(spec, {"fit": ("momentum",)}), "only --optimizer sgd has one"))
     return [line for line in lines if line]
 
 

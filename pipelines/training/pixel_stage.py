@@ -11,6 +11,7 @@ from models.blocks import require_blocks
 from models.classifier import build_classifier, build_feature_extractor, build_top
 from models.freezing import freeze
 from models.heads import build_head, dropout_of
+from models.optimizer import MOMENTUM
 from pipelines.evaluation.predictions import Predictions, predict_batches
 from pipelines.fitting.network import NetworkFit, fit_network
 from pipelines.images.batches import pixel_batches
@@ -100,6 +101,7 @@ def recipe_of(spec: TrainSpec) -> Recipe:
         optimizer=spec.fit.rule,
         patience=spec.fit.patience,
         weight_decay=spec.fit.weight_decay,
+        momentum=MOMENTUM if spec.fit.momentum is None else spec.fit.momentum,
         label_smoothing=spec.fine_tune.label_smoothing,
         ema=spec.fine_tune.ema,
         precision=spec.fit.precision,

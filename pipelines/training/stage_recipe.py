@@ -38,6 +38,7 @@ def recipe_of_network(
         patience=recipe.patience,
         batch=fit.batch_size,
         weight_decay=used_weight_decay(recipe.optimizer, recipe.weight_decay),
+        momentum=recipe.momentum if recipe.optimizer == "sgd" else None,
         dropout=dropout,
         warm_up=recipe.warm_up,
         layer_decay=recipe.layer_decay,

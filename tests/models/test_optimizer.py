@@ -41,6 +41,16 @@ def test_the_rate_falls_from_block_to_block_and_decay_spares_biases_and_norms() 
         np.testing.assert_allclose(values_of(weight), value * remaining, rtol=1e-6, err_msg=weight.path)
 
 
+def test_sgd_takes_the_share_of_its_last_step_that_is_asked_for() -> None:
+    kernel = keras.Variable(np.ones((2, 2), np.float32))
+    updates = LayerwiseOptimizer("sgd", [kernel], [1.0], momentum=0.5)
+    updates.set_rate(0.1)
+    for _ in range(2):
+        updates.apply([tf.ones((2, 2))])
+    # v1 = -0.1; v2 = 0.5 * v1 - 0.1
+    np.testing.assert_allclose(values_of(kernel), 1 - 0.1 - 0.15, rtol=1e-6)
+
+
 def test_sgd_has_its_decay_in_the_gradient_where_momentum_carries_it_on() -> None:
     kernel, bias = keras.Variable(np.ones((2, 2), np.float32)), keras.Variable(np.ones(2, np.float32))
     updates = LayerwiseOptimizer("sgd", [kernel, bias], [1.0, 1.0], weight_decay=0.1)

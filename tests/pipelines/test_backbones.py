@@ -55,6 +55,18 @@ def test_a_description_has_all_layers_and_counts_blocks_from_the_top() -> None:
     assert blocks[-1].trained == build_backbone(BACKBONES["mobilenet_v2"], weights="none").count_params()
 
 
+def test_a_file_is_described_with_its_head(tmp_path: Path) -> None:
+    pixels = keras.Input((24, 24, 3))
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, name="conv")(pixels))
+    keras.Model(pixels, keras.layers.Dense(2, name="scores")(features)).save(tmp_path / "net.keras")
+    description = describe_backbone(str(tmp_path / "net.keras"))
+    assert description.image_size == 24
+    assert [layer.parameters for layer in description.layers if layer.parameters] == [112, 10]
+    assert [block.parameters for block in description.blocks] == [112]
+    with pytest.raises(UserError, match="24 x 24"):
+        describe_backbone(str(tmp_path / "net.keras"), image_size=32)
+
+
 def test_a_description_is_plain_data() -> None:
     values = json.loads(json.dumps(describe_backbone("small_cnn").to_json()))
     assert list(values) == ["name", "image_size", "layers", "blocks"]

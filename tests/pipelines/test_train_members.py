@@ -26,6 +26,7 @@ from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run
 from pipelines.runs.models import load_run
 from pipelines.runs.ownership import foreign_files
 from pipelines.runs.read_manifest import read_manifest
+from pipelines.runs.spec import ConvSpec, NetworkSpec
 from pipelines.runs.split_file import read_split
 from pipelines.train_members import train_members
 from pipelines.training import head_stage
@@ -98,7 +99,7 @@ def test_members_can_be_combined_again_and_serve_as_backbones(trained: Path, tmp
     members = tuple(str(trained / "members" / name) for name in ("one-mlp", "two-linear"))
     manifest = ensemble(EnsembleSpec(runs=members, out=str(tmp_path / "pair"), method="mean"))
     assert [member.name for member in manifest.members] in (["one-mlp", "two-linear"], ["two-linear", "one-mlp"])
-    model = find_backbone(members[0], "imagenet").build(None)
+    model = find_backbone(NetworkSpec(backbone=members[0]), ConvSpec()).build(None)
     assert model.name == "backbone"
 
 

@@ -67,6 +67,20 @@ def test_one_backbone_as_json(headstart: Headstart) -> None:
     assert description["blocks"][-1]["trained"] == 93_920
 
 
+def test_a_small_network_is_described_by_its_options(headstart: Headstart) -> None:
+    words = ("conv:10,20", "--image-size", 32, "--kernel", 3, "--dense", "50,9", "--activation", "tanh")
+    description = json.loads(headstart("backbones", *words, "--channels", 3, "--json").out)
+    assert (description["name"], description["image_size"]) == ("conv:10,20", 32)
+    shapes = [layer["shape"] for layer in description["layers"] if layer["parameters"]]
+    assert shapes == [[30, 30, 10], [13, 13, 20], [50], [9]]
+    assert description["layers"][2]["parameters"] == 3 * 3 * 3 * 10 + 10
+
+
+def test_another_image_size_changes_the_shapes_of_a_table(headstart: Headstart) -> None:
+    layers = json.loads(headstart("backbones", "small_cnn", "--image-size", 64, "--json").out)["layers"]
+    assert layers[-1]["shape"] == [8, 8, 128]
+
+
 def test_unknown_backbone_has_a_hint(headstart: Headstart) -> None:
     result = headstart("backbones", "resnet51")
     assert (result.code, result.out) == (1, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import h5py
 import keras
@@ -16,7 +16,7 @@ from models.zoo import BACKBONES
 from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
 from pipelines.runs.manifest import BackboneRecord
 from pipelines.runs.read_manifest import write_manifest
-from pipelines.runs.spec import NetworkSpec
+from pipelines.runs.spec import ConvSpec, NetworkSpec
 from pipelines.training.backbone import BackboneSource, LazyBackbone, find_backbone
 from tests.pipelines.manifests import manifest_with
 
@@ -27,6 +27,11 @@ def weights(tmp_path: Path) -> Path:
     path = tmp_path / "weights.h5"
     path.write_bytes(b"\x89HDF\r\n\x1a\n weights")
     return path
+
+
+def find(name: str, weights: str, image_size: int | None = None, **conv: Any) -> BackboneSource:
+    network = NetworkSpec(backbone=name, weights=weights, image_size=image_size)
+    return find_backbone(network, ConvSpec(**conv))
 
 
 @pytest.fixture
@@ -40,16 +45,29 @@ def never_built(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_name_of_the_table_is_found_with_its_weights(weights: Path) -> None:
-    random = find_backbone("vgg16", "none")
+    random = find("vgg16", "none")
     assert (random.backbone, random.weights, random.is_untrained) == (BACKBONES["vgg16"], "none", True)
-    given = find_backbone("vgg16", str(weights))
+    given = find("vgg16", str(weights))
     assert (given.backbone, given.weights, given.is_untrained) == (BACKBONES["vgg16"], str(weights), False)
     assert given.weights_path(None) == weights
 
 
 def test_a_network_without_published_weights_is_untrained() -> None:
     assert not BACKBONES["small_cnn"].has_published_weights
-    assert find_backbone("small_cnn", "imagenet").is_untrained
+    assert find("small_cnn", "imagenet").is_untrained
+
+
+def test_a_small_network_is_built_by_the_filters_in_its_name() -> None:
+    source = find("conv:2,3", "imagenet", 20, kernel=3, activation="tanh", dense="7", channels=3)
+    assert source.is_untrained and source.name == "conv:2,3"
+    assert source.backbone is not None and source.backbone.image_size == 20
+    model = source.build(20)
+    kernels = [weight.shape for weight in model.weights if len(weight.shape) > 1]
+    assert kernels == [(3, 3, 3, 2), (3, 3, 2, 3), (3 * 3 * 3, 7)]
+    with pytest.raises(UserError, match="leaves nothing of 17 x 17"):
+        find("conv:8,8,8", "imagenet", 17)
+    with pytest.raises(UserError, match="--dense `7,`"):
+        find("conv:8", "imagenet", dense="7,")
 
 
 def test_a_run_and_a_file_are_backbones(tmp_path: Path) -> None:
@@ -57,11 +75,9 @@ def test_a_run_and_a_file_are_backbones(tmp_path: Path) -> None:
     run.mkdir()
     (run / MODEL_FILE).touch()
     write_manifest(run, manifest_with())
-    assert find_backbone(str(run), "imagenet") == BackboneSource(
-        name=str(run), backbone=None, weights=str(run / MODEL_FILE)
-    )
+    assert find(str(run), "imagenet") == BackboneSource(name=str(run), backbone=None, weights=str(run / MODEL_FILE))
     (tmp_path / "net.keras").touch()
-    source = find_backbone(str(tmp_path / "net.keras"), "imagenet")
+    source = find(str(tmp_path / "net.keras"), "imagenet")
     assert (source.backbone, source.weights, source.is_untrained) == (None, str(tmp_path / "net.keras"), False)
 
 
@@ -72,7 +88,7 @@ def test_a_member_is_a_backbone_by_the_file_that_it_shares(tmp_path: Path) -> No
     (tmp_path / "base.keras").touch()
     record = BackboneRecord(name="net", weights="none", parameters=0, file="../../base.keras")
     write_manifest(member, manifest_with(backbone=record))
-    assert Path(find_backbone(str(member), "imagenet").weights).resolve() == (tmp_path / "base.keras").resolve()
+    assert Path(find(str(member), "imagenet").weights).resolve() == (tmp_path / "base.keras").resolve()
 
 
 @pytest.mark.parametrize(
@@ -91,14 +107,14 @@ def test_a_backbone_that_cannot_be_found_is_named(name: str, weights: str, words
     for file in ("net.h5", "net.keras"):
         (tmp_path / file).touch()
     with pytest.raises(UserError) as caught:
-        find_backbone(name.format(folder=tmp_path), weights)
+        find(name.format(folder=tmp_path), weights)
     assert words in caught.value.message
     assert caught.value.hint
 
 
 @pytest.mark.usefixtures("never_built")
 def test_the_key_of_features_needs_no_model_where_the_weights_are_there(weights: Path) -> None:
-    source = find_backbone("vgg16", str(weights))
+    source = find("vgg16", str(weights))
     backbone = LazyBackbone(source, network=NetworkSpec(), pooling="max")
     assert backbone.image_size == BACKBONES["vgg16"].image_size
     key = backbone.base()
@@ -112,9 +128,7 @@ def test_a_file_tells_its_own_image_size(tmp_path: Path) -> None:
     features = keras.layers.Conv2D(4, 3, name="conv")(pixels)
     outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(features))
     keras.Model(pixels, outputs).save(tmp_path / "net.keras")
-    backbone = LazyBackbone(
-        find_backbone(str(tmp_path / "net.keras"), "imagenet"), network=NetworkSpec(), pooling="avg"
-    )
+    backbone = LazyBackbone(find(str(tmp_path / "net.keras"), "imagenet"), network=NetworkSpec(), pooling="avg")
     assert backbone.image_size == 24
     assert not backbone.model.trainable_weights
     record = backbone.record()
@@ -135,7 +149,7 @@ def test_weights_are_those_that_keras_takes_for_the_size(
         with h5py.File(models / f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{side}_no_top.h5", "w") as file:
             file["side"] = side
     (wanted,) = models.glob(f"*_{file_of}_no_top.h5")
-    source = find_backbone("mobilenet_v2", "imagenet", size)
+    source = find("mobilenet_v2", "imagenet", size)
     base = LazyBackbone(source, network=NetworkSpec(image_size=size), pooling="avg").base()
     assert base.weights_sha256 == hashlib.sha256(wanted.read_bytes()).hexdigest()
 
@@ -143,7 +157,7 @@ def test_weights_are_those_that_keras_takes_for_the_size(
     wanted.unlink()
     monkeypatch.setattr("models.weights._unreachable", lambda host: True)
     with pytest.raises(UserError, match=wanted.name):
-        find_backbone("mobilenet_v2", "imagenet", size)
+        find("mobilenet_v2", "imagenet", size)
 
 
 def test_levels_are_a_frozen_vector_under_a_key_of_their_own(tmp_path: Path) -> None:
@@ -152,7 +166,7 @@ def test_levels_are_a_frozen_vector_under_a_key_of_their_own(tmp_path: Path) -> 
     upper = keras.layers.ReLU()(keras.layers.Conv2D(4, 3)(lower))
     outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(upper))
     keras.Model(pixels, outputs).save(tmp_path / "net.keras")
-    source = find_backbone(str(tmp_path / "net.keras"), "imagenet")
+    source = find(str(tmp_path / "net.keras"), "imagenet")
     last, levels = (
         LazyBackbone(source, network=NetworkSpec(), pooling="avg", features=features) for features in ("last", "levels")
     )

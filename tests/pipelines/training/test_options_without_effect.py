@@ -20,6 +20,11 @@ GIVEN: dict[str, Any] = {
     "batch": 8,
     "patience": 3,
     "weight_decay": 0.01,
+    "momentum": 0.5,
+    "kernel": 3,
+    "activation": "tanh",
+    "dense": "50",
+    "channels": 3,
     "label_smoothing": 0.1,
     "ema": 0.9,
     "precision": "bfloat16",
@@ -29,6 +34,7 @@ GIVEN: dict[str, Any] = {
     "views": 4,
     "engine": "keras",
 }
+SMALL_NETWORK = {"kernel", "activation", "dense", "channels"}
 FINE_TUNING, FEATURES = {"layer_decay", "warm_up", "clip", "train_bn"}, {"heads", "l2", "views", "engine"}
 
 
@@ -36,10 +42,13 @@ FINE_TUNING, FEATURES = {"layer_decay", "warm_up", "clip", "train_bn"}, {"heads"
     ("training", "is_untrained", "unread"),
     [
         ({}, False, set(GIVEN) - FEATURES),
-        ({"fine_tune": "2"}, False, set()),
-        ({"cache": False}, False, FINE_TUNING | FEATURES),
-        ({"cache": False, "fine_tune": "2"}, False, FEATURES),
-        ({"weights": "none"}, True, FINE_TUNING | FEATURES),
+        ({"fine_tune": "2"}, False, SMALL_NETWORK | {"momentum"}),
+        ({"fine_tune": "2", "optimizer": "sgd"}, False, SMALL_NETWORK),
+        ({"cache": False}, False, FINE_TUNING | FEATURES | SMALL_NETWORK | {"momentum"}),
+        ({"cache": False, "fine_tune": "2", "optimizer": "sgd"}, False, FEATURES | SMALL_NETWORK),
+        ({"weights": "none"}, True, FINE_TUNING | FEATURES | SMALL_NETWORK),
+        ({"weights": "none", "optimizer": "adam"}, True, FINE_TUNING | FEATURES | SMALL_NETWORK | {"momentum"}),
+        ({"backbone": "conv:10,20"}, True, FINE_TUNING | FEATURES),
     ],
 )
 @pytest.mark.parametrize("name", GIVEN)
@@ -70,6 +79,12 @@ def test_one_line_names_all_of_a_kind() -> None:
 
 
 def test_the_names_are_fields() -> None:
-    for panels in (module._FINE_TUNING, module._NETWORKS, module._FEATURES, module._AUGMENTATION):
+    for panels in (
+        module._FINE_TUNING,
+        module._NETWORKS,
+        module._FEATURES,
+        module._SMALL_NETWORK,
+        module._AUGMENTATION,
+    ):
         for panel, names in panels.items():
             assert set(names) <= {field.name for field in fields(getattr(PLAIN, panel))}

@@ -57,7 +57,9 @@ def test_alexnet_from_scratch_states_the_recipe_of_its_paper(prepared: Prepare) 
     recipe = recipe_of_network(replace(plan, spec=spec), stage, recipe_of(spec), dropout=dropout_of(head))
     stated = (recipe.optimizer, recipe.learning_rate, recipe.batch, recipe.weight_decay)
     assert stated == ("sgd", 0.01, 128, 5e-4)
-    assert recipe.views is None
+    assert recipe.views is None and recipe.momentum == 0.9
+    other = with_options(spec, momentum=0.5)
+    assert recipe_of_network(plan, stage, recipe_of(other), dropout=0.0).momentum == 0.5
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.25])
