@@ -37,22 +37,16 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     names = look_up_names(spec)
     for line in options_without_effect(spec, is_untrained=names.source.is_untrained):
         reporter.warn(line)
-    from pipelines.data.scan import scan
-    from pipelines.runs.folder import open_run
     from pipelines.runs.manifest import RunRequest
+    from pipelines.training.opening import open_training
 
-    listing = scan(spec.data.path, reporter=reporter)
-    request = RunRequest(train=spec)
-    folder, is_resumed = open_run(spec.out, request, force=force, reporter=reporter)
-    if is_resumed:
-        reporter.note("resuming the interrupted training")
+    listing, opened = open_training(spec, RunRequest(train=spec), force=force, reporter=reporter)
 
     # Which images, which parts: every file is decoded once, while TensorFlow is imported and the backbone built.
     from pipelines.data.check import check
-    from pipelines.data.same_images import OpenedRun, write_split_once
+    from pipelines.data.same_images import write_split_once
     from pipelines.training.preparation import preparing
 
-    opened = OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force)
     with preparing(names, spec, reporter) as names:
         dataset = check(listing, strict=spec.data.strict, reporter=reporter)
         for remark in dataset.remarks:
@@ -62,5 +56,5 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
 
     from pipelines.training.execute import execute_plan
 
-    plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=folder, reporter=reporter)
+    plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=opened.folder, reporter=reporter)
     return execute_plan(plan, timer)

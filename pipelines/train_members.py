@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from pipelines.data.dataset_file import write_dataset
-from pipelines.data.same_images import OpenedRun, write_split_once
-from pipelines.data.scan import scan
+from pipelines.data.same_images import write_split_once
 from pipelines.ensembles.methods import METHODS
 from pipelines.members.processes import DATASET_FILE, train_in_processes
 from pipelines.members.seeds import without_copies
 from pipelines.members.spec import MEMBERS_FOLDER, Member, list_members, spec_of
-from pipelines.runs.folder import open_run
 from pipelines.runs.layout import STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
 from pipelines.training.execute import describe_data
+from pipelines.training.opening import open_training
 from pipelines.training.options_without_effect import options_without_effect
 from pipelines.training.plan import look_up_names
 
@@ -52,11 +51,9 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     members, notes = _check_members(spec)
     for line in notes:
         reporter.warn(line)
-    listing = scan(spec.common.data.path, reporter=reporter)
-    request = RunRequest(members=spec)
-    folder, is_resumed = open_run(spec.common.out, request, force=force, reporter=reporter)
-    if is_resumed:
-        reporter.note("resuming the interrupted training: members that are complete stay as they are")
+    request, resumed = RunRequest(members=spec), ": members that are complete stay as they are"
+    listing, opened = open_training(spec.common, request, force=force, reporter=reporter, resumed=resumed)
+    folder = opened.folder
 
     # Which images, which parts: once for all members.
     from pipelines.data.check import check
@@ -64,7 +61,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     dataset = check(listing, strict=spec.common.data.strict, reporter=reporter)
     for remark in dataset.remarks:
         reporter.note(remark)
-    write_split_once(OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force), dataset, reporter)
+    write_split_once(opened, dataset, reporter)
     write_dataset(folder / STATE_FOLDER / DATASET_FILE, dataset)
     _require_folds(spec, dataset)
     timer.end_phase("check")

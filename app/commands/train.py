@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,8 +38,14 @@ def train(
         ),
     ],
     *,
-    out: Annotated[str, typer.Option("--out", metavar="RUN", help="Folder for the run.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="RUN", show_default="runs/<data>-<n>, a new one", help="Folder for the run."),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace the run in --out; without --out, begin anew instead of resuming."),
+    ] = False,
     backbones: Backbones = None,
     network: Callable[..., NetworkSpec],
     conv: Callable[..., ConvSpec],
@@ -51,12 +58,15 @@ def train(
 ) -> None:
     """Train a classifier on your own pictures.
 
+    Without --out, the run goes to `runs/<data>-<n>`; the same command resumes an interrupted training.
+
+    headstart train photos/
     headstart train photos/ --backbone mobilenet_v2 --out runs/photos
     """
     terminal = terminal_of(context)
     backbones, head_names = backbones or [DEFAULT_BACKBONE], head_names or [DEFAULT_HEAD]
     spec = TrainSpec(
-        out=out,
+        out=out or "",
         data=images(path=data),
         network=network(backbone=backbones[0]),
         conv=conv(),
@@ -65,6 +75,14 @@ def train(
         fine_tune=fine_tune(),
     )
     members = ensemble(common=spec, backbones=tuple(backbones), heads=tuple(head_names))
+    if out is None:
+        members, force = _in_default_place(members, begins_anew=force), False
+    _train(terminal, members, force=force)
+
+
+def _train(terminal: Terminal, members: MembersSpec, *, force: bool) -> None:
+    """Train one model or several, and show the end of it."""
+    out = members.common.out
     if not members.is_single:
         from pipelines.train_members import train_members
 
@@ -78,7 +96,22 @@ def train(
         terminal.warn("--method: without effect, one model is trained, and there is nothing to join")
     from pipelines.train import train as run_training
 
-    _show(terminal, run_training(spec, force=force, reporter=terminal), out)
+    _show(terminal, run_training(members.common, force=force, reporter=terminal), out)
+
+
+def _in_default_place(members: MembersSpec, *, begins_anew: bool) -> MembersSpec:
+    """The same without --out: in the folder of the same training, interrupted, or in a new one."""
+    from pipelines.runs.default_place import choose_place
+    from pipelines.runs.manifest import RunRequest
+
+    def placed(folder: str) -> MembersSpec:
+        return replace(members, common=replace(members.common, out=folder))
+
+    def request_in(folder: str) -> RunRequest:
+        request = placed(folder)
+        return RunRequest(train=request.common) if request.is_single else RunRequest(members=request)
+
+    return placed(choose_place(members.common.data.path, request_in, begins_anew=begins_anew))
 
 
 def _show(terminal: Terminal, manifest: Manifest, out: str) -> None:

@@ -11,6 +11,7 @@ from pipelines.data.class_names import unify_spellings
 from pipelines.data.listing import PART_NAMES, ListedFile, Listing, natural_order
 from pipelines.data.walk import list_folder, walk
 from pipelines.runs.examples import SPLITS, Split
+from pipelines.runs.layout import MANIFEST_FILE, is_run
 from pipelines.system.text import counted, name_list, one_line
 
 LAYOUT = "DATA is a folder with one subfolder per class, or with `train/`, `validation/`, `test/` of those, or a CSV"
@@ -27,14 +28,15 @@ def read_folder(data: str, *, for_training: bool) -> Listing:
         UserError: no class folders, an unreadable folder, or classes that differ between the parts.
     """
     root = os.path.abspath(data)
-    folders, files = _list(root)
+    folders, files, runs = _list(root)
     if not folders:
         raise _no_class_folders(data, files)
     parts = _part_folders(data, folders)
     if parts is None:
-        return _read_classes(data, root, folders, files, for_training=for_training)
+        remarks = [*_ignored(data, files, "class"), *_runs(data, runs)]
+        return _read_classes(data, root, folders, remarks, for_training=for_training)
     unused = [name for name in natural_order(folders) if name not in parts.values()]
-    remarks = [*_ignored(data, files, "part"), *_ignored(data, unused, "part")]
+    remarks = [*_ignored(data, files, "part"), *_ignored(data, unused, "part"), *_runs(data, runs)]
     return _read_parts(data, root, parts, remarks, for_training=for_training)
 
 
@@ -61,7 +63,7 @@ def compare_classes(data: str, classes: dict[str, set[str]]) -> None:
         )
 
 
-def _read_classes(data: str, root: str, folders: list[str], files: list[str], *, for_training: bool) -> Listing:
+def _read_classes(data: str, root: str, folders: list[str], remarks: list[str], *, for_training: bool) -> Listing:
     names = natural_order(folders)
     return Listing(
         root=data,
@@ -72,7 +74,7 @@ def _read_classes(data: str, root: str, folders: list[str], files: list[str], *,
             for label, name in enumerate(names)
             for path in _candidates(os.path.join(root, name), name, required=for_training)
         ),
-        remarks=tuple(_ignored(data, files, "class")),
+        remarks=tuple(remarks),
     )
 
 
@@ -80,10 +82,10 @@ def _read_parts(data: str, root: str, parts: dict[Split, str], remarks: list[str
     classes: dict[Split, list[str]] = {}
     for split, folder in parts.items():
         part_path = os.path.join(data, folder)
-        classes[split], files = _list(os.path.join(root, folder))
+        classes[split], files, runs = _list(os.path.join(root, folder))
         if not classes[split]:
             raise _no_class_folders(part_path, files)
-        remarks.extend(_ignored(part_path, files, "class"))
+        remarks.extend([*_ignored(part_path, files, "class"), *_runs(part_path, runs)])
     if for_training and "train" not in parts:
         raise UserError(
             f"`{one_line(data)}` has {name_list(parts.values())} but no `train`",
@@ -143,11 +145,25 @@ def _candidates(folder: str, name: str, *, required: bool) -> Iterator[str]:
         )
 
 
-def _list(folder: str) -> tuple[list[str], list[str]]:
+def _list(folder: str) -> tuple[list[str], list[str], list[str]]:
+    """The names of the folders that may be classes or parts, of the files, and of the folders that hold runs."""
     try:
-        return list_folder(folder)
+        folders, files = list_folder(folder)
+        runs = [name for name in folders if _holds_run(os.path.join(folder, name))]
     except OSError as error:
         _refuse_unlistable(folder, error)
+    return [name for name in folders if name not in runs], files, runs
+
+
+def _holds_run(folder: str) -> bool:
+    """Whether a folder is a run of headstart, or holds nothing but runs: no class."""
+    if is_run(folder):
+        return True
+    try:
+        folders, files = list_folder(folder)
+    except OSError:
+        return False  # it is refused where its images are listed
+    return bool(folders) and not files and all(is_run(os.path.join(folder, name)) for name in folders)
 
 
 def _refuse_unlistable(path: str, error: OSError) -> NoReturn:
@@ -160,6 +176,14 @@ def _refuse_unlistable(path: str, error: OSError) -> NoReturn:
 def _ignored(data: str, names: list[str], what: str) -> Iterator[str]:
     if names:
         yield f"ignored beside the {what} folders of `{one_line(data)}`: {name_list(natural_order(names))}"
+
+
+def _runs(data: str, names: list[str]) -> Iterator[str]:
+    if names:
+        yield (
+            f"ignored in `{one_line(data)}`, because a folder with `{MANIFEST_FILE}` holds a run and no images: "
+            f"{name_list(natural_order(names))}"
+        )
 
 
 def _no_class_folders(data: str, files: list[str]) -> UserError:

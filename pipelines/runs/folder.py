@@ -96,7 +96,7 @@ def _begin_or_resume(
     """Begin a training in a folder that is locked; return whether one of the same request is resumed instead."""
     delete_temporaries(place)
     if not holds_nothing(place):
-        is_same = _read_request(place / STATE_FOLDER / SPEC_FILE) == request
+        is_same = read_request(place / STATE_FOLDER / SPEC_FILE) == request
         if is_same and (not force or _was_forced(place)):
             # A replacement that was killed before it took its place is scored and written again.
             (place / MANIFEST_FILE).unlink(missing_ok=True)
@@ -160,7 +160,7 @@ def sweep_run(folder: Path) -> None:
         UserError: another process is at work in it.
     """
     request = folder / STATE_FOLDER / SPEC_FILE
-    is_state = request.is_file() and _read_request(request) is not None
+    is_state = request.is_file() and read_request(request) is not None
     if not is_state and not (folder / LOCK_FILE).exists():
         return
     lock_folder(folder)
@@ -195,7 +195,7 @@ def write_examples(folder: Path, examples: Sequence[Example], class_names: Seque
         write_csv(folder / SPLIT_FILE, SPLIT_COLUMNS, rows)
 
 
-def _read_request(file: Path) -> RunRequest | None:
+def read_request(file: Path) -> RunRequest | None:
     """What an interrupted training was asked for, by this version or an older one; None where it cannot be read."""
     try:
         values = as_record(read_plain(file), dict)

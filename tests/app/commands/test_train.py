@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,3 +136,27 @@ def test_a_method_for_a_single_model_is_said_to_have_no_effect(
     assert asked == [PLAIN]
     assert "--method" not in headstart("train", "photos", "--out", "run").err
     assert "--method" not in headstart("train", "photos", "--out", "run", "--method", "stack", "--bag").err
+
+
+def test_without_a_folder_the_run_goes_to_a_new_one_called_after_the_data(
+    headstart: Headstart, asked: list[TrainSpec | MembersSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    headstart("train", "photos/")
+    (tmp_path / "runs" / "photos-1").mkdir(parents=True)
+    headstart("train", "photos/", "--force")
+    headstart("train", "photos/", "--folds", "2")
+    places = [call.common.out if isinstance(call, MembersSpec) else call.out for call in asked]
+    assert places == ["runs/photos-1", "runs/photos-2", "runs/photos-2"]
+
+
+def test_a_run_inside_the_images_is_refused_before_anything_is_written(
+    headstart: Headstart, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = image_folder("photos", per_class=2)
+    monkeypatch.chdir(photos)
+    before = sorted(photos.rglob("*"))
+    for flags in ((), ("--out", "run"), ("--bag", "--seeds", "2")):
+        result = headstart("train", ".", "--backbone", "small_cnn", *flags)
+        assert result.code == 1 and "inside the images of `.`" in result.err and "--out" in result.err
+    assert sorted(photos.rglob("*")) == before

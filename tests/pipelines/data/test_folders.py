@@ -135,3 +135,24 @@ def test_two_unicode_forms_in_one_part_are_classes_that_another_part_lacks(tmp_p
     composed, decomposed = "caf\u00e9", "cafe\u0301"
     touch(tmp_path, f"train/{composed}/1.jpg", f"train/{decomposed}/2.jpg", f"test/{composed}/3.jpg")
     assert "the classes of `test`" in refused(tmp_path).message
+
+
+def test_a_run_is_never_a_class_and_neither_is_a_folder_of_runs(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "b/2.jpg", "b-run/run.json", "b-run/curves.png")
+    touch(tmp_path, "runs/photos-1/run.json", "runs/photos-1/curves.png", "runs/photos-2/run.json")
+    listing = scan(str(tmp_path))
+    assert listing.class_names == ("a", "b")
+    (remark,) = listing.remarks
+    assert "`b-run`" in remark and "`runs`" in remark and "`run.json`" in remark
+
+
+def test_a_run_beside_the_parts_or_in_a_part_is_neither_part_nor_class(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1", "train/b/2", "test/a/3", "test/b/4", "test/run/run.json", "run/run.json")
+    listing = scan(str(tmp_path))
+    assert listing.class_names == ("a", "b")
+    assert len(listing.remarks) == 2 and all("`run`" in remark for remark in listing.remarks)
+
+
+def test_a_class_of_folders_and_pictures_is_a_class_although_a_run_lies_in_it(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "a/run/run.json", "b/2.jpg")
+    assert scan(str(tmp_path)).class_names == ("a", "b")
