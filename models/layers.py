@@ -1,139 +1,132 @@
-"""Lists the layers of a network with their shapes, parameters, memory and receptive fields."""
+"""Lists the layers of a network with their windows, filters, shapes, parameters, memory and receptive fields."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from models.blocks import list_producers
 from models.keras_private import Operation, functional_graph, producer
+from models.receptive_field import INPUT, Attribute, Pair, Reach, after, joined, window_of
 
 if TYPE_CHECKING:
     import keras
 
-Pair: TypeAlias = tuple[int, int]
-Attribute: TypeAlias = Any  # Keras ships no types for what its layers are configured with.
 _FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFacts:
-    """One row of a layer table.
+    """One row of a layer table; pairs are height and width.
 
     Attributes:
         name: of the layer.
         type: its class in Keras.
+        support: of its window, in values of its input, without the holes of dilation; None without a window.
+        dilation: of its window, 1 without holes; None without a window.
+        stride: of its window; None without a window.
+        pad: values added above, below, to the left and to the right, negative where some are cut off; None without a
+            window.
+        filter_depth: channels that each filter sees, or features that each unit sees; None without filters.
+        filters: number of filters or units; None without filters.
         shape: of its output for one image: (height, width, channels) or (features,).
         weights: number of weights in its kernels, without biases and normalisation.
         parameters: number of all its weights.
         activation_bytes: memory of its output for one image, in float32.
+        parameter_bytes: memory of its weights, in float32.
         receptive_field: height and width in pixels of the input that one of its outputs depends on, as if the image
             had no borders; None once that is the whole image (after a flattening or global pooling).
+        offset: the centre of the upper left output's receptive field, in pixels from 1, as MatConvNet counts them;
+            None once that is the whole image.
         jump: height and width in pixels of the input between neighbouring outputs.
     """
 
     name: str
     type: str
+    support: Pair | None
+    dilation: Pair | None
+    stride: Pair | None
+    pad: tuple[int, int, int, int] | None
+    filter_depth: int | None
+    filters: int | None
     shape: tuple[int | None, ...]
     weights: int
     parameters: int
     activation_bytes: int | None
+    parameter_bytes: int
     receptive_field: Pair | None
-    jump: Pair
-
-
-@dataclass(frozen=True, slots=True)
-class _Reach:
-    """The receptive field and jump of one tensor of a network."""
-
-    field: Pair | None
+    offset: tuple[float, float] | None
     jump: Pair
 
 
 def list_layers(model: keras.Model) -> tuple[LayerFacts, ...]:
     """List the layers of a functional model from the input upwards, including those of nested models.
 
-    Functions in the graph (additions, slices) have no row. Where they join branches, the receptive field is that of
-    the branch with the widest.
+    Functions in the graph (additions, slices) have no row. Where they join branches, the receptive field is all that
+    any of the branches depends on.
     """
     rows: list[LayerFacts] = []
-    _walk(model, _Reach((1, 1), (1, 1)), rows)
+    _walk(model, INPUT, rows)
     return tuple(rows)
 
 
-def _walk(model: keras.Model, start: _Reach, rows: list[LayerFacts]) -> _Reach:
+def _walk(model: keras.Model, start: Reach, rows: list[LayerFacts]) -> Reach:
     """Add the rows of a model whose input has the reach `start`; return the reach of its output."""
     import keras
 
     functional = functional_graph(model)
-    reach: dict[Operation, _Reach] = {}
+    reach: dict[Operation, Reach] = {}
     for operation, sources in list_producers(functional).items():
-        before = _joined([reach[source] for source in sources]) if sources else start
+        before = joined([reach[source] for source in sources]) if sources else start
         if isinstance(operation, keras.Model):
             reach[operation] = _walk(operation, before, rows)
             continue
-        reach[operation] = _after(operation, before)
+        reach[operation] = after(operation, before)
         if isinstance(operation, keras.Layer):
             rows.append(_row(operation, reach[operation]))
     return reach[producer(functional.outputs[0])]
 
 
-def _joined(reaches: Sequence[_Reach]) -> _Reach:
-    fields = [reach.field for reach in reaches]
-    # A gate computed from the whole image (squeeze and excitation) multiplies a map that keeps its own grid.
-    jumps = [reach.jump for reach in reaches if reach.field is not None] or [reaches[0].jump]
-    jump = _maximum(jumps)
-    if any(field is None for field in fields):
-        return _Reach(None, jump)
-    known = [field for field in fields if field is not None]
-    return _Reach(_maximum(known), jump)
-
-
-def _maximum(pairs: Sequence[Pair]) -> Pair:
-    heights, widths = zip(*pairs, strict=True)
-    return max(heights), max(widths)
-
-
-def _after(layer: Operation, before: _Reach) -> _Reach:
-    import keras
-
-    whole_image = (keras.layers.Flatten, keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
-    if isinstance(layer, whole_image) or before.field is None:
-        return _Reach(None, before.jump)
-    size, stride = _window(layer)
-    field = tuple(
-        side + (extent - 1) * jump for side, extent, jump in zip(before.field, size, before.jump, strict=True)
-    )
-    jump = tuple(jump * step for jump, step in zip(before.jump, stride, strict=True))
-    return _Reach((field[0], field[1]), (jump[0], jump[1]))
-
-
-def _window(layer: Operation) -> tuple[Pair, Pair]:
-    """Size (with the holes of dilation) and stride of the window that a layer slides over its input."""
-    size: Attribute = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-    if size is None or len(size) != 2:
-        return (1, 1), (1, 1)
-    dilation: Attribute = getattr(layer, "dilation_rate", (1, 1))
-    height, width = ((extent - 1) * hole + 1 for extent, hole in zip(size, dilation, strict=True))
-    stride: Attribute = layer.strides
-    pair = (stride, stride) if isinstance(stride, int) else (stride[0], stride[1])
-    return (height, width), pair
-
-
-def _row(layer: keras.Layer, reach: _Reach) -> LayerFacts:
+def _row(layer: keras.Layer, reach: Reach) -> LayerFacts:
     shape = tuple(next(_shapes(layer.output))[1:])
+    window = window_of(layer)
+    slides = window is not None and hasattr(layer, "strides")
+    depth, filters = _filters(layer)
     return LayerFacts(
         name=layer.name,
         type=type(layer).__name__,
+        support=window.support if window and slides else None,
+        dilation=window.dilation if window and slides else None,
+        stride=window.stride if window and slides else None,
+        pad=(window.pad_before[0], window.pad_after[0], window.pad_before[1], window.pad_after[1]) if window else None,
+        filter_depth=depth,
+        filters=filters,
         shape=shape,
         weights=sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1),
         parameters=layer.count_params(),
         activation_bytes=_size(shape),
+        parameter_bytes=layer.count_params() * _FLOAT32_BYTES,
         receptive_field=reach.field,
+        offset=reach.offset,
         jump=reach.jump,
     )
+
+
+def _filters(layer: keras.Layer) -> tuple[int, int] | tuple[None, None]:
+    """How many channels each filter (or unit) of a layer sees, and how many filters there are."""
+    import keras
+
+    kernel: Attribute = getattr(layer, "kernel", None)
+    if isinstance(layer, keras.layers.SeparableConv2D):  # a depthwise and a pointwise kernel, as one of both
+        channels: Attribute = layer.input.shape[-1]
+        return int(channels), int(layer.filters)
+    if kernel is None or len(kernel.shape) not in (2, 4):
+        return None, None
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return 1, int(kernel.shape[2] * kernel.shape[3])
+    return int(kernel.shape[-2]), int(kernel.shape[-1])
 
 
 def _size(shape: tuple[int | None, ...]) -> int | None:

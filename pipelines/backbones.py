@@ -91,6 +91,29 @@ class BackboneDescription:
         return asdict(self)
 
 
+# Names of the parts of facts that are pairs or have four sides.
+_PARTS: dict[str, tuple[str, ...]] = {"pad": ("top", "bottom", "left", "right")}
+_PAIRS = ("support", "dilation", "stride", "receptive_field", "offset", "jump")
+_PARTS |= dict.fromkeys(_PAIRS, ("height", "width"))
+
+
+def layer_table(description: BackboneDescription) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """The header and the rows of a layer table for CSV: a column for every number; empty where a layer has none."""
+    rows: list[dict[str, object]] = []
+    for layer in description.layers:
+        row: dict[str, object] = {}
+        for name, value in asdict(layer).items():
+            if name == "shape":
+                row[name] = "x".join("" if side is None else str(side) for side in value)
+            elif name in _PARTS:
+                parts = _PARTS[name]
+                row |= {f"{name}_{part}": of for part, of in zip(parts, value or ("",) * len(parts), strict=True)}
+            else:
+                row[name] = "" if value is None else value
+        rows.append(row)
+    return tuple(rows[0]), [tuple(row.values()) for row in rows]
+
+
 def list_backbones() -> tuple[BackboneSummary, ...]:
     """Every backbone, in the order of the table."""
     return tuple(

@@ -57,21 +57,25 @@ def list_page(summaries: Sequence[BackboneSummary], folder: str) -> Table:
 
 
 def description_page(description: BackboneDescription) -> Group:
-    """One backbone: its layers from the input upwards, then its blocks from the top downwards."""
-    return Group(_layers_table(description), "", _blocks_table(description.blocks))
+    """One backbone: its layers and their windows from the input upwards, then its blocks from the top downwards."""
+    return Group(
+        _layers_table(description), "", _windows_table(description.layers), "", _blocks_table(description.blocks)
+    )
 
 
 def _layers_table(description: BackboneDescription) -> Table:
     layers, side = description.layers, description.image_size
-    memory = file_size(sum(layer.activation_bytes or 0 for layer in layers))
+    activations = file_size(sum(layer.activation_bytes or 0 for layer in layers))
+    weights = file_size(sum(layer.parameter_bytes for layer in layers))
     numbers = ("output", "parameters", "memory", "field")
     table = new_table(
         ("layer", "type", *numbers),
         right=numbers,
         gap=1,
         caption=(
-            f"{sum(layer.parameters for layer in layers):,} parameters; {memory} of float32 activations per image of\n"
-            f"{side} x {side} pixels; field: receptive field, in pixels of the input"
+            f"{sum(layer.parameters for layer in layers):,} parameters, {weights} in float32; {activations} of "
+            f"activations per image of {side} x {side} pixels, in float32; field: receptive "
+            "field, in pixels of the input"
         ),
     )
     for layer in layers:
@@ -82,6 +86,35 @@ def _layers_table(description: BackboneDescription) -> Table:
             f"{layer.parameters:,}" if layer.parameters else "-",
             "-" if layer.activation_bytes is None else file_size(layer.activation_bytes),
             _receptive_field(layer),
+        )
+    return table
+
+
+def _windows_table(layers: Sequence[LayerFacts]) -> Table:
+    numbers = ("support", "stride", "pad", "depth", "filters", "offset", "step")
+    table = new_table(
+        ("layer", *numbers),
+        right=numbers,
+        gap=1,
+        caption=(
+            "support: of the window, /2 where dilated by 2; pad: above and to the left, then "
+            "below and to the right where they differ; depth: channels or features that a "
+            "filter sees; offset: centre of the first output's field, step: from there to "
+            "the next output's, in pixels of the input, counted from 1"
+        ),
+    )
+    for layer in layers:
+        if layer.pad is None and layer.filters is None:
+            continue
+        table.add_row(
+            Text(shortened(layer.name, NAME_WIDTH)),
+            _support(layer),
+            _pair(layer.stride),
+            _pad(layer.pad),
+            "-" if layer.filter_depth is None else str(layer.filter_depth),
+            "-" if layer.filters is None else str(layer.filters),
+            _pair(layer.offset),
+            "-" if layer.offset is None else _pair(layer.jump),
         )
     return table
 
@@ -101,8 +134,27 @@ def _blocks_table(blocks: Sequence[BlockSummary]) -> Table:
 def _receptive_field(layer: LayerFacts) -> str:
     if layer.receptive_field is None:
         return "all"
-    height, width = layer.receptive_field
-    return str(height) if height == width else f"{height}x{width}"
+    return _pair(layer.receptive_field)
+
+
+def _support(layer: LayerFacts) -> str:
+    holes = "" if layer.dilation in (None, (1, 1)) else f"/{_pair(layer.dilation)}"
+    return _pair(layer.support) + holes
+
+
+def _pair(sides: tuple[float, float] | None) -> str:
+    if sides is None:
+        return "-"
+    height, width = sides
+    return f"{height:g}" if height == width else f"{height:g}x{width:g}"
+
+
+def _pad(pad: tuple[int, int, int, int] | None) -> str:
+    if pad is None:
+        return "-"
+    top, bottom, left, right = pad
+    before, behind = _pair((top, left)), _pair((bottom, right))
+    return before if before == behind else f"{before},{behind}"
 
 
 def _per_cent(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -79,6 +80,27 @@ def test_a_small_network_is_described_by_its_options(headstart: Headstart) -> No
 def test_another_image_size_changes_the_shapes_of_a_table(headstart: Headstart) -> None:
     layers = json.loads(headstart("backbones", "small_cnn", "--image-size", 64, "--json").out)["layers"]
     assert layers[-1]["shape"] == [8, 8, 128]
+
+
+def test_a_layer_table_as_csv_is_the_one_of_json(headstart: Headstart) -> None:
+    words = ("conv:10,20", "--dense", 50)
+    layers = json.loads(headstart("backbones", *words, "--json").out)["layers"]
+    rows = list(csv.DictReader(headstart("backbones", *words, "--csv").out.splitlines()))
+    assert [row["name"] for row in rows] == [layer["name"] for layer in layers]
+    by_name = {row["name"]: row for row in rows}
+    conv = by_name["block2_conv"]
+    names = ("support_height", "stride_width", "pad_top", "filter_depth", "filters", "shape", "offset_width")
+    assert [conv[name] for name in names] == ["5", "1", "0", "10", "20", "8x8x20", "7.5"]
+    # 5020 weights of 4 bytes; 8 x 8 maps of 20 values of 4 bytes.
+    assert (conv["parameter_bytes"], conv["activation_bytes"]) == ("20080", "5120")
+    assert by_name["block3_dense"]["support_height"] == "" and by_name["block3_dense"]["filter_depth"] == "320"
+
+
+def test_the_list_as_csv(headstart: Headstart) -> None:
+    rows = list(csv.DictReader(headstart("backbones", "--csv").out.splitlines()))
+    assert [row["name"] for row in rows] == list(BACKBONES)
+    assert next(row for row in rows if row["name"] == "densenet121")["top1"] == "75.0"
+    assert headstart("backbones", "--csv", "--json").code == 1
 
 
 def test_unknown_backbone_has_a_hint(headstart: Headstart) -> None:

@@ -34,6 +34,9 @@ def test_one_backbone_layer_by_layer() -> None:
     cells = [line.split() for line in lines]
     assert ["block1_conv2", "Conv", "224x224x64", "36,928", "12.8", "MB", "5"] in cells
     assert ["fc1", "Dense", "4096", "102,764,544", "16.4", "kB", "all"] in cells
+    assert ["block1_pool", "2", "2", "0", "-", "-", "1.5", "2"] in cells
+    assert ["block5_conv3", "3", "1", "1", "512", "512", "8.5", "16"] in cells
+    assert ["fc1", "-", "-", "-", "25088", "4096", "-", "-"] in cells
     assert ["2", "block4", "5,899,776", "12,979,200"] in cells
     assert any("138,357,544 parameters" in line for line in lines)
 
