@@ -22,10 +22,11 @@ def read_folder(data: str, *, for_training: bool) -> Listing:
 
     Args:
         data: an existing folder.
-        for_training: False lets classes be empty or differ between the parts.
+        for_training: False lets classes be empty, and be missing from the training part.
 
     Raises:
-        UserError: no class folders, an unreadable folder, or classes that differ between the parts.
+        UserError: no class folders, an unreadable folder, a training class without images, or classes that the
+            training part lacks.
     """
     root = os.path.abspath(data)
     folders, files, runs = _list(root)
@@ -41,18 +42,18 @@ def read_folder(data: str, *, for_training: bool) -> Listing:
 
 
 def compare_classes(data: str, classes: dict[str, set[str]]) -> None:
-    """Refuse parts whose classes differ.
+    """Refuse parts with classes that the training part lacks; a part may lack some of the training part's.
 
     Args:
         data: what the user typed.
         classes: part, as the user named it -> its class names; the training part first.
 
     Raises:
-        UserError: names the first part that differs, the classes that it lacks and those that only it has.
+        UserError: names the first such part, the classes that only it has and those that it lacks.
     """
     (train, expected), *others = classes.items()
     for part, names in others:
-        if names == expected:
+        if names <= expected:
             continue
         missing, extra = natural_order(expected - names), natural_order(names - expected)
         differences = [f"missing {name_list(missing)}"] if missing else []
@@ -101,13 +102,24 @@ def _read_parts(data: str, root: str, parts: dict[Split, str], remarks: list[str
         ListedFile(path=path, label=labels[class_of[name]], split=split)
         for split, names in classes.items()
         for name in natural_order(names)
-        for path in _candidates(os.path.join(root, parts[split], name), f"{parts[split]}/{name}", required=for_training)
+        for path in _candidates(
+            os.path.join(root, parts[split], name),
+            f"{parts[split]}/{name}",
+            required=for_training and split == "train",
+        )
     )
+    listed = tuple(files_of_parts)
+    empty = next((split for split in parts if not any(file.split == split for file in listed)), None)
+    if for_training and empty is not None:
+        raise UserError(
+            f"`{one_line(os.path.join(data, parts[empty]))}` has no images: its class folders are empty",
+            "add images, or remove the folder",
+        )
     return Listing(
         root=data,
         origin="split folders",
         class_names=tuple(class_names),
-        files=tuple(files_of_parts),
+        files=listed,
         remarks=tuple(remarks),
     )
 

@@ -49,11 +49,12 @@ def divide(readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str
 
     Returns:
         The part of each file, in order, and remarks: how many groups were divided, images moved so that each part has
-        every class, images and groups that appear in two given parts, identical images with different labels.
+        every class, classes that a given part lacks, images and groups that appear in two given parts, identical
+        images with different labels.
 
     Raises:
-        UserError: names a class that has too few distinct images or groups to have one in each part, or the part that
-            lacks a class.
+        UserError: names a class that has too few distinct images or groups to have one in each part, or that has no
+            training image.
     """
     remarks = label_conflicts(readable, class_names)
     given = {file.split for file, _ in readable if file.split}
@@ -67,7 +68,7 @@ def divide(readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str
             parts[place] = part
         count = divided.count("validation")
         remarks.append(f"no validation part is given: {count:,} of {len(train):,} training images are used as one")
-    _require_every_class(readable, parts, class_names)
+    remarks.extend(_missing_classes(readable, parts, class_names))
     remarks.extend(leaks(readable, parts))
     remarks.extend(group_leaks(readable, parts))
     return parts, remarks
@@ -165,17 +166,25 @@ def _require_distinct(division: _Division, class_names: Sequence[str]) -> None:
         )
 
 
-def _require_every_class(
+def _missing_classes(
     readable: Sequence[tuple[ListedFile, str]], parts: Sequence[Split], class_names: Sequence[str]
-) -> None:
+) -> list[str]:
+    """A remark for each given part that lacks classes; what the training part lacks cannot be learned."""
     present = {(file.label, part) for (file, _), part in zip(readable, parts, strict=True)}
+    remarks = []
     for part in (split for split in SPLITS if split in parts):
         missing = [name for label, name in enumerate(class_names) if (label, part) not in present]
-        if missing:
+        if missing and part == "train":
             raise UserError(
                 f"class `{one_line(missing[0])}` has no readable image in the part `{part}`{_and_others(missing)}",
                 "add images of it there, or remove the class from every part",
             )
+        if missing:
+            remarks.append(
+                f"the {part} part has images of {len(class_names) - len(missing):,} of {len(class_names):,} classes, "
+                f"none of {name_list(missing)}: its scores are over the classes that are there"
+            )
+    return remarks
 
 
 def _and_others(names: Sequence[str]) -> str:

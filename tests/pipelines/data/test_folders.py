@@ -83,7 +83,9 @@ def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
         (["1.jpg", "2.jpg"], "has no class folders, only 2 files"),
         (["only/1.jpg"], "one class, `only`"),
         (["a/1.jpg", "b/.hidden.jpg"], "class `b` has no image"),
-        (["train/a/1", "train/b/2", "val/a/3"], "the classes of `val` in"),
+        (["train/a/1", "train/b/2", "val/a/3", "val/c/4"], "the classes of `val` in"),
+        (["train/a/1", "train/b/2", "val/a/.3", "val/b/.4"], "val` has no images"),
+        (["train/a/1", "train/b/.2", "val/a/3"], "class `train/b` has no images"),
         (["train/a/1", "train/b/2", "test/a/3", "test/b/4", "test/c/5"], "extra `c`"),
         (["train/a/1", "train/b/2", "val/1"], "has no class folders"),
         (["val/a/1", "val/b/2", "test/a/3", "test/b/4"], "no `train`"),
@@ -101,6 +103,15 @@ def test_classes_that_differ_are_both_listed(tmp_path: Path) -> None:
     assert "missing `b`; extra `c`" in error.message
     assert "`train` has `a`, `b`; `test` has `a`, `c`" in error.hint
     assert len(scan(str(tmp_path), for_training=False).class_names) == 3
+
+
+def test_a_part_may_lack_classes_that_are_learned(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1", "train/b/2", "train/c/3", "val/a/4", "val/b/.none", "test/c/5")
+    listing = scan(str(tmp_path))
+    assert listing.class_names == ("a", "b", "c")
+    assert [(file.label, file.split) for file in listing.files] == [
+        (0, "train"), (1, "train"), (2, "train"), (0, "validation"), (2, "test"),
+    ]  # fmt: skip
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +144,7 @@ def test_parts_that_spell_a_class_in_two_unicode_forms_are_matched(tmp_path: Pat
 
 def test_two_unicode_forms_in_one_part_are_classes_that_another_part_lacks(tmp_path: Path) -> None:
     composed, decomposed = "caf\u00e9", "cafe\u0301"
-    touch(tmp_path, f"train/{composed}/1.jpg", f"train/{decomposed}/2.jpg", f"test/{composed}/3.jpg")
+    touch(tmp_path, f"train/{composed}/1.jpg", f"test/{composed}/2.jpg", f"test/{decomposed}/3.jpg", "train/tea/4.jpg")
     assert "the classes of `test`" in refused(tmp_path).message
 
 

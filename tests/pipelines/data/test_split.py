@@ -152,9 +152,17 @@ def test_an_image_in_two_given_parts_is_reported() -> None:
     assert remarks == ["1 image with identical copies in two parts, such as `/0/1.jpg` (train) and `/0/2.jpg` (test)"]
 
 
-def test_a_given_part_without_a_readable_image_of_a_class_is_named() -> None:
+def test_a_given_part_that_lacks_classes_gets_a_remark() -> None:
     images = [at(0, 0.1, "1", "train"), at(1, 0.2, "2", "train"), at(0, 0.3, "3", "validation")]
-    with pytest.raises(UserError, match="class `b` has no readable image in the part `validation`"):
+    parts, remarks = divide(images, ["a", "b"])
+    assert parts == ["train", "train", "validation"]
+    (remark,) = remarks
+    assert remark.startswith("the validation part has images of 1 of 2 classes, none of `b`")
+
+
+def test_a_class_without_a_readable_training_image_is_named() -> None:
+    images = [at(0, 0.1, "1", "train"), at(1, 0.2, "2", "validation"), at(0, 0.3, "3", "validation")]
+    with pytest.raises(UserError, match="class `b` has no readable image in the part `train`"):
         divide(images, ["a", "b"])
 
 
