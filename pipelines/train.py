@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipelines.data.scan import require_data
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
 from pipelines.training.options_without_effect import options_without_effect
 from pipelines.training.plan import TrainingPlan, look_up_names
@@ -34,18 +35,20 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     timer = PhaseTimer()
 
     # Everything that can be wrong is found before what it does not need is imported.
+    require_data(spec.data.path)
     names = look_up_names(spec)
     for line in options_without_effect(spec, is_untrained=names.source.is_untrained):
         reporter.warn(line)
     from pipelines.runs.manifest import RunRequest
     from pipelines.training.opening import open_training
+    from pipelines.training.preparation import preparing, with_known_blocks
 
+    names = with_known_blocks(names, spec, reporter)
     listing, opened = open_training(spec, RunRequest(train=spec), force=force, reporter=reporter)
 
     # Which images, which parts: every file is decoded once, while TensorFlow is imported and the backbone built.
     from pipelines.data.check import check
     from pipelines.data.same_images import write_split_once
-    from pipelines.training.preparation import preparing
 
     with preparing(names, spec, reporter) as names:
         dataset = check(listing, strict=spec.data.strict, reporter=reporter)

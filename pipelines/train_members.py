@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from models.errors import UserError, lookup
 from pipelines.data.dataset_file import write_dataset
 from pipelines.data.same_images import write_split_once
+from pipelines.data.scan import require_data
 from pipelines.ensembles.methods import METHODS
 from pipelines.members.processes import DATASET_FILE, train_in_processes
 from pipelines.members.seeds import without_copies
@@ -47,6 +48,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     timer = PhaseTimer()
 
     # Everything that can be wrong and needs no TensorFlow is found before anything is trained.
+    require_data(spec.common.data.path)
     method = lookup(METHODS, spec.method, "ensemble method")
     members, notes = _check_members(spec)
     for line in notes:

@@ -34,6 +34,7 @@ def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = No
     Raises:
         UserError: says what DATA lacks and names the file or folder.
     """
+    require_data(data)
     if data.startswith(TFDS):
         # Inside: it is needed for this kind of data alone.
         from pipelines.data.tfds import read_tfds
@@ -41,12 +42,8 @@ def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = No
         listing = read_tfds(data, reporter or Silent())
     elif os.path.isdir(data):
         listing = read_folder(data, for_training=for_training)
-    elif os.path.isfile(data):
-        listing = _read_file(data, for_training=for_training)
-    elif os.path.lexists(data):
-        raise UserError(f"`{one_line(data)}` is neither a folder nor a file", LAYOUT)
     else:
-        raise UserError(f"`{one_line(data)}` does not exist", f"{LAYOUT}, or `tfds:NAME` for a TensorFlow dataset")
+        listing = _read_file(data, for_training=for_training)
     if for_training and len(listing.class_names) < 2:
         raise UserError(
             f"`{one_line(data)}` has one class, {name_list(listing.class_names)}: a classifier needs at least two",
@@ -55,6 +52,19 @@ def scan(data: str, *, for_training: bool = True, reporter: Reporter | None = No
     if for_training:
         return replace(listing, remarks=(*listing.remarks, *lookalikes(listing.class_names)))
     return listing
+
+
+def require_data(data: str) -> None:
+    """Refuse DATA that is not there: the first mistake to name, before the weights that a network lacks.
+
+    Raises:
+        UserError: it is neither a folder nor a file.
+    """
+    if data.startswith(TFDS) or os.path.isdir(data) or os.path.isfile(data):
+        return
+    if os.path.lexists(data):
+        raise UserError(f"`{one_line(data)}` is neither a folder nor a file", LAYOUT)
+    raise UserError(f"`{one_line(data)}` does not exist", f"{LAYOUT}, or `tfds:NAME` for a TensorFlow dataset")
 
 
 def _read_file(data: str, *, for_training: bool) -> Listing:

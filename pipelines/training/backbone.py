@@ -72,6 +72,12 @@ class BackboneSource:
             return weights_file(self.backbone, image_size)
         return Path(self.weights)
 
+    def block_names(self) -> tuple[str, ...]:
+        """The names of its blocks from the input upwards; empty where only the network itself can tell."""
+        from models.block_names import block_names
+
+        return () if self.backbone is None else block_names(self.backbone.constructor)
+
     def record(self, model: keras.Model) -> BackboneRecord:
         """Its record in run.json."""
         return BackboneRecord(name=self.name, weights=self.weights, parameters=int(model.count_params()))

@@ -19,6 +19,7 @@ _NETWORKS = {
 }
 _FEATURES = {"head": ("heads", "l2"), "data": ("views",), "network": ("engine",)}
 _SMALL_NETWORK = {"conv": ("kernel", "activation", "dense", "channels")}
+_RESTRICTIONS = {"data": ("no_flip", "no_color")}
 _AUGMENTATION = {"data": ("augment", "rotate90")}
 
 
@@ -32,6 +33,8 @@ def options_without_effect(spec: TrainSpec, *, is_untrained: bool) -> list[str]:
     uses_features = spec.data.cache and not is_untrained
     fine_tunes = spec.fine_tune.blocks is not None
     lines = []
+    if spec.data.augment == "none":
+        lines.append(_line(_given(spec, _RESTRICTIONS), "images are not augmented without --augment POLICY"))
     if not fine_tunes:
         lines.append(_line(_given(spec, _FINE_TUNING), "no blocks are fine-tuned without --fine-tune BLOCKS"))
     if uses_features and not fine_tunes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.blocks import find_lowest_trained
 from models.errors import UserError, lookup
 from models.heads import HEADS, Head
 from pipelines.images.policies import find_policy
@@ -197,6 +198,8 @@ def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
             f"`--fine-tune {spec.fine_tune.blocks}` trains no block",
             "give a number from 1, `all` or the name of a block",
         )
+    if spec.fine_tune.blocks is not None and (listed := source.block_names()):
+        find_lowest_trained(listed, spec.fine_tune.blocks)
     if spec.fine_tune.layerwise and not source.is_untrained:
         raise UserError(
             f"`{source.name}` is pretrained: --layerwise is for networks that are trained from scratch",

@@ -45,16 +45,46 @@ def preparing(names: TrainingNames, spec: TrainSpec, reporter: Reporter) -> Iter
         whatever comes later. An error of building it is raised where the backbone is first used.
     """
     model: Future[keras.Model] | None = None
-    if spec.data.cache and not names.source.is_untrained:
+    if spec.data.cache and not names.source.is_untrained and names.source.ahead is None:
         model = Future()
     # Not from a pool: an error in the block ends the command at once, not after the import.
     thread = Thread(target=_prepare, args=(names.source, spec.network.image_size, model), name="prepare", daemon=True)
     # The block and the thread both set filters for a while, which are the process's, and end in any order.
     with warnings.catch_warnings():
         thread.start()
-        yield replace(names, source=replace(names.source, ahead=model))
+        yield names if model is None else replace(names, source=replace(names.source, ahead=model))
         with reporter.task("building backbone", None) if thread.is_alive() else nullcontext():
             thread.join()
+
+
+def with_known_blocks(names: TrainingNames, spec: TrainSpec, reporter: Reporter) -> TrainingNames:
+    """Refuse blocks that the backbone lacks, before its images are opened and its run has a folder.
+
+    Where no table lists the blocks, as for a run or a file, it is built for that; else nothing happens here.
+
+    Args:
+        names: of the training.
+        spec: its options.
+        reporter: says what is waited for.
+
+    Returns:
+        The names, with the backbone where it was built and is used as it is.
+
+    Raises:
+        UserError: there are no such blocks; the weights do not fit.
+    """
+    blocks, source = spec.fine_tune.blocks, names.source
+    if blocks in (None, "all") or source.is_untrained or source.block_names():
+        return names
+    with reporter.task("building the backbone to list its blocks", None):
+        for name in LIBRARIES:
+            import_module(name)
+        from models.blocks import require_blocks
+
+        model: Future[keras.Model] = Future()
+        model.set_result(source.build(spec.network.image_size))
+        require_blocks(model.result(), blocks)
+    return replace(names, source=replace(source, ahead=model)) if spec.data.cache else names
 
 
 def _prepare(source: BackboneSource, image_size: int | None, model: Future[keras.Model] | None) -> None:

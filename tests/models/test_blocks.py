@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from models.backbones import build_backbone
+from models.block_names import block_names
 from models.blocks import divide_into_blocks, find_lowest_trained, list_blocks, list_producers
 from models.errors import UserError
 from models.zoo import BACKBONES
@@ -73,6 +74,14 @@ def test_names_of_blocks(name: str, no_random_numbers: None) -> None:
     wanted = NAMES[name].split()
     assert [name for name in names if name in wanted] == wanted
     assert names[0] == wanted[0] and names[-1] == wanted[-1]
+    if BACKBONES[name].has_published_weights:
+        assert block_names(BACKBONES[name].constructor) == tuple(names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, backbone in BACKBONES.items() if backbone.has_published_weights])
+def test_the_list_of_names_is_that_of_the_network(name: str, no_random_numbers: None) -> None:
+    assert block_names(BACKBONES[name].constructor) == tuple(block.name for block in list_blocks(build(name)))
 
 
 def test_every_family_has_its_names_tested() -> None:

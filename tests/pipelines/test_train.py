@@ -142,3 +142,4 @@ def test_blocks_that_the_backbone_lacks_are_refused_before_a_head_is_trained(
     with pytest.raises(UserError, match=r"no block `nosuch`|99 blocks"):
         train(spec_on(drawn, data, tmp_path / "run", fine_tune=blocks, cache=cache, epochs=1), reporter=notes)
     assert not [line for line in notes.lines if "features:" in line or "epoch " in line]
+    assert not (tmp_path / "run").exists()

@@ -160,3 +160,27 @@ def test_a_run_inside_the_images_is_refused_before_anything_is_written(
         result = headstart("train", ".", "--backbone", "small_cnn", *flags)
         assert result.code == 1 and "inside the images of `.`" in result.err and "--out" in result.err
     assert sorted(photos.rglob("*")) == before
+
+
+@pytest.mark.parametrize("blocks", ["conv9", "99", "0"])
+@pytest.mark.parametrize("flags", [(), ("--backbone", "mobilenet_v2", "--folds", "2")], ids=["one", "several"])
+def test_blocks_that_a_published_backbone_lacks_are_refused_at_once_and_leave_nothing(
+    blocks: str,
+    flags: tuple[str, ...],
+    headstart: Headstart,
+    image_folder: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("models.weights.require_weights", lambda *_: None)
+    data, run = image_folder("photos", per_class=3), tmp_path / "run"
+    result = headstart("train", data, "--out", run, "--backbone", "resnet50", "--fine-tune", blocks, *flags)
+    assert result.code == 1
+    assert f"no block `{blocks}`" in result.err or f"{blocks} blocks are" in result.err or "no block\n" in result.err
+    assert not run.exists() and "checking images" not in result.err
+
+
+def test_a_missing_folder_is_named_before_missing_weights(headstart: Headstart, tmp_path: Path) -> None:
+    for flags in ((), ("--bag", "--seeds", "2")):
+        result = headstart("train", tmp_path / "photso", "--out", tmp_path / "run", "--backbone", "vgg16", *flags)
+        assert result.code == 1 and "photso` does not exist" in result.err

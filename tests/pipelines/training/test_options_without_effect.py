@@ -88,3 +88,11 @@ def test_the_names_are_fields() -> None:
     ):
         for panel, names in panels.items():
             assert set(names) <= {field.name for field in fields(getattr(PLAIN, panel))}
+
+
+@pytest.mark.parametrize("name", ["no_flip", "no_color"])
+def test_what_is_forbidden_to_an_augmentation_has_no_effect_without_one(name: str) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    (line,) = options_without_effect(with_options(PLAIN, **{name: True}), is_untrained=False)
+    assert line.startswith(f"{flag}: without effect") and "--augment" in line
+    assert options_without_effect(with_options(PLAIN, augment="light", **{name: True}), is_untrained=False) == []
