@@ -15,18 +15,14 @@ from typing import TYPE_CHECKING
 from models.errors import UserError, first_line
 from models.keras_private import keras_home_at_import
 from models.model_file import read_model, require_readable
+from models.pixel_scaling import DEVIATION, MEAN, scale_pixels
 from models.weights import is_cached, keras_home, missing_weights_error, weights_file
 from models.zoo import Backbone
 
 if TYPE_CHECKING:
     import keras
 
-    from models.families import PixelScaling
-
 IMAGENET_CLASSES = 1000
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
-_CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
 
 def build_backbone(
@@ -40,7 +36,8 @@ def build_backbone(
     Args:
         backbone: the entry.
         weights: `imagenet` for the published weights, through Keras' own cache and download; `none` for random ones;
-            or a file saved from the same architecture without its top (`.h5`, `.weights.h5` or `.keras`).
+            or a file saved from the same architecture without its top, or with it where `backbone.cut` is a layer of it
+            (`.h5`, `.weights.h5` or `.keras`).
         image_size: side of the square input in pixels; None for the backbone's default.
 
     Returns:
@@ -57,12 +54,12 @@ def build_backbone(
             "choose a larger image size, or a backbone for small images such as `mobilenet_v2`",
         )
     if weights == "imagenet":
-        return _imagenet(backbone, size)
+        return _cut(_imagenet(backbone, size), backbone)
     model = _construct(backbone, size, None)
     if weights != "none":
         _load_weights(model, Path(weights), backbone)
     _complete_scaling(model, backbone, from_file=weights != "none")
-    return model
+    return _cut(model, backbone)
 
 
 def build_with_top(backbone: Backbone, image_size: int | None = None) -> keras.Model:
@@ -113,28 +110,13 @@ def load_backbone(path: Path) -> keras.Model:
     return inner
 
 
-def scale_pixels(pixels: keras.KerasTensor, scaling: PixelScaling) -> keras.KerasTensor:
-    """Scale pixels in [0, 255], shape (batch, height, width, 3), RGB, as `models.families.PixelScaling` describes.
+def _cut(model: keras.Model, backbone: Backbone) -> keras.Model:
+    """End a network in the layer that its backbone's features come from; what lies above is dropped."""
+    import keras
 
-    The scaling consists of Keras' own layers and operations, without weights, so that the result loads where headstart
-    is not installed and files of weights fit. It is computed in float32, because half precision loses digits of pixels.
-    """
-    from keras import layers, ops
-
-    if scaling == "inside":
-        return pixels
-    if scaling == "caffe":
-        offset = [-mean for mean in _CAFFE_MEAN_BGR]
-        return layers.Rescaling(1.0, offset, dtype="float32", name="scaling")(ops.flip(pixels, axis=-1))
-    if scaling == "grey":
-        grey = ops.image.rgb_to_grayscale(pixels)
-        return layers.Rescaling(-1.275 / 255, 1.175, dtype="float32", name="scaling")(grey)
-    if scaling == "torch":
-        scale = [1 / (255 * deviation) for deviation in _DEVIATION]
-        offset = [-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)]
-        return layers.Rescaling(scale, offset, dtype="float32", name="scaling")(pixels)
-    factor = {"tf": 1 / 127.5, "half": 1 / 128}[scaling]
-    return layers.Rescaling(factor, -1.0, dtype="float32", name="scaling")(pixels)
+    if backbone.cut is None:
+        return model
+    return keras.Model(model.inputs[0], model.get_layer(backbone.cut).output, name="backbone")
 
 
 def _imagenet(backbone: Backbone, size: int) -> keras.Model:
@@ -171,7 +153,7 @@ def _construct(backbone: Backbone, size: int, weights: str | None, *, include_to
         given["include_preprocessing"] = False
     with _quiet():
         inner = constructor(
-            include_top=include_top,
+            include_top=include_top or backbone.cut is not None,
             weights=weights,
             input_tensor=scaled,
             input_shape=(size, size, 3),
@@ -204,12 +186,12 @@ def _complete_scaling(model: keras.Model, backbone: Backbone, *, from_file: bool
     layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
     variance = keras.ops.convert_to_numpy(layer.adapt_variance).ravel()
     if from_file and not all(
-        abs(value - deviation) < 1e-4 for value, deviation in zip(variance, _DEVIATION, strict=True)
+        abs(value - deviation) < 1e-4 for value, deviation in zip(variance, DEVIATION, strict=True)
     ):
         return  # The weights were trained with another scaling.
-    layer.adapt_mean.assign(keras.ops.reshape(_MEAN, layer.adapt_mean.shape))
+    layer.adapt_mean.assign(keras.ops.reshape(MEAN, layer.adapt_mean.shape))
     layer.adapt_variance.assign(
-        keras.ops.reshape([deviation**2 for deviation in _DEVIATION], layer.adapt_variance.shape)
+        keras.ops.reshape([deviation**2 for deviation in DEVIATION], layer.adapt_variance.shape)
     )
     layer.finalize_state()
 
@@ -229,7 +211,7 @@ def _load_weights(model: keras.Model, file: Path, backbone: Backbone) -> None:
     except Exception as error:  # What h5py raises on a damaged file has any type.
         raise UserError(
             f"`{file}` does not fit `{backbone.name}`: {first_line(error)}",
-            "give weights of the same architecture, saved without its top",
+            f"give weights of the same architecture, saved {'with' if backbone.cut else 'without'} its top",
         ) from error
 
 

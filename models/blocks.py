@@ -57,7 +57,8 @@ RULES: tuple[Rule, ...] = (
     Rule(pattern=r"\w+?_(stage_\d)_block|\w+?_downsampling_block", needs=r"convnext"),
     Rule(pattern=r"(expanded_conv(?:_\d+)?|block_\d+)_"),  # MobileNet V2 and V3
     Rule(pattern=r"(conv)_(?:dw|pad|pw)_(\d+)"),  # MobileNet
-    Rule(pattern=r"(block\d+)[a-z]?_"),  # VGG, Xception, EfficientNet, the networks in `models.classics`
+    # VGG, also with its fully connected layers, Xception, EfficientNet, the networks in `models.classics`.
+    Rule(pattern=r"(block\d+)[a-z]?_|(fc\d)$"),
 )
 
 

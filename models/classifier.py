@@ -18,7 +18,7 @@ def build_classifier(backbone: keras.Model, head: keras.Model, *, pooling: Pooli
             (batch, features); pixel scaling is inside. Becomes the layer `backbone`.
         head: features (batch, features) -> probabilities (batch, classes). Becomes the layer `head`.
         pooling: how a feature map becomes a vector (`flatten` keeps positions, for small maps); a vector stays as
-            it is.
+            it is, such as that of the fully connected layers `fc6` and `fc7`.
 
     Returns:
         A model named `headstart`: pixels (batch, height, width, 3) float32 in [0, 255] -> probabilities
@@ -63,5 +63,6 @@ def pool_features(features: keras.KerasTensor, pooling: Pooling) -> keras.KerasT
 
     if len(features.shape) == 2:
         return layers.Identity(name="pooling")(features)
+    assert pooling not in ("fc6", "fc7"), "a backbone that is cut there gives a vector"
     table = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, "flatten": layers.Flatten}
     return table[pooling](name="pooling")(features)

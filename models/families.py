@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 # The scaling of pixels in [0, 255] that the first convolution was trained on:
@@ -27,6 +28,9 @@ class Family:
         weights_file: Keras' name of the ImageNet weights without top; fields `name` (the key in `BACKBONES`), `lower`
             (the constructor in lower case), `variant` (the part after `prefix`), `alpha`, `tenths` (alpha as `7_5`),
             `size`. Empty when no weights are published.
+        top_weights_file: of the weights with the top, where features of fully connected layers come from them; the same
+            fields.
+        fully_connected: `fc6` and `fc7` -> the layer that gives its features; empty without such layers.
         prefix: the part of the constructor's name that all networks of the family share.
         weights_sizes: input sides with weights of their own; other sides take those of 224. Empty: one file for all.
         has_width_multiplier: whether the constructor takes `alpha`.
@@ -38,6 +42,8 @@ class Family:
     scaling: PixelScaling
     weights_file: str
     min_size: int = 32
+    top_weights_file: str = ""
+    fully_connected: Mapping[str, str] = field(default_factory=dict)
     prefix: str = ""
     weights_sizes: tuple[int, ...] = ()
     has_width_multiplier: bool = False
@@ -46,17 +52,24 @@ class Family:
 
 _KERAS = "keras.applications."
 _TF_KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
+# Simonyan and Zisserman number neither; these are AlexNet's sixth and seventh layer, and by custom theirs.
+_VGG_FULLY_CONNECTED = {"fc6": "fc1", "fc7": "fc2"}
+_CLASSIC_FULLY_CONNECTED = {"fc6": "block6_dropout", "fc7": "block7_dropout"}
 VGG16 = Family(
     name="VGG",
     module=_KERAS + "vgg16",
     scaling="caffe",
     weights_file="{lower}" + _TF_KERNELS,
+    top_weights_file="{lower}" + _TF_KERNELS.replace("_notop", ""),
+    fully_connected=_VGG_FULLY_CONNECTED,
 )
 VGG19 = Family(
     name="VGG",
     module=_KERAS + "vgg19",
     scaling="caffe",
     weights_file="{lower}" + _TF_KERNELS,
+    top_weights_file="{lower}" + _TF_KERNELS.replace("_notop", ""),
+    fully_connected=_VGG_FULLY_CONNECTED,
 )
 RESNET = Family(
     name="ResNet",
@@ -161,6 +174,20 @@ CONVNEXT = Family(
 SMALL = Family(name="small CNN", module="models.classics", scaling="tf", min_size=8, weights_file="")
 LENET_4 = Family(name="LeNet", module="models.lenet", scaling="grey", min_size=16, weights_file="")
 LENET = Family(name="LeNet", module="models.lenet", scaling="grey", min_size=32, weights_file="")
-ALEXNET = Family(name="AlexNet", module="models.classics", scaling="torch", min_size=67, weights_file="")
-ZFNET = Family(name="ZFNet", module="models.classics", scaling="torch", min_size=53, weights_file="")
+ALEXNET = Family(
+    name="AlexNet",
+    module="models.classics",
+    scaling="torch",
+    min_size=67,
+    weights_file="",
+    fully_connected=_CLASSIC_FULLY_CONNECTED,
+)
+ZFNET = Family(
+    name="ZFNet",
+    module="models.classics",
+    scaling="torch",
+    min_size=53,
+    weights_file="",
+    fully_connected=_CLASSIC_FULLY_CONNECTED,
+)
 GOOGLENET = Family(name="GoogLeNet", module="models.googlenet", scaling="torch", min_size=32, weights_file="")

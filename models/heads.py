@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import keras
 
-Pooling = Literal["avg", "max", "flatten"]
+Pooling = Literal["avg", "max", "flatten", "fc6", "fc7"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

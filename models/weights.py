@@ -32,7 +32,7 @@ def keras_home() -> Path:
 
 
 def weights_file(backbone: Backbone, image_size: int | None = None) -> Path:
-    """Where Keras keeps (or would keep) the ImageNet weights without top.
+    """Where Keras keeps (or would keep) the ImageNet weights: without top, unless features come from a layer of it.
 
     Args:
         backbone: which.
@@ -45,7 +45,7 @@ def weights_file(backbone: Backbone, image_size: int | None = None) -> Path:
     if not family.weights_file:
         raise UserError(f"there are no pretrained weights for `{backbone.name}`", "train it with `--weights none`")
     size = image_size or backbone.image_size
-    name = family.weights_file.format(
+    name = (family.top_weights_file if backbone.cut else family.weights_file).format(
         name=backbone.name,
         lower=backbone.constructor.lower(),
         variant=backbone.constructor.removeprefix(family.prefix).lower(),

@@ -78,6 +78,7 @@ class Backbone:
         top1: ImageNet top-1 accuracy in percent, as documented.
         top5: ImageNet top-5 accuracy in percent, as documented.
         batch_norm: whether a network of headstart's own modules has batch normalisation.
+        cut: layer of the network with its top that gives the features; None for the last below the top.
         recipe: how its paper trains it from scratch; None for pretrained networks.
         conv_network: the layers of a network whose filters the user lists; None for all others.
     """
@@ -93,6 +94,7 @@ class Backbone:
     top1: float | None = None
     top5: float | None = None
     batch_norm: bool = False
+    cut: str | None = None
     recipe: PublishedRecipe | None = None
     conv_network: ConvNetwork | None = None
 

@@ -11,7 +11,8 @@ from models.errors import UserError
 from models.weights import is_cached
 from models.zoo import BACKBONES
 from pipelines.runs.spec import ConvSpec, NetworkSpec
-from pipelines.training.backbone import find_backbone, find_in_table, is_file_name
+from pipelines.training.backbone import find_backbone
+from pipelines.training.network_names import find_in_table, is_file_name
 
 if TYPE_CHECKING:
     from models.blocks import Block

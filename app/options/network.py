@@ -74,7 +74,13 @@ HeadNames = Annotated[
     ),
 ]
 Pooling = Annotated[
-    heads.Pooling, typer.Option("--pooling", rich_help_panel=_HEAD, help="How a feature map becomes a vector.")
+    heads.Pooling,
+    typer.Option(
+        "--pooling",
+        rich_help_panel=_HEAD,
+        help="How a feature map becomes a vector; fc6, fc7: by the first or second fully connected layer of VGG, "
+        "AlexNet or ZFNet.",
+    ),
 ]
 Features = Annotated[
     FeatureSet,

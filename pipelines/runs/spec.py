@@ -10,7 +10,7 @@ from pipelines.runs.square import Fit
 
 Optimizer: TypeAlias = Literal["adam", "adamw", "sgd"]
 Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
-Pooling: TypeAlias = Literal["avg", "max", "flatten"]
+Pooling: TypeAlias = Literal["avg", "max", "flatten", "fc6", "fc7"]
 FeatureSet: TypeAlias = Literal["auto", "last", "levels"]
 Activation: TypeAlias = Literal["relu", "leaky_relu", "elu", "tanh", "sigmoid", "linear"]
 Validation: TypeAlias = Literal["auto", "hold-out"]
@@ -58,7 +58,7 @@ class HeadSpec:
 
     Attributes:
         name: of `models.heads.HEADS`.
-        pooling: how a feature map becomes a vector.
+        pooling: how a feature map becomes a vector; `fc6` and `fc7` are a network's own fully connected layers.
         features: the last layer's output, or with it the averaged activations of the blocks below; `auto` chooses.
         hidden: units of an `mlp` head's hidden layer; None for the head's own.
         dropout: rate in [0, 1); None to try several.

@@ -6,13 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.conv_backbone import conv_backbone
-from models.conv_network import PREFIX, ConvNetwork, read_counts
-from models.errors import UserError, lookup
-from models.zoo import BACKBONES, Backbone
+from models.errors import UserError
+from models.zoo import Backbone
 from pipelines.runs.cross_validation_record import FeatureLayers
 from pipelines.runs.manifest import BackboneRecord
 from pipelines.runs.read_manifest import backbone_file, read_manifest
+from pipelines.training.network_names import (
+    FULLY_CONNECTED,
+    FULLY_CONNECTED_HINT,
+    cut_at,
+    find_in_table,
+    is_file_name,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -83,21 +88,27 @@ class BackboneSource:
         return BackboneRecord(name=self.name, weights=self.weights, parameters=int(model.count_params()))
 
 
-def find_backbone(network: NetworkSpec, conv: ConvSpec) -> BackboneSource:
+def find_backbone(network: NetworkSpec, conv: ConvSpec, pooling: Pooling = "avg") -> BackboneSource:
     """Look a backbone up; fast, nothing heavy is imported.
 
     Args:
         network: names the backbone, its weights and the size of the pictures that it will be built for.
         conv: the layers of a small network.
+        pooling: `fc6` and `fc7` cut the network at such a layer.
 
     Raises:
-        UserError: the name is unknown, the weights are missing, or a small network leaves nothing of such pictures.
+        UserError: the name is unknown, the weights are missing, a small network leaves nothing of such pictures, or the
+            network has no such layer.
     """
     name, weights, image_size = network.backbone, network.weights, network.image_size
     path = Path(name)
     if is_file_name(name):
+        if pooling in FULLY_CONNECTED:
+            raise UserError(
+                f"`--pooling {pooling}` is for networks of the table, not for `{name}`", FULLY_CONNECTED_HINT
+            )
         return _find_model(name, path, weights)
-    backbone = find_in_table(name, conv, image_size)
+    backbone = cut_at(find_in_table(name, conv, image_size), pooling, network)
     if weights == "none":
         return BackboneSource(name=name, backbone=backbone, weights="none")
     if weights == "imagenet":
@@ -110,38 +121,6 @@ def find_backbone(network: NetworkSpec, conv: ConvSpec) -> BackboneSource:
     if not Path(weights).is_file():
         raise UserError(f"no weights file `{weights}`", "give a file, `imagenet` or `none` to --weights")
     return BackboneSource(name=name, backbone=backbone, weights=weights)
-
-
-def is_file_name(name: str) -> bool:
-    """Whether a backbone's name is that of a run or a file, and not of a network to be built."""
-    path = Path(name)
-    if name in BACKBONES or name.startswith(PREFIX):
-        return False
-    return path.exists() or path.suffix == ".keras" or len(path.parts) > 1
-
-
-def find_in_table(name: str, conv: ConvSpec, image_size: int | None = None) -> Backbone:
-    """Look up a network that is built by its name.
-
-    Args:
-        name: of the table, or `conv:FILTERS`.
-        conv: the layers of such a small network.
-        image_size: side of its input, pixels; None: its own.
-
-    Raises:
-        UserError: the name is unknown, or the small network leaves nothing of such pictures.
-    """
-    if not name.startswith(PREFIX):
-        return lookup(BACKBONES, name, "backbone")
-    default = ConvNetwork(filters=read_counts(name.removeprefix(PREFIX), "--backbone"))
-    network = replace(
-        default,
-        kernel=conv.kernel or default.kernel,
-        activation=conv.activation or default.activation,
-        dense=read_counts(conv.dense, "--dense") if conv.dense else (),
-        channels=conv.channels or default.channels,
-    )
-    return conv_backbone(network, image_size)
 
 
 def _find_model(name: str, path: Path, weights: str) -> BackboneSource:

@@ -140,7 +140,7 @@ def look_up_names(spec: TrainSpec) -> TrainingNames:
         UserError: a name is unknown, the engine cannot run here, or two options contradict each other.
     """
     network = spec.network
-    head, source = _find_head(spec.head), find_backbone(network, spec.conv)
+    head, source = _find_head(spec.head), find_backbone(network, spec.conv, spec.head.pooling)
     names = TrainingNames(head=head, source=source, policy=find_policy(spec.data.augment, switches_of(spec.data)))
     _refuse_contradictions(spec, names)
     return names

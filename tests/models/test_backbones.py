@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-from models.backbones import build_backbone, load_backbone, scale_pixels
+from models.backbones import build_backbone, load_backbone
 from models.errors import UserError
 from models.keras_private import DOWNLOAD_FUNCTION
+from models.pixel_scaling import scale_pixels
 from models.weights import weights_file
 from models.zoo import BACKBONES, Backbone
 from tests.models.spread import SPREAD, TAIL, every

@@ -40,6 +40,8 @@ def pooled(maps: np.ndarray, pooling: Pooling) -> np.ndarray:
             return maps.max((1, 2))
         case "flatten":
             return maps.reshape(len(maps), -1)
+        case _:
+            raise AssertionError(f"{pooling} is a layer, not a way to pool")
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])

@@ -40,7 +40,7 @@ def test_a_number_is_taken_up_to_the_edges_of_its_range(
 
 
 def test_a_choice_of_pooling_is_one_that_a_head_and_a_record_know(train: Train) -> None:
-    assert get_args(heads.Pooling) == get_args(spec.Pooling) == ("avg", "max", "flatten")
+    assert get_args(heads.Pooling) == get_args(spec.Pooling) == ("avg", "max", "flatten", "fc6", "fc7")
     assert train("--pooling", "median") is None
 
 

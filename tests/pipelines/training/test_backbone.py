@@ -16,7 +16,7 @@ from models.zoo import BACKBONES
 from pipelines.runs.layout import HEAD_FILE, MODEL_FILE
 from pipelines.runs.manifest import BackboneRecord
 from pipelines.runs.read_manifest import write_manifest
-from pipelines.runs.spec import ConvSpec, NetworkSpec
+from pipelines.runs.spec import ConvSpec, NetworkSpec, Pooling
 from pipelines.training.backbone import BackboneSource, LazyBackbone, find_backbone
 from tests.pipelines.manifests import manifest_with
 
@@ -29,9 +29,11 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def find(name: str, weights: str, image_size: int | None = None, **conv: Any) -> BackboneSource:
+def find(
+    name: str, weights: str, image_size: int | None = None, pooling: Pooling = "avg", **conv: Any
+) -> BackboneSource:
     network = NetworkSpec(backbone=name, weights=weights, image_size=image_size)
-    return find_backbone(network, ConvSpec(**conv))
+    return find_backbone(network, ConvSpec(**conv), pooling)
 
 
 @pytest.fixture
@@ -68,6 +70,19 @@ def test_a_small_network_is_built_by_the_filters_in_its_name() -> None:
         find("conv:8,8,8", "imagenet", 17)
     with pytest.raises(UserError, match="--dense `7,`"):
         find("conv:8", "imagenet", dense="7,")
+
+
+def test_a_fully_connected_layer_ends_the_network_that_has_it(tmp_path: Path) -> None:
+    source = find("vgg16", "none", 32, "fc7")
+    assert source.backbone is not None and source.backbone.cut == "fc2"
+    for name in ("resnet50", "conv:10,20", "small_cnn"):
+        with pytest.raises(UserError, match="has no layer `fc6`"):
+            find(name, "none", None, "fc6")
+    (tmp_path / "net.keras").touch()
+    with pytest.raises(UserError, match="networks of the table"):
+        find(str(tmp_path / "net.keras"), "imagenet", None, "fc6")
+    with pytest.raises(UserError, match="for pictures of 224 pixels, not 64"):
+        find("vgg16", "imagenet", 64, "fc6")
 
 
 def test_a_run_and_a_file_are_backbones(tmp_path: Path) -> None:
