@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
+from models.recommended import RECOMMENDED, Use
 from models.weights import is_cached
 from models.zoo import BACKBONES
+from pipelines.features.measured_rates import list_measured_rates
 from pipelines.runs.spec import ConvSpec, NetworkSpec
 from pipelines.training.backbone import find_backbone
 from pipelines.training.network_names import find_in_table, is_file_name
@@ -36,6 +38,9 @@ class BackboneSummary:
         top5: ImageNet top-5 accuracy in per cent, likewise.
         pretrained: whether ImageNet weights are published.
         cached: whether the weights are in Keras' cache.
+        recommended: `small`, `balanced` or `best`; None for all others.
+        images_per_second: of which this machine computed features when a training measured its engines, at
+            `image_size`; None where none did.
     """
 
     name: str
@@ -48,6 +53,8 @@ class BackboneSummary:
     top5: float | None
     pretrained: bool
     cached: bool
+    recommended: Use | None
+    images_per_second: float | None
 
     def to_json(self) -> dict[str, object]:
         """The summary as plain data."""
@@ -117,6 +124,8 @@ def layer_table(description: BackboneDescription) -> tuple[tuple[str, ...], list
 
 def list_backbones() -> tuple[BackboneSummary, ...]:
     """Every backbone, in the order of the table."""
+    rates = list_measured_rates()
+    uses = {name: use for use, name in RECOMMENDED.items()}
     return tuple(
         BackboneSummary(
             name=backbone.name,
@@ -129,6 +138,8 @@ def list_backbones() -> tuple[BackboneSummary, ...]:
             top5=backbone.top5,
             pretrained=backbone.has_published_weights,
             cached=is_cached(backbone),
+            recommended=uses.get(backbone.name),
+            images_per_second=rates.get((backbone.name, backbone.image_size)),
         )
         for backbone in BACKBONES.values()
     )

@@ -1,6 +1,6 @@
 """Trains a classifier on the user's images and leaves a complete run.
 
-headstart train photos/ --backbone resnet50 --out runs/photos
+headstart train photos/ --backbone mobilenet_v2 --out runs/photos
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.pages.tables import file_size, millions, new_table, shortened
+from models.recommended import DEFAULT_BACKBONE, RECOMMENDED
 from pipelines.backbones import BackboneDescription, BackboneSummary, BlockSummary
 
 if TYPE_CHECKING:
@@ -25,21 +26,43 @@ _SHORT_TYPES = {
 }
 
 
-def list_page(summaries: Sequence[BackboneSummary], folder: str) -> Table:
-    """The list of backbones.
+def list_page(summaries: Sequence[BackboneSummary], folder: str) -> Group:
+    """The backbones that are recommended, then all.
 
     Args:
         summaries: in the order of the rows.
         folder: where Keras keeps weights, for the caption.
     """
-    numbers = ("input", "params", "MB", "top-1", "top-5")
+    return Group(_recommended_table(summaries), "", _list_table(summaries, folder))
+
+
+def _recommended_table(summaries: Sequence[BackboneSummary]) -> Table:
+    numbers = ("params", "top-1", "img/s here")
+    table = new_table(
+        ("recommended", "backbone", *numbers),
+        right=numbers,
+        caption=f"train takes {DEFAULT_BACKBONE} where no --backbone is given; headstart compare tells which is better "
+        "on your pictures",
+    )
+    by_use = {summary.recommended: summary for summary in summaries}
+    for use in RECOMMENDED:
+        summary = by_use[use]
+        table.add_row(
+            use, summary.name, _parameters(summary), _per_cent(summary.top1), _rate(summary.images_per_second)
+        )
+    return table
+
+
+def _list_table(summaries: Sequence[BackboneSummary], folder: str) -> Table:
+    numbers = ("input", "params", "MB", "top-1", "top-5", "img/s")
     table = new_table(
         ("backbone", *numbers, "weights"),
         right=numbers,
+        gap=1,
         caption=(
-            "params: with the ImageNet head, if any; top-1, top-5: accuracy on ImageNet\n"
-            "in per cent, by Keras' documentation; none: no weights, training is from\n"
-            "scratch\n"
+            "params: with the ImageNet head, if any; top-1, top-5: accuracy on ImageNet in per cent, by Keras' "
+            "documentation; img/s: images a second of which a training on this machine computed features, - until one "
+            "did; none: no weights, training is from scratch\n"
             f"cached: in {folder}"
         ),
     )
@@ -47,10 +70,11 @@ def list_page(summaries: Sequence[BackboneSummary], folder: str) -> Table:
         table.add_row(
             summary.name,
             str(summary.image_size),
-            millions(summary.parameters if summary.parameters is not None else summary.base_parameters),
+            _parameters(summary),
             "-" if summary.size_mb is None else str(summary.size_mb),
             _per_cent(summary.top1),
             _per_cent(summary.top5),
+            _rate(summary.images_per_second),
             "cached" if summary.cached else "download" if summary.pretrained else "none",
         )
     return table
@@ -155,6 +179,14 @@ def _pad(pad: tuple[int, int, int, int] | None) -> str:
     top, bottom, left, right = pad
     before, behind = _pair((top, left)), _pair((bottom, right))
     return before if before == behind else f"{before},{behind}"
+
+
+def _parameters(summary: BackboneSummary) -> str:
+    return millions(summary.parameters if summary.parameters is not None else summary.base_parameters)
+
+
+def _rate(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
 def _per_cent(value: float | None) -> str:

@@ -13,7 +13,7 @@ from models.engines.table import ENGINES
 from models.errors import UserError, first_line
 from models.machine_errors import full_disk
 from pipelines.features.cached import BaseKey
-from pipelines.features.remembered_engines import RememberedEngines
+from pipelines.features.remembered_engines import CHOICES_FILE, RememberedEngines
 from pipelines.runs.examples import Example
 from pipelines.runs.ranges import PositiveInt
 from pipelines.system.cache import cache_folder
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from models.engines.compiled import CompiledBase
     from models.engines.records import EngineChoice
 
-CHOICES_FILE = "chosen-engines.json"
 SAMPLE_IMAGES = 32
 
 

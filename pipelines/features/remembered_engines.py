@@ -14,6 +14,7 @@ from pipelines.system.files import write_json
 from pipelines.system.records import DamagedRecord, as_record, read_plain
 from pipelines.system.versions import installed_version
 
+CHOICES_FILE = "chosen-engines.json"
 # Machine -> engine asked for -> choice.
 Choices: TypeAlias = dict[str, dict[str, EngineChoice]]
 # A choice for a few images left out what was not worth building for them; for so many times as many it is made anew.
@@ -63,6 +64,12 @@ class RememberedEngines:
         if limit is not None and (num_images is None or num_images > limit):
             return None, ""
         return choice, ""
+
+    def fastest(self) -> float | None:
+        """Images/s of the fastest engine that was chosen on this machine; None where none was measured."""
+        choices = (self._read() or {}).get(machine_key(), {}).values()
+        rates = [choice.report.images_per_second.get(f"{choice.engine}/{choice.precision}", 0.0) for choice in choices]
+        return max(filter(None, rates), default=None)
 
     def write(self, asked: str, choice: EngineChoice) -> str:
         """Remember a choice; return why that was not possible, or an empty string."""

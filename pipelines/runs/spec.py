@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from models.recommended import DEFAULT_BACKBONE
 from pipelines.runs.ranges import Factor, NonNegativeFloat, NonNegativeInt, PositiveInt, Rate
 from pipelines.runs.square import Fit
 
@@ -28,7 +29,7 @@ class NetworkSpec:
         engine: the compiled form of the frozen base that computes features, or `auto` to measure and take the fastest.
     """
 
-    backbone: str = "resnet50"
+    backbone: str = DEFAULT_BACKBONE
     weights: str = "imagenet"
     image_size: PositiveInt | None = None
     fit: Fit = "squash"

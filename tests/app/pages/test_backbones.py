@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -23,9 +24,19 @@ def test_list_fits_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert max(map(len, lines)) <= 80 and "…" not in "".join(lines)
     rows = {line.split()[0]: line.split()[1:] for line in lines if line and line.split()[0] in BACKBONES}
     assert set(rows) == set(BACKBONES)
-    assert rows["vgg16"] == ["224", "138.4", "M", "528", "71.3", "90.1", "download"]
+    assert rows["vgg16"] == ["224", "138.4", "M", "528", "71.3", "90.1", "-", "download"]
     assert rows["densenet121"][-1] == "cached"
-    assert rows["lenet5"] == ["32", "0.06", "M", "-", "-", "-", "none"]
+    assert rows["lenet5"] == ["32", "0.06", "M", "-", "-", "-", "-", "none"]
+
+
+def test_measured_rates_stand_in_both_tables() -> None:
+    summaries = [
+        replace(summary, images_per_second=41.6 if summary.name == "mobilenet_v2" else None)
+        for summary in list_backbones()
+    ]
+    lines = [line.split() for line in printed(list_page(summaries, "home"))]
+    assert ["small", "mobilenet_v2", "3.5", "M", "71.3", "42"] in lines
+    assert ["mobilenet_v2", "224", "3.5", "M", "14", "71.3", "90.1", "42"] in [line[:8] for line in lines]
 
 
 def test_one_backbone_layer_by_layer() -> None:

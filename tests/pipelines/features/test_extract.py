@@ -18,8 +18,8 @@ from models.errors import UserError
 from pipelines.features import remembered_engines
 from pipelines.features.cached import CLEAN, Views
 from pipelines.features.extract import Extracted, extract
-from pipelines.features.frozen_base import CHOICES_FILE, FrozenBase
-from pipelines.features.remembered_engines import RememberedEngines
+from pipelines.features.frozen_base import FrozenBase
+from pipelines.features.remembered_engines import CHOICES_FILE, RememberedEngines
 from pipelines.features.shards import key, write_shard
 from pipelines.runs.examples import Example
 from pipelines.runs.layout import is_run

@@ -16,7 +16,8 @@ from models.engines.compiled import CompiledBase
 from models.engines.source import Run, TracedBase
 from models.engines.table import ENGINES
 from models.errors import UserError
-from pipelines.features.frozen_base import CHOICES_FILE, SAMPLE_IMAGES, FrozenBase, engine_available
+from pipelines.features.frozen_base import SAMPLE_IMAGES, FrozenBase, engine_available
+from pipelines.features.remembered_engines import CHOICES_FILE
 from tests.pipelines.features.drawn import KEY, SIDE, Notes, draw_examples, mean_colours, tiny_base
 
 
