@@ -13,6 +13,10 @@ from models.keras_private import Operation, graph_inputs, producer
 if TYPE_CHECKING:
     import keras
 
+# The layer that joins the levels of a backbone to one vector, and those that average a map for it (`models.levels`).
+JOINED = "levels"
+_OF_LEVELS = re.compile(rf"{JOINED}|level_(last|\d+)")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -128,8 +132,21 @@ def require_blocks(model: keras.Model, spec: int | str) -> None:
 
 
 def divide_into_blocks(model: keras.Model) -> list[tuple[str, list[Operation]]]:
-    """The blocks as names and operations, from the input upwards; see `blocks`."""
-    below = list_producers(model)
+    """The blocks as names and operations, from the input upwards; see `list_blocks`.
+
+    Where levels are added to a backbone, each is averaged in the block that its map comes from.
+    """
+    everything = list_producers(model)
+    added = _list_level_layers(model, everything)
+    below = {operation: sources for operation, sources in everything.items() if operation not in added}
+    divided = _divide(below)
+    for operation in added:
+        sources = set(everything[operation])
+        next(members for _, members in reversed(divided) if sources & set(members)).append(operation)
+    return divided
+
+
+def _divide(below: dict[Operation, list[Operation]]) -> list[tuple[str, list[Operation]]]:
     rule = next((rule for rule in RULES if _holds(rule, below)), None)
     ends = _passages(below) if rule is None else _ends(rule, below) if rule.marks == "end" else _starts(rule, below)
     divided: list[tuple[str, list[Operation]]] = []
@@ -148,6 +165,12 @@ def divide_into_blocks(model: keras.Model) -> list[tuple[str, list[Operation]]]:
 def list_producers(model: keras.Model) -> dict[Operation, list[Operation]]:
     """Map every operation of a functional model, from the input upwards, to the operations that produce its inputs."""
     return {operation: [producer(tensor) for tensor in tensors] for operation, tensors in graph_inputs(model).items()}
+
+
+def _list_level_layers(model: keras.Model, below: Mapping[Operation, object]) -> list[Operation]:
+    if producer(model.outputs[0]).name != JOINED:
+        return []
+    return [operation for operation in below if _OF_LEVELS.fullmatch(operation.name)]
 
 
 def _layers(operations: Sequence[Operation]) -> list[Operation]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from models.blocks import divide_into_blocks, list_producers
+from models.blocks import JOINED, divide_into_blocks, list_producers
 from models.errors import UserError
 from models.keras_private import Operation, graph_inputs, producer, producer_inputs
 
 if TYPE_CHECKING:
     import keras
 
-# The layers that join the levels, and that average the last map.
-JOINED, LAST = "levels", "level_last"
+# The layer that averages the last map.
+LAST = "level_last"
 # Of MobileNetV2, the last six blocks were as good as all sixteen, at 5,888 values instead of 8,416 (clothing).
 NUM_LEVELS = 6
 # Where the widest activation of each block is computed, normalised and rectified by what follows. The first pattern

@@ -16,8 +16,8 @@ FineTune = Annotated[
         "--fine-tune",
         metavar="BLOCKS",
         rich_help_panel=PANEL,
-        help="After the head, train the top blocks too: how many, the name of the lowest, or all; the better of the "
-        "two models is kept.",
+        help="After the head, train the top blocks too: how many, the name of the lowest, or all; of the frozen model, "
+        "the fine-tuned one and those between their weights, the best on validation is kept.",
     ),
 ]
 LayerDecay = Annotated[

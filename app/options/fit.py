@@ -55,7 +55,7 @@ Validation = Annotated[
         rich_help_panel=_FIT,
         help="auto: cross-validation chooses a linear head, which is then fitted to the validation images too; "
         "hold-out: they choose it and stay out. A head that is trained in steps (--epochs, --learning-rate, "
-        "--optimizer, --dropout, mlp) and --fine-tune hold them out.",
+        "--optimizer, --dropout, mlp) and fine-tuned blocks hold them out.",
     ),
 ]
 Optimizer = Annotated[

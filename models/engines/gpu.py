@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from models.levels import JOINED
+from models.blocks import JOINED
 from models.machine import may_have_gpu
 
 if TYPE_CHECKING:

@@ -72,17 +72,24 @@ def compare_models(
     )
 
 
-def fine_tuning_lines(compared: Mapping[Split, ModelComparison], *, is_kept: bool) -> list[str]:
+def fine_tuning_lines(
+    compared: Mapping[Split, ModelComparison], *, is_kept: bool, share: float | None = None
+) -> list[str]:
     """Lines for people: the fine-tuned (first) against the frozen model, and which is kept.
 
     Args:
         compared: part -> comparison; the validation images chose the fine-tuned model's epoch, the test images nothing.
         is_kept: whether the fine-tuned model is kept.
+        share: of the way from the frozen to the fine-tuned weights that the fine-tuned model has; None for all of it.
     """
+    is_between = share is not None and share < 1
+    chosen = "its epoch and that share" if is_between else "its epoch"
     lines = [
         f"fine-tuning: {_gain(compared['validation'])}: the {'fine-tuned' if is_kept else 'frozen'} model is kept; "
-        "these images chose its epoch, so the gain is somewhat too good"
+        f"these images chose {chosen}, so the gain is somewhat too good"
     ]
+    if share is not None and is_between:
+        lines.insert(0, f"fine-tuning: best {share:.0%} of the way from the frozen to the fine-tuned weights")
     if "test" in compared:
         lines.append(f"fine-tuning, on images that chose nothing: {_gain(compared['test'])}")
     return lines

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.arrays import Flags
 from models.softmax_regression import SolvedHeads, solve
 from pipelines.evaluation.intervals import paired_bootstrap
 from pipelines.fitting.penalty_path import Division, Path, Solution, follow_path
@@ -102,15 +103,15 @@ def choose(paths: Mapping[FeatureLayers, Path], division: Division) -> HeadChoic
     return _chosen(name, best, "folds")
 
 
-def fit_to_all(rows: StandardisedRows, division: Division, choice: HeadChoice) -> SolvedHeads:
-    """Fit the chosen head once more, alone: to all images where folds chose, else to those that heads are fitted to.
+def fit_to(is_used: Flags, rows: StandardisedRows, division: Division, choice: HeadChoice) -> SolvedHeads:
+    """Fit the chosen head once more, alone.
 
     Args:
+        is_used: (images,) whether it is fitted to the image.
         rows: the features that were chosen, and no others.
-        division: which images fit and judge.
+        division: the weights of the images.
         choice: features and penalty.
     """
-    is_used = np.ones(rows.num_images, bool) if division.num_folds else division.is_fitted
     weights = rows.spread(np.where(is_used, division.weights, 0).astype(np.float32))
     heads = choice.solution.heads
     start = SolvedHeads(weights=heads.weights[:, -1:], steps=heads.steps[-1:])

@@ -46,6 +46,11 @@ class Division:
         """(images,) whether no head is fitted to the image."""
         return ~self.is_fitted
 
+    @property
+    def is_refitted(self) -> Flags:
+        """(images,) whether the chosen head is fitted to the image: to every one, where folds choose."""
+        return np.ones_like(self.is_fitted) if self.num_folds else self.is_fitted
+
     def weights_of_heads(self) -> Weights:
         """(folds + 1, images) weights in each head: one head a fold, and last that of all fitted images."""
         numbers = np.arange(self.num_folds + 1)[:, None]  # no image has the last one as its fold

@@ -113,6 +113,8 @@ class StageRecord:
         chosen: the best of them.
         temperature: that the logits were divided by, of a fine-tuning stage.
         trained: names of the blocks that it trained.
+        share: of the way from the frozen to the fine-tuned weights that the fine-tuned model has; None without
+            fine-tuning, and in runs of earlier versions, which went all of it.
         kept: whether the fine-tuned model was kept.
         compared: part -> the fine-tuned model (first) against the frozen one. The validation images chose the epoch of
             the first, so that their difference is too good; the test images chose nothing.
@@ -129,6 +131,7 @@ class StageRecord:
     chosen: ChosenHead | None = None
     temperature: NonNegativeFloat | None = None
     trained: tuple[str, ...] = ()
+    share: NonNegativeFloat | None = None
     kept: bool | None = None
     compared: dict[Split, ModelComparison] = field(default_factory=dict)
     recipe: StageRecipe | None = None

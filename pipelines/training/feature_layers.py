@@ -47,7 +47,7 @@ def find_layers(plan: TrainingPlan) -> LayeredBase:
     """Find the layers that a training takes features from.
 
     With `auto`, those of the last layer and of all levels, where the head is solved, which chooses between them. A head
-    that is trained in steps would take long on thousands of features, and fine-tuning changes what lies below the last.
+    that is trained in steps would take long on thousands of features.
 
     Raises:
         UserError: the weights are missing, or the backbone has no such blocks to fine-tune.
@@ -56,7 +56,7 @@ def find_layers(plan: TrainingPlan) -> LayeredBase:
     asked = spec.head.features
     if asked != "auto":
         return _layered(plan, (asked,))
-    if spec.head.pooling != "avg" or spec.fine_tune.blocks is not None or not can_be_solved(plan):
+    if spec.head.pooling != "avg" or not can_be_solved(plan):
         return _layered(plan, ("last",))
     layered = _layered(plan, ("last", "levels"))
     has_levels = layered.frozen.num_last() is not None or layered.backbone.has_levels()

@@ -76,6 +76,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
         agreement=agreement,
         bank=fitted.trials,
         cross_validation=fitted.cross_validation,
+        training_head=fitted.training_head,
     )
 
 

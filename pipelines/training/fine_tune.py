@@ -10,56 +10,58 @@ from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-from keras import layers
-from rich.filesize import decimal
 
-from models.blocks import divide_into_blocks, find_lowest_trained
-from models.classifier import build_top
-from models.freezing import freeze, set_trainable
+from models.freezing import freeze
 from models.heads import dropout_of
-from models.optimizer import learning_rate_factors
-from models.splitting import boundary_layer, split_at
 from pipelines.evaluation.calibration import calibrate
 from pipelines.evaluation.comparison import compare_models, fine_tuning_lines
-from pipelines.features.boundary import Boundary, activation_limit, boundary_batches, draw_epoch, flattened, make_room
-from pipelines.features.cached import CLEAN, Views
-from pipelines.features.extract import Extracted, extract
-from pipelines.features.frozen_base import FrozenBase
-from pipelines.fitting.network import Batches, FitData, NetworkFit, fit_network
-from pipelines.images.readable import DECODE_VERSION
-from pipelines.runs.examples import Split
+from pipelines.evaluation.predictions import gather_predictions
+from pipelines.fitting.network import NetworkFit, fit_network
+from pipelines.training.activations import activations_of
 from pipelines.training.curves import watcher
-from pipelines.training.inputs import augmenter_of, pixels_of, views_of
+from pipelines.training.cut import Cut, cut_below
+from pipelines.training.inputs import pixels_of, views_of
+from pipelines.training.interpolation import Interpolation, choose_share
 from pipelines.training.pixel_stage import describe_stage, predict_parts, recipe_of
-from pipelines.training.plan import TrainingPlan, TrainingResult, class_weights, list_stages
+from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages
 
 if TYPE_CHECKING:
+    from models.arrays import Tensor, Weights
+    from pipelines.evaluation.predictions import Predictions
     from pipelines.fitting.checkpoint import StageProgress
+    from pipelines.fitting.network import FitData
+    from pipelines.runs.examples import Split
     from pipelines.runs.spec import TrainSpec
     from pipelines.runs.stages import Recipe, Stage
 
-FITTED_PARTS: tuple[Split, ...] = ("train", "validation")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cut:
-    """A classifier cut in two.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Tuning:
+    """What is fine-tuned, and on what.
 
     Attributes:
-        lower: what stays frozen: pixels -> activations at the boundary; None where nothing does.
-        top: what is trained: from there to probabilities.
-        factors: on the learning rate, one for each trainable variable of the top.
-        trained: names of the backbone's blocks in it.
+        cut: the classifier.
+        data: what its top is trained on: activations at the boundary, or pixels.
+        is_cached: whether these are activations from the cache.
+        trunk: what turns pixels into activations in every epoch; None where they are cached, or all is trained.
+        start: weights of the top before it is trained.
+        added: what the validation images add to the weights of the head; None where it was fitted without them.
     """
 
-    lower: keras.Model | None
-    top: keras.Model
-    factors: list[float]
-    trained: tuple[str, ...]
+    cut: Cut
+    data: FitData
+    is_cached: bool
+    trunk: keras.Model | None
+    start: list[Weights]
+    added: list[Weights] | None
 
 
 def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
     """Train the top blocks and the head further, and keep the better of the two models on validation.
+
+    What is trained starts from a head that the training images alone fitted, so that the validation images can choose
+    the epoch, the share of the way from the frozen weights (`interpolation`), and the better model. Where the frozen
+    model's head was then fitted to all images, what fine-tuning changed is added to that one.
 
     Args:
         plan: of the training.
@@ -73,34 +75,29 @@ def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
     """
     stage = list_stages(plan.spec, is_untrained=False)[1]
     model = frozen.model
-    frozen_weights = [np.array(weight) for weight in model.get_weights()]
+    frozen_weights = _copy_weights(model)
+    tuning = _prepare(plan, frozen, stage)
+    progress = _fit(plan, tuning, stage)
 
-    # The activations at the boundary come from the cache, or every epoch runs through the whole network.
-    cut = _cut(plan, model, stage.unfreeze)
-    activations = _extract_activations(plan, frozen, cut.lower, stage.unfreeze) if cut.lower is not None else None
-    if activations is None:
-        progress = _fit(plan, cut, stage, pixels_of(plan, int(model.input_shape[1])), trunk=cut.lower)
-    else:
-        progress = _fit(plan, cut, stage, _data_of(plan, *activations), trunk=None)
-
-    # Both models are compared at the temperature that suits validation best, so that a gain is not one of calibration.
-    cool(model.get_layer("head"), progress.temperature)
-    before = calibrate(frozen.predictions)
-    after = predict_parts(plan, model, int(model.input_shape[1])) if progress.best_epoch else before
+    # The best share of the way is compared with the frozen model, each on images that neither was fitted to.
+    between = _interpolate(plan, tuning) if progress.best_epoch else None
+    before = _predictions_of(frozen)
+    after = _predict(plan, model, tuning, between) if between else before
     compared = {
         part: compare_models(probabilities, before[part][0], labels, names=("fine-tuned", "frozen"), part=part)
         for part, (probabilities, labels) in after.items()
     }
-    is_kept = bool(progress.best_epoch) and compared["validation"].first_is_better
-    lines = fine_tuning_lines(compared, is_kept=is_kept)
+    is_kept = between is not None and compared["validation"].first_is_better
+    lines = fine_tuning_lines(compared, is_kept=is_kept, share=between.share if between else None)
     for line in lines:
         plan.reporter.note(line)
     recipe, dropout = _fine_tuning_recipe(plan.spec), dropout_of(model.get_layer("head"))
-    views = None if activations is None else views_of(plan).count
+    views = views_of(plan).count if tuning.is_cached else None
     record = replace(
         describe_stage(plan, stage, progress, recipe, dropout=dropout, views=views),
-        temperature=round(progress.temperature, 4),
-        trained=cut.trained,
+        temperature=round(between.temperature, 4) if between else None,
+        share=between.share if between else None,
+        trained=tuning.cut.trained,
         kept=is_kept,
         compared=compared,
     )
@@ -115,14 +112,41 @@ def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
         freeze(model.get_layer("backbone"))
         return result
     # Its features are no longer those of the published weights: nothing cached under their hash holds.
-    backbone = replace(frozen.backbone, weights_sha256=None, fine_tuned=cut.trained)
-    return replace(result, predictions=after, backbone=backbone)
+    backbone = replace(frozen.backbone, weights_sha256=None, fine_tuned=tuning.cut.trained)
+    return replace(result, predictions=after, judged=None, out_of_fold=None, backbone=backbone)
 
 
 def cool(head: keras.Model, temperature: float) -> None:
     """Divide a head's logits by a temperature (Guo et al., 2017), inside its last layer."""
     last = head.get_layer("probabilities")
     last.set_weights([weight / temperature for weight in last.get_weights()])
+
+
+def _prepare(plan: TrainingPlan, frozen: TrainingResult, stage: Stage) -> _Tuning:
+    """Cut the model in two, under the head that the training images alone fitted."""
+    model = frozen.model
+    added = _start_from_training_images(frozen)
+    cut = cut_below(plan, model, stage.unfreeze)
+    # The activations at the boundary come from the cache, or every epoch runs through the whole network.
+    activations = activations_of(plan, frozen, cut.lower, stage.unfreeze) if cut.lower is not None else None
+    return _Tuning(
+        cut=cut,
+        data=activations or pixels_of(plan, int(model.input_shape[1])),
+        is_cached=activations is not None,
+        trunk=None if activations else cut.lower,
+        start=_copy_weights(cut.top),
+        added=added,
+    )
+
+
+def _start_from_training_images(frozen: TrainingResult) -> list[Weights] | None:
+    """Give the model the head that the training images alone fitted; returns what all images add to its weights."""
+    if frozen.training_head is None:
+        return None
+    head = frozen.model.get_layer("head")
+    of_all = _copy_weights(head)
+    head.set_weights(frozen.training_head.weights)
+    return [weight - start for weight, start in zip(of_all, frozen.training_head.weights, strict=True)]
 
 
 def _fine_tuning_recipe(spec: TrainSpec) -> Recipe:
@@ -137,103 +161,56 @@ def _fine_tuning_recipe(spec: TrainSpec) -> Recipe:
     )
 
 
-def _cut(plan: TrainingPlan, model: keras.Model, unfreeze: str) -> _Cut:
-    """Unfreeze the top blocks, and cut the classifier below them."""
-    backbone, options = model.get_layer("backbone"), plan.spec.fine_tune
-    names = [name for name, _ in divide_into_blocks(backbone)]
-    trained = tuple(names[find_lowest_trained(names, unfreeze) :])
-    set_trainable(backbone, unfreeze, train_bn=options.train_bn)
-    _hold_norms(model.get_layer("head"), train_bn=options.train_bn)
-    lower: keras.Model | None
-    if not trained:
-        lower, top = backbone, build_top(model)
-    elif len(trained) == len(names):
-        lower, top = None, model
-    else:
-        lower, upper = split_at(backbone, unfreeze)
-        top = build_top(model, upper)
-    factors = learning_rate_factors(top, backbone, options.layer_decay)
-    return _Cut(lower=lower, top=top, factors=factors, trained=trained)
-
-
-def _hold_norms(head: keras.Model, *, train_bn: bool) -> None:
-    """Let the head's BatchNormalization use the statistics of the cached features: batches are small from here."""
-    for layer in head.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.trainable = train_bn
-
-
-def _extract_activations(
-    plan: TrainingPlan, frozen: TrainingResult, lower: keras.Model, unfreeze: str
-) -> tuple[Extracted, Boundary] | None:
-    """The activations at the boundary, computed where they are not cached; None where they cannot be."""
-    spec, policy, reporter = plan.spec, plan.names.policy, plan.reporter
-    weights_sha256 = frozen.backbone.weights_sha256
-    if not spec.data.cache:
-        return None
-    if policy.mixup or policy.cutmix:
-        reporter.note("fine-tuning: the policy mixes images, so every epoch runs through the whole network")
-        return None
-    if weights_sha256 is None:
-        return None
-    boundary = Boundary(
-        backbone=plan.names.source.name,
-        weights_sha256=weights_sha256,
-        image_size=int(frozen.model.input_shape[1]),
-        pooling="none",
-        decode_version=DECODE_VERSION,
-        fit=spec.network.fit,
-        layer=boundary_layer(frozen.model.get_layer("backbone"), unfreeze),
-        shape=tuple(int(side) for side in lower.output_shape[1:]),
-    )
-    views = views_of(plan)
-    if not _make_room_for(plan, boundary, views):
-        return None
-    extracted = extract(
-        {part: plan.dataset.part(part) for part in FITTED_PARTS},
-        FrozenBase(key=boundary, build=lambda: flattened(lower), engine=spec.network.engine),
-        views={"train": views, "validation": CLEAN},
-        augmenter=augmenter_of(plan, boundary.image_size) if views.count > 1 else None,
-        reporter=reporter,
-    )
-    reporter.note(extracted.line.replace("features:", "activations:"))
-    return extracted, boundary
-
-
-def _make_room_for(plan: TrainingPlan, boundary: Boundary, views: Views) -> bool:
-    """Whether the activations fit the space that is kept for them; others are deleted where they must."""
-    rows = len(plan.dataset.part("train")) * views.count + len(plan.dataset.part("validation"))
-    needed, budget = rows * boundary.row_bytes, activation_limit()
-    size = f"{rows:,} views x {decimal(boundary.row_bytes)} = {decimal(needed)}"
-    if needed > budget:
-        plan.reporter.note(
-            f"fine-tuning: activations at `{boundary.layer}` would take {size}, more than the {decimal(budget)} "
-            "kept for them: every epoch runs through the whole network"
-        )
-        return False
-    plan.reporter.note(f"fine-tuning: activations at `{boundary.layer}`: {size}, at most {decimal(budget)}")
-    make_room(boundary, needed, budget)
-    return True
-
-
-def _data_of(plan: TrainingPlan, extracted: Extracted, boundary: Boundary) -> FitData:
-    """Batches of activations."""
-    fit, train = plan.spec.fit, extracted.parts["train"]
-    weights = class_weights(plan.dataset, fit.class_weights)
-
-    def batches(epoch: int) -> Batches:
-        order, views = draw_epoch(train, fit.seed, epoch)
-        return boundary_batches(
-            train, boundary.shape, batch=fit.batch_size, order=order, views=views, class_weights=weights
-        )
-
-    validation = boundary_batches(extracted.parts["validation"], boundary.shape, batch=fit.batch_size)
-    return FitData(train=batches, validation=validation, num_images=len(train))
-
-
-def _fit(plan: TrainingPlan, cut: _Cut, stage: Stage, data: FitData, *, trunk: keras.Model | None) -> StageProgress:
+def _fit(plan: TrainingPlan, tuning: _Tuning, stage: Stage) -> StageProgress:
     fit = NetworkFit(
-        model=cut.top, stage=stage, recipe=_fine_tuning_recipe(plan.spec), data=data, trunk=trunk, factors=cut.factors
+        model=tuning.cut.top,
+        stage=stage,
+        recipe=_fine_tuning_recipe(plan.spec),
+        data=tuning.data,
+        trunk=tuning.trunk,
+        factors=tuning.cut.factors,
     )
     with watcher(plan.folder, tensorboard=plan.spec.fine_tune.tensorboard) as watch:
         return fit_network(fit, state=plan.state, reporter=plan.reporter, watch=watch)
+
+
+def _interpolate(plan: TrainingPlan, tuning: _Tuning) -> Interpolation:
+    """Leave the top with the best weights between those it had and those that it has now, on validation."""
+    top, trunk = tuning.cut.top, tuning.trunk
+
+    def predict() -> Predictions:
+        def probabilities(inputs: Tensor) -> Tensor:
+            return top.predict_on_batch(inputs if trunk is None else trunk.predict_on_batch(inputs))
+
+        return gather_predictions(probabilities, tuning.data.validation)
+
+    with plan.reporter.task("interpolating the weights", None):
+        return choose_share(top, tuning.start, _copy_weights(top), predict)
+
+
+def _predictions_of(frozen: TrainingResult) -> dict[Split, Predictions]:
+    """Those of the frozen model, of validation at the temperature that suits it best: calibration alone is no gain."""
+    if frozen.training_head is None:
+        return calibrate(frozen.predictions)
+    return {**frozen.predictions, **calibrate({"validation": frozen.training_head.predictions})}
+
+
+def _predict(
+    plan: TrainingPlan, model: keras.Model, tuning: _Tuning, between: Interpolation
+) -> dict[Split, Predictions]:
+    """Predictions of the interpolated model, which is left calibrated, and with what the validation images add to it.
+
+    Those of the validation images are from before they add anything.
+    """
+    head, size = model.get_layer("head"), int(model.input_shape[1])
+    cool(head, between.temperature)
+    with plan.reporter.task("predicting with the fine-tuned model", None):
+        predictions = predict_parts(plan, model, size, parts=("validation",))
+        if tuning.added is not None:
+            added = [more / between.temperature for more in tuning.added]
+            head.set_weights([weight + more for weight, more in zip(head.get_weights(), added, strict=True)])
+        return predictions | predict_parts(plan, model, size, parts=("test",))
+
+
+def _copy_weights(model: keras.Model) -> list[Weights]:
+    return [np.array(weight) for weight in model.get_weights()]

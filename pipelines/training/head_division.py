@@ -82,7 +82,7 @@ def list_choices(plan: TrainingPlan, num_images: int, widths: Mapping[FeatureLay
         l2=spec.head.l2,
     )
     candidates = list_candidates(grid, count=spec.head.heads, seed=spec.fit.seed)
-    holds_out = spec.fit.validation == "hold-out" or spec.fine_tune.blocks is not None or plan.is_fold
+    holds_out = spec.fit.validation == "hold-out" or plan.is_fold
     most_folds = FOLDS if num_images <= MANY_IMAGES else FEW_FOLDS
     return Choices(
         widths=widths,

@@ -15,7 +15,7 @@ from pipelines.fitting.candidates import HeadGrid, Shortlist, shortlist
 from pipelines.fitting.heads import HeadSearch, fit_heads
 from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
 from pipelines.runs.manifest import ChosenHead, StageRecord
-from pipelines.training.plan import HeldOut, TrainingPlan, class_weights
+from pipelines.training.plan import HeldOut, TrainingHead, TrainingPlan, class_weights
 from pipelines.training.solved_head import SolvedHead, can_be_solved, solve_head
 from pipelines.training.stage_recipe import recipe_of_bank, recipe_of_solver
 
@@ -61,6 +61,7 @@ class FittedHead:
         predictions: probabilities (images, classes) and labels of `judged`, each by a head that was not fitted to it.
         judged: the images that chose the head.
         out_of_fold: of training images, beside a given validation part; None without.
+        training_head: fitted to the training part alone, for fine-tuning; None where `head` is.
         stage: its record.
         trials: the heads that were tried, the best first.
         history: one record an epoch; empty where the head is solved.
@@ -78,6 +79,7 @@ class FittedHead:
     cross_validation: CrossValidationRecord | None = None
     notes: tuple[str, ...] = ()
     out_of_fold: HeldOut | None = None
+    training_head: TrainingHead | None = None
 
 
 def fit_head(plan: TrainingPlan, stage: Stage, features: HeadFeatures) -> FittedHead:
@@ -161,10 +163,15 @@ def _bank_width(features: HeadFeatures) -> int:
 
 def _of_solved(plan: TrainingPlan, stage: Stage, solved: SolvedHead, features: HeadFeatures) -> FittedHead:
     best = solved.trials[0]
-    predictions = solved.predictions
+    predictions, training_head = solved.predictions, None
+    validation = first_features(features.validation, features.widths[solved.features])
     if solved.record is None:  # no head but this one judged the validation images
-        validation = first_features(features.validation, features.widths[solved.features])
         predictions = (predict_features(solved.head, validation), validation.labels)
+    if solved.training_head is not None:
+        training_head = TrainingHead(
+            weights=solved.training_head.get_weights(),
+            predictions=(predict_features(solved.training_head, validation), validation.labels),
+        )
     record = StageRecord(
         name=stage.name,
         unfreeze=stage.unfreeze,
@@ -187,6 +194,7 @@ def _of_solved(plan: TrainingPlan, stage: Stage, solved: SolvedHead, features: H
         cross_validation=solved.record,
         notes=solved.notes,
         out_of_fold=solved.out_of_fold,
+        training_head=training_head,
     )
 
 

@@ -108,9 +108,10 @@ def recipe_of(spec: TrainSpec) -> Recipe:
     )
 
 
-def predict_parts(plan: TrainingPlan, model: Model, size: int) -> dict[Split, Predictions]:
-    """Predictions of a model on the validation and the test images."""
-    parts: tuple[Split, ...] = ("validation", "test")
+def predict_parts(
+    plan: TrainingPlan, model: Model, size: int, *, parts: tuple[Split, ...] = ("validation", "test")
+) -> dict[Split, Predictions]:
+    """Predictions of a model on the images of some parts, where there are any."""
     return {
         part: predict_batches(model, pixel_batches(examples, square=plan.square(size), batch=plan.spec.fit.batch_size))
         for part in parts

@@ -96,6 +96,14 @@ class HeldOut:
     examples: tuple[Example, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingHead:
+    """The weights of the chosen head, fitted to the training part alone, and its predictions of the validation part."""
+
+    weights: list[Weights]
+    predictions: Predictions
+
+
 @dataclass(slots=True, kw_only=True)
 class TrainingResult:
     """A trained model, and what run.json needs of its training.
@@ -115,6 +123,7 @@ class TrainingResult:
         bank: the heads that were tried, the best first.
         feature_layers: of which layers the head's features are.
         cross_validation: that chose the head; None where the validation part alone did.
+        training_head: where the model's was fitted to validation images too, and is to be fine-tuned; else None.
     """
 
     model: keras.Model
@@ -131,6 +140,7 @@ class TrainingResult:
     out_of_fold: HeldOut | None = None
     feature_layers: FeatureLayers = "last"
     cross_validation: CrossValidationRecord | None = None
+    training_head: TrainingHead | None = None
 
 
 def look_up_names(spec: TrainSpec) -> TrainingNames:
@@ -220,11 +230,6 @@ def _refuse_levels(spec: TrainSpec, source: BackboneSource) -> None:
         )
     if not spec.data.cache:
         raise UserError("--features levels needs cached features", "omit --no-cache, or omit --features")
-    if spec.fine_tune.blocks is not None:
-        raise UserError(
-            "--fine-tune trains the layers that --features levels takes its features from",
-            "omit --fine-tune, or omit --features: fine-tuning starts from the last layer",
-        )
     if spec.head.pooling != "avg":
         raise UserError(
             f"--features levels averages every level: `--pooling {spec.head.pooling}` does not go with it",

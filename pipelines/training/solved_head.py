@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import keras
@@ -14,7 +15,7 @@ from models.bank_network import standalone_head
 from models.heads import Candidate
 from pipelines.evaluation.calibration import apply_temperature, fit_temperature
 from pipelines.features.subset import first_features
-from pipelines.fitting.head_choice import HeadChoice, choose, fit_to_all, follow_paths
+from pipelines.fitting.head_choice import HeadChoice, choose, fit_to, follow_paths
 from pipelines.fitting.standardised import StandardisedRows
 from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
 from pipelines.runs.training_records import HeadTrial
@@ -23,7 +24,6 @@ from pipelines.training.plan import HeldOut, TrainingPlan
 
 if TYPE_CHECKING:
     from models.arrays import Doubles, Flags, Labels, Probabilities
-    from models.softmax_regression import SolvedHeads
     from pipelines.evaluation.predictions import Predictions
     from pipelines.features.cached import Features
     from pipelines.fitting.penalty_path import Division, Path
@@ -36,6 +36,7 @@ class SolvedHead:
 
     Attributes:
         head: features of the layers in `features` (batch, features) -> probabilities.
+        training_head: the same, fitted to the training part alone; None where `head` is, or no blocks are fine-tuned.
         features: which layers it was fitted to.
         predictions: probabilities (images, classes) and labels of `examples`, each by a head that was not fitted to it.
         examples: the images that judged it.
@@ -50,6 +51,7 @@ class SolvedHead:
     """
 
     head: keras.Model
+    training_head: keras.Model | None
     features: FeatureLayers
     predictions: Predictions
     examples: tuple[Example, ...]
@@ -102,23 +104,22 @@ def solve_head(
     rows = StandardisedRows([first_features(part, widest) for part in (train, validation)])
     paths = follow_paths(rows, affordable.widths, division, affordable.penalties, plan.num_classes, plan.reporter)
     choice = choose(paths, division)
+    labels = rows.labels[: rows.num_images]
     chosen_rows = rows.first(affordable.widths[choice.features])
-    solved = fit_to_all(chosen_rows, division, choice)
 
     # The temperature, from answers of heads that were not fitted to the image.
-    labels = rows.labels[: rows.num_images]
     temperature = _fit_temperature(choice, division, labels)
     is_judged = division.is_validation if division.is_validation.any() else division.is_held_out
     probabilities = _judged(choice, division, labels, temperature).astype(np.float32)
     record = _describe(paths, choice, images, temperature)
     notes += _lines(images, choice)
-    for note in notes:
-        plan.reporter.note(note)
-    if choice.warning:
-        plan.reporter.warn(choice.warning)
-        notes.append(choice.warning)
+    _report(plan, notes, choice.warning)
+    is_train = np.arange(len(labels)) < len(train)
+    is_to_be_tuned = plan.spec.fine_tune.blocks is not None and division.num_folds > 0
+    fitted = partial(_fit, plan, chosen_rows, division, choice, temperature or 1.0)
     return SolvedHead(
-        head=_build(plan, chosen_rows, solved, choice.solution.l2, temperature or 1.0),
+        head=fitted(division.is_refitted),
+        training_head=fitted(is_train) if is_to_be_tuned else None,
         features=choice.features,
         predictions=(probabilities[is_judged], labels[is_judged]),
         examples=_chosen(images.examples, is_judged),
@@ -127,7 +128,7 @@ def solve_head(
         l2=choice.solution.l2,
         loss=round(choice.loss, 5),
         record=record,
-        notes=tuple(notes),
+        notes=(*notes, choice.warning) if choice.warning else tuple(notes),
         seconds=round(time.monotonic() - began, 2),
     )
 
@@ -170,16 +171,19 @@ def _judged(
     return scaled
 
 
-def _build(
-    plan: TrainingPlan, rows: StandardisedRows, solved: SolvedHeads, l2: float, temperature: float
+def _fit(
+    plan: TrainingPlan,
+    rows: StandardisedRows,
+    division: Division,
+    choice: HeadChoice,
+    temperature: float,
+    is_used: Flags,
 ) -> keras.Model:
-    """The head as a Keras model, with standardisation and temperature folded into its weights."""
-    candidate = Candidate(l2=l2, learning_rate=0.0, dropout=0.0, seed=plan.spec.fit.seed)
-    weights = {
-        "probabilities/kernel": solved.weights[:-1, 0] / temperature,
-        "probabilities/bias": solved.weights[-1, 0] / temperature,
-    }
-    return standalone_head(plan.names.head, candidate, weights, mean=rows.mean, scale=rows.scale)
+    """The chosen head, fitted to some images; standardisation and temperature are folded into its weights."""
+    weights = fit_to(is_used, rows, division, choice).weights[:, 0] / temperature
+    candidate = Candidate(l2=choice.solution.l2, learning_rate=0.0, dropout=0.0, seed=plan.spec.fit.seed)
+    named = {"probabilities/kernel": weights[:-1], "probabilities/bias": weights[-1]}
+    return standalone_head(plan.names.head, candidate, named, mean=rows.mean, scale=rows.scale)
 
 
 def _describe(
@@ -209,10 +213,16 @@ def _lines(images: DividedImages, choice: HeadChoice) -> list[str]:
     if images.folds is None or images.look_alikes is None:
         return [choice.line]
     notes = [images.look_alikes.record.line]
-    if images.folds.note:
-        notes.append(images.folds.note)
+    notes += [images.folds.note] if images.folds.note else []
     fitted = f"fitted once more to all {len(images.examples):,} training and validation images"
     return [*notes, f"{choice.line}, in {images.folds.count} folds; {fitted}"]
+
+
+def _report(plan: TrainingPlan, notes: Sequence[str], warning: str | None) -> None:
+    for note in notes:
+        plan.reporter.note(note)
+    if warning:
+        plan.reporter.warn(warning)
 
 
 def _list_trials(paths: Mapping[FeatureLayers, Path], seed: int) -> tuple[HeadTrial, ...]:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from models.backbones import build_backbone
-from models.blocks import divide_into_blocks
+from models.blocks import divide_into_blocks, list_blocks
 from models.freezing import set_trainable
+from models.levels import add_levels, find_levels
 from models.splitting import boundary_layer, split_at
 from models.zoo import BACKBONES
 from tests.models.spread import every
@@ -55,6 +56,22 @@ def test_names_of_boundaries_do_not_count_what_was_built_before() -> None:
     places = range(1, len(divide_into_blocks(first)))
     assert [boundary_layer(first, count) for count in places] == [boundary_layer(second, count) for count in places]
     assert len({boundary_layer(first, count) for count in places}) == len(places)
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "mobilenet_v2_0.35", "resnet50_v2"])
+def test_levels_below_the_boundary_cross_it_as_averages(name: str) -> None:
+    backbone = BACKBONES[name]
+    plain = build_backbone(backbone, weights="none", image_size=32)
+    model = add_levels(plain)
+    assert [block.name for block in list_blocks(model)] == [block.name for block in list_blocks(plain)]
+    lower, upper = split_at(model, 2)
+    np.testing.assert_allclose(upper(lower(images(model))), model(images(model)), rtol=1e-4, atol=1e-5)
+    # One map, flattened, and a vector for each level below it: no map of a level crosses.
+    boundary, _ = split_at(plain, 2)
+    names = {layer for block in list_blocks(plain)[:-2] for layer in block.layers}
+    below = [int(level.output.shape[-1]) for level in find_levels(plain) if level.name in names]
+    assert below
+    assert lower.output_shape == (None, int(np.prod(boundary.output_shape[1:])) + sum(below))
 
 
 @pytest.mark.parametrize("spec", [0, "all", 3, "block1"])

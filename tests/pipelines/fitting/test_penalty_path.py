@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 
 from models.arrays import Doubles, Flags, Indices, Labels
 from pipelines.features.cached import Features
-from pipelines.fitting.head_choice import HeadChoice, choose, fit_to_all, follow_paths
+from pipelines.fitting.head_choice import HeadChoice, choose, fit_to, follow_paths
 from pipelines.fitting.penalty_path import Division, Solution, follow_path
 from pipelines.fitting.standardised import StandardisedRows
 from pipelines.system.progress import Silent
@@ -131,7 +131,7 @@ def test_the_chosen_head_is_fitted_to_all_images(tmp_path: Path) -> None:
     rows, division = StandardisedRows((features,)), divided(fold_numbers(150))
     paths = follow_paths(rows, {"last": rows.num_features}, division, [0.3, 0.1], NUM_CLASSES, Silent())
     choice: HeadChoice = choose(paths, division)
-    solved = fit_to_all(rows, division, choice)
+    solved = fit_to(division.is_refitted, rows, division, choice)
     everything = np.ones(150, bool)
     expected = by_scikit_learn(standardised(features), features.labels, everything, everything, choice.solution.l2)
     logits = solved.logits(standardised(features).astype(np.float32), 0)

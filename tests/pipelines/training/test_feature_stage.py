@@ -117,6 +117,25 @@ def test_the_network_below_a_head_on_levels_can_be_fine_tuned_from_its_last_laye
     assert load_run(tmp_path / "tuned")[0].get_layer("head").input_shape == (None, 128)
 
 
+def test_fine_tuning_starts_from_the_head_that_cross_validation_chose(
+    drawn: Path, image_folder: Draw, tmp_path: Path
+) -> None:
+    data = image_folder("pictures", per_class=12, seed=6)
+    options = {"fine_tune": "1", "features": "levels", "epochs": None}
+    manifest = train(spec_on(drawn, data, tmp_path / "tuned", **options))
+    head, tuned = manifest.stages
+    assert manifest.cross_validation is not None and head.recipe is not None and head.recipe.optimizer == "l-bfgs"
+    assert tuned.trained == ("block3",) and tuned.kept is not None
+    # The comparison is on the validation part alone, though the folds chose the head on training images too.
+    assert tuned.compared["validation"].images == sum(manifest.data.images["validation"].values())
+    frozen = train(spec_on(drawn, data, tmp_path / "frozen", features="levels", epochs=None))
+    if not tuned.kept:
+        assert manifest.metrics == frozen.metrics
+    # What is saved is what was scored.
+    exact = evaluate(str(tmp_path / "tuned"), str(data), cache=False)
+    assert exact.report.log_loss == pytest.approx(manifest.metrics["test"].log_loss, abs=0.01)
+
+
 @pytest.mark.parametrize("engine", ["auto", "keras", "tensorflow"])
 def test_real_weights_on_a_slice_of_real_pictures(
     engine: str, shared: Path, keras_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

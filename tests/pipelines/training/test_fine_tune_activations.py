@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines.evaluation.predictions import predict_batches
-from pipelines.training import fine_tune as module
+from pipelines.training.cut import cut_below
 from pipelines.training.fine_tune import fine_tune
 from tests.pipelines.training.prepared import Prepare, notes_of
 
@@ -52,7 +52,7 @@ def test_activations_that_do_not_fit_the_budget_are_streamed_with_a_note(
 
 def test_a_trunk_and_a_top_together_predict_as_the_whole(prepared: Prepare) -> None:
     plan, frozen = prepared(name="mobilenet_v2", fine_tune="3")
-    cut = module._cut(plan, frozen.model, "3")
+    cut = cut_below(plan, frozen.model, "3")
     assert cut.lower is not None
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     whole, _ = predict_batches(frozen.model, [(pixels, np.zeros(2))])

@@ -12,7 +12,7 @@ from pipelines.runs.layout import is_run
 from pipelines.runs.models import load_run
 from pipelines.runs.spec import TrainSpec
 from pipelines.train import train
-from pipelines.training import fine_tune as module
+from pipelines.training import activations as module
 from pipelines.training.fine_tune import fine_tune
 from tests.pipelines.killed import train_until
 from tests.pipelines.reporters import AllLines

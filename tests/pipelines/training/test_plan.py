@@ -124,7 +124,6 @@ def test_several_views_need_only_one_step_of_augmentation(options: dict[str, Any
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"fine_tune": "2"}, "--fine-tune trains the layers"),
         ({"cache": False}, "needs cached features"),
         ({"weights": "none"}, "starts from random weights"),
         ({"backbone": "lenet5"}, "starts from random weights"),
