@@ -49,10 +49,11 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     # Which images, which parts: every file is decoded once, while TensorFlow is imported and the backbone built.
     from pipelines.data.check import check
     from pipelines.data.same_images import write_split_once
+    from pipelines.data.summary import summarise
 
     with preparing(names, spec, reporter) as names:
         dataset = check(listing, strict=spec.data.strict, reporter=reporter)
-        for remark in dataset.remarks:
+        for remark in (*summarise(dataset), *dataset.remarks):
             reporter.note(remark)
         write_split_once(opened, dataset, reporter)
     timer.end_phase("check")

@@ -13,6 +13,7 @@ from models.errors import UserError, lookup
 from pipelines.data.dataset_file import write_dataset
 from pipelines.data.same_images import write_split_once
 from pipelines.data.scan import require_data
+from pipelines.data.summary import summarise
 from pipelines.ensembles.methods import METHODS
 from pipelines.members.processes import DATASET_FILE, train_in_processes
 from pipelines.members.seeds import without_copies
@@ -61,7 +62,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     from pipelines.data.check import check
 
     dataset = check(listing, strict=spec.common.data.strict, reporter=reporter)
-    for remark in dataset.remarks:
+    for remark in (*summarise(dataset), *dataset.remarks):
         reporter.note(remark)
     write_split_once(opened, dataset, reporter)
     write_dataset(folder / STATE_FOLDER / DATASET_FILE, dataset)

@@ -116,11 +116,13 @@ def _in_default_place(members: MembersSpec, *, begins_anew: bool) -> MembersSpec
 
 def _show(terminal: Terminal, manifest: Manifest, out: str) -> None:
     """Show the scores of a run, what was left out, and what comes next."""
-    from app.pages.report import next_line, skipped_line, training_page
+    from app.pages.report import next_lines, skipped_line
+    from app.pages.training_end import few_images_warning, training_end
 
-    chosen = manifest.cross_validation
-    is_out_of_fold = chosen is not None and not chosen.validation_loss
-    terminal.page(training_page(manifest.metrics, is_out_of_fold=is_out_of_fold), stream="stderr")
+    terminal.page(training_end(manifest), stream="stderr")
     if manifest.data.skipped:
         terminal.warn(f"{skipped_line(manifest.data.skipped)}: see `{out}/skipped.csv`")
-    terminal.note(next_line(out))
+    if warning := few_images_warning(manifest):
+        terminal.warn(warning)
+    for line in next_lines(out):
+        terminal.note(line)

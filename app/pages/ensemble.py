@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.console import Terminal
-from app.pages.report import next_line, skipped_line, training_page
+from app.pages.report import next_lines, skipped_line, training_page
 from app.pages.tables import WIDTH, new_table, scored, shortened, shortened_inside
 from models.errors import UserError
 from pipelines.ensembles.methods import METHODS
@@ -48,7 +48,8 @@ def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
         terminal.warn(skipped_line(manifest.data.skipped))
     for note in manifest.notes:
         terminal.warn(note)
-    terminal.note(next_line(out))
+    for line in next_lines(out):
+        terminal.note(line)
     if manifest.missing:
         raise missing_members(manifest, out)
 

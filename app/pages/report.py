@@ -82,10 +82,12 @@ def summary_table(reports: Mapping[str, Report], *, is_brief: bool = False) -> T
         is_brief: whether only the main scores are shown.
     """
     table = new_table(["", *reports], caption="in brackets: 95 % intervals")
-    top_k = next(iter(reports.values())).top_k
+    first = next(iter(reports.values()))
+    top_k, num_classes = first.top_k, len(first.classes)
     for row in _SUMMARY:
-        # Top-1 is the accuracy once more.
-        if (is_brief and not row.is_brief) or (row.field == "top_k_accuracy" and top_k == 1):
+        # Top-1 is the accuracy once more, and top-5 of six classes says nothing at the end of a training.
+        is_needless = row.field == "top_k_accuracy" and (top_k == 1 or (is_brief and 2 * top_k > num_classes))
+        if is_needless or (is_brief and not row.is_brief):
             continue
         scores = [
             scored(getattr(report, row.field), getattr(report, f"{row.field}_interval", None))
@@ -110,13 +112,19 @@ def class_table(classes: Sequence[ClassScore]) -> Table:
     return table
 
 
-def next_line(out: str) -> str:
-    """Where the run is, and the command that comes next.
+def next_lines(out: str) -> tuple[str, ...]:
+    """Where the run is, and the commands that come next.
 
     Args:
         out: the folder of the run, as the user named it.
     """
-    return f"the run is in `{out}`; next: headstart predict {shlex.quote(out)} IMAGE"
+    run = shlex.quote(out)
+    return (
+        f"the run is in `{out}`",
+        f"next: headstart predict {run} IMAGE",
+        f"next: headstart evaluate {run} OTHER-LABELLED-IMAGES",
+        f"next: headstart export {run} --out exported",
+    )
 
 
 def skipped_line(count: int) -> str:

@@ -206,11 +206,14 @@ def test_the_end_of_a_combination_warns_and_names_the_next_command(capsys: pytes
     show(Terminal(), cast(Any, manifest), "runs/my ensemble")
     out, err = capsys.readouterr()
     assert out == "" and "ensemble vs best member" in err
-    assert err.splitlines()[-4:] == [
+    assert err.splitlines()[-7:] == [
         "--max-latency 10: the chosen members take 9 ms together (quartiles 8.8 .. 9.1), 10 % below it",
         "warning: 3 files are not readable images and were left out",
         "warning: a note",
-        "the run is in `runs/my ensemble`; next: headstart predict 'runs/my ensemble' IMAGE",
+        "the run is in `runs/my ensemble`",
+        "next: headstart predict 'runs/my ensemble' IMAGE",
+        "next: headstart evaluate 'runs/my ensemble' OTHER-LABELLED-IMAGES",
+        "next: headstart export 'runs/my ensemble' --out exported",
     ]
 
 

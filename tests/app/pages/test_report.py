@@ -80,8 +80,15 @@ def test_training_page_has_a_column_for_each_part_with_intervals() -> None:
     for scores in (first, second):
         low, high = scores.accuracy_interval
         assert f"{scores.accuracy:.3f} ({low:.3f} .. {high:.3f})" in row
-    assert [line.split()[0] for line in lines[2:-1]] == ["accuracy", "macro", "top-2", "log-loss"]
+    assert [line.split()[0] for line in lines[2:-1]] == ["accuracy", "macro", "log-loss"]
     assert max(map(cell_len, lines)) <= 80
+
+
+@pytest.mark.parametrize(("classes", "is_shown"), [(6, False), (9, False), (10, True), (40, True)])
+def test_top_five_is_shown_at_the_end_of_a_training_only_where_it_says_something(classes: int, is_shown: bool) -> None:
+    scores = sample_report([f"c{number}" for number in range(classes)], 90)
+    assert any("top-5" in line for line in printed(training_page({"test": scores}))) is is_shown
+    assert any("top-5" in line for line in printed(evaluation_page(scores)))
 
 
 def test_predictions_out_of_fold_are_called_cross_validated() -> None:

@@ -1,0 +1,91 @@
+"""Prints the end of a training: its scores, those of each class, what they stand on, and what comes next."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+
+from app.pages.report import class_table, training_page
+from app.pages.tables import WIDTH, remark
+from pipelines.runs.examples import Split
+from pipelines.system.text import counted, name_list
+
+if TYPE_CHECKING:
+    from pipelines.runs.manifest import Manifest
+    from pipelines.runs.report import Report
+
+FEW = 10  # judged images of a class below which its scores say little: of 9, one is 11 points
+
+
+def training_end(manifest: Manifest) -> Group:
+    """The scores of each part, of each class, and a line for each part that says what its images chose.
+
+    Args:
+        manifest: of a single model.
+    """
+    reports = manifest.metrics
+    part = _judging_part(reports)
+    parts: list[RenderableType] = [training_page(reports, is_out_of_fold=is_out_of_fold(manifest)), ""]
+    parts += [f"each class, {_part_name(manifest, part)}:", class_table(reports[part].classes), ""]
+    for split, report in reports.items():
+        line = f"{_part_name(manifest, split)}, {counted(report.images, 'image')}: {_choice(manifest, split)}"
+        parts.append(remark("\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="  "))))
+    return Group(*parts)
+
+
+def is_out_of_fold(manifest: Manifest) -> bool:
+    """Whether the scores of the validation part are those of all images, predicted out of fold."""
+    return manifest.cross_validation is not None and not manifest.cross_validation.validation_loss
+
+
+def few_images_warning(manifest: Manifest) -> str:
+    """A line that names the classes with fewer than ten judged images, and what to do; empty where there are none.
+
+    The part that judges most images of a class counts.
+    """
+    counts: dict[str, int] = {}
+    for report in manifest.metrics.values():
+        for score in report.classes:
+            counts[score.name] = max(counts.get(score.name, 0), score.support)
+    few = sorted((name for name, count in counts.items() if count < FEW), key=lambda name: counts[name])
+    if not few:
+        return ""
+    listed = ", ".join(f"{name_list([name])} {counts[name]}" for name in few[:3])
+    more = f" and {len(few) - 3:,} more" if len(few) > 3 else ""
+    remedy = (
+        "add images of them" if is_out_of_fold(manifest) else "--folds 5 judges every image that is not a test image"
+    )
+    return (
+        f"fewer than {FEW} judged images in {counted(len(few), 'class', 'classes')} ({listed}{more}): "
+        f"their scores are mostly chance; {remedy}"
+    )
+
+
+def _judging_part(reports: dict[Split, Report]) -> Split:
+    """The test part where each class has enough images in it; else the part with most images."""
+    test = reports.get("test")
+    if test is not None and all(score.support >= FEW for score in test.classes):
+        return "test"
+    return max(reports, key=lambda part: reports[part].images)
+
+
+def _part_name(manifest: Manifest, part: Split) -> str:
+    return "cross-validated" if part == "validation" and is_out_of_fold(manifest) else part
+
+
+def _choice(manifest: Manifest, part: Split) -> str:
+    """What the images of a part had a say in."""
+    record = manifest.cross_validation
+    if part == "test":
+        return "they chose nothing"
+    if record is None:
+        stages = {stage.name for stage in manifest.stages}
+        chosen = "the epoch" if stages == {"from scratch"} else "the head"
+        chosen += " and whether fine-tuning is kept" if "fine-tune" in stages else ""
+        return f"they chose {chosen}, so that their scores are a little too good"
+    if is_out_of_fold(manifest):
+        return "each predicted by a head that was not fitted to it; together they chose features and penalty"
+    chose = "they chose features and penalty" if record.decider == "validation" else "they chose nothing"
+    return f"predicted by a head of the training images alone; {chose}"
