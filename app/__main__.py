@@ -117,14 +117,13 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> int:
     import typer
 
     from app.cli import command_line
-    from app.help import usage
+    from app.help import message, usage
 
     try:
         result = command_line().main(list(arguments), prog_name="headstart", standalone_mode=False, obj=terminal)
     except typer.TyperException as error:
         print(usage(error), end="", file=sys.stderr)
-        # "Value error, " is pydantic's, which checks values for Typer.
-        terminal.error(error.format_message().replace(": Value error, ", ": "))
+        terminal.error(*message(error))
         return error.exit_code
     return result if isinstance(result, int) else 0
 

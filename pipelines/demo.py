@@ -23,6 +23,7 @@ from pipelines.evaluate import evaluate
 from pipelines.export import export
 from pipelines.predict import predict
 from pipelines.runs.folder import place_of_run
+from pipelines.runs.report import Json
 from pipelines.runs.spec import DataSpec, FitSpec, NetworkSpec, TrainSpec
 from pipelines.train import train
 
@@ -85,6 +86,18 @@ class Demo:
     picture: Path
     folder: Path
     seconds: float
+
+    def to_json(self) -> Json:
+        """What `demo --json` prints."""
+        return {
+            "transfer": self.transfer.to_json(),
+            "scratch": self.scratch.to_json(),
+            "report": self.report.to_json(),
+            "exported": self.exported.to_json(),
+            "picture": str(self.picture),
+            "folder": str(self.folder),
+            "seconds": self.seconds,
+        }
 
     @property
     def difference(self) -> Comparison:

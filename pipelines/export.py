@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from pipelines.inference.parity import Parity, compare_outputs, predict_in_fresh
 from pipelines.inference.sample_images import images_of_run, read_sample, read_samples
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
+from pipelines.runs.report import Json
 from pipelines.runs.square import Fit
 from pipelines.system.progress import Reporter, Silent
 from pipelines.system.temporary import temporary_folder
@@ -53,6 +54,10 @@ class Exported:
     bytes: int
     seconds: float
     signatures: tuple[str, ...]
+
+    def to_json(self) -> Json:
+        """What `export --json` prints of it."""
+        return {**asdict(self), "path": str(self.path), "signatures": list(self.signatures)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

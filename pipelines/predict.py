@@ -15,7 +15,7 @@ from models.errors import UserError
 from pipelines.inference.compiled import compile_folded, compile_saved
 from pipelines.inference.inputs import STDIN, Input, expand, load
 from pipelines.inference.predict_inputs import BATCH, RowContents, predict_inputs
-from pipelines.inference.prediction_rows import Prediction
+from pipelines.inference.prediction_rows import Columns, Prediction
 from pipelines.inference.test_time import require_views
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
@@ -32,9 +32,10 @@ def predict(
     top_k: int = 5,
     tta: str | None = None,
     members: bool = False,
+    scores: bool = False,
     stdin: BinaryIO | None = None,
     reporter: Reporter | None = None,
-) -> tuple[tuple[str, ...], Iterator[Prediction]]:
+) -> tuple[Columns, Iterator[Prediction]]:
     """Predict images by the saved model, in float32; where there are many, by a faster graph of it.
 
     Args:
@@ -43,11 +44,12 @@ def predict(
         top_k: number of classes of a row, at most.
         tta: views to average over (see `pipelines.inference.test_time`); None for the images as they are.
         members: list the prediction of each member of an ensemble.
+        scores: list the probability of every class.
         stdin: the stream of `-`; binary.
         reporter: where progress goes; nowhere by default.
 
     Returns:
-        The run's classes, and one row per input in order, computed as they are asked for.
+        The columns of the rows, and one row per input in order, computed as they are asked for.
 
     Raises:
         UserError: `run` is not a complete run, or has no members where they are asked for; unknown views.
@@ -69,9 +71,11 @@ def predict(
     if is_many and tta is None:
         function = compile_folded(model, function, members=is_ensemble, batch=BATCH, reporter=reporter)
 
-    contents = RowContents(class_names=manifest.class_names, top_k=top_k, members=manifest.order if members else ())
+    names, listed = manifest.class_names, manifest.order if members else ()
+    contents = RowContents(class_names=names, top_k=top_k, members=listed, has_scores=scores)
     rows = predict_inputs(function, inputs, contents, read=partial(load, square=manifest.square))
-    return manifest.class_names, _counted(rows, reporter)
+    columns = Columns(class_names=names, has_scores=scores, is_ensemble=is_ensemble, members=listed)
+    return columns, _counted(rows, reporter)
 
 
 def _is_stream(path: str) -> bool:

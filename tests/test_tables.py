@@ -36,12 +36,12 @@ main()
 @pytest.mark.parametrize(
     ("module", "table", "arguments"),
     [
-        ("models.heads", "HEADS", ["train", "--help"]),
-        ("models.engines.table", "ENGINES", ["train", "--help"]),
+        ("models.heads", "HEADS", ["train", "--help-all"]),
+        ("models.engines.table", "ENGINES", ["train", "--help-all"]),
         ("models.export", "EXPORTERS", ["export", "--help"]),
-        ("pipelines.images.policies", "POLICIES", ["train", "--help"]),
+        ("pipelines.images.policies", "POLICIES", ["train", "--help-all"]),
         ("pipelines.images.policies", "POLICIES", ["preview", "--help"]),
-        ("pipelines.ensembles.methods", "METHODS", ["train", "--help"]),
+        ("pipelines.ensembles.methods", "METHODS", ["train", "--help-all"]),
         ("pipelines.ensembles.methods", "METHODS", ["ensemble", "--help"]),
     ],
 )

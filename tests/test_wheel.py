@@ -1,4 +1,4 @@
-"""What is shipped: the three packages and nothing else."""
+"""What is shipped: the three packages, the module that `python -m headstart` runs, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_wheel_holds_the_three_packages_and_its_metadata(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     (info,) = {name.partition("/")[0] for name in names if ".dist-info/" in name}
-    assert {name.partition("/")[0] for name in names} == {"app", "models", "pipelines", info}
+    assert {name.partition("/")[0] for name in names} == {"app", "models", "pipelines", "headstart.py", info}
     modules = {
         path.relative_to(ROOT).as_posix()
         for package in ("app", "models", "pipelines")
         for path in (ROOT / package).rglob("*.py")
-    }
+    } | {"headstart.py"}
     assert {name for name in names if name.endswith(".py")} == modules
     assert f"{info}/licenses/LICENSE" in names
 
@@ -41,7 +41,7 @@ def test_wheel_holds_the_three_packages_and_its_metadata(wheel: Path) -> None:
 def test_wheel_installs_the_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (entry_points,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
-        assert "headstart = app.__main__:main" in archive.read(entry_points).decode()
+        assert "headstart = headstart:main" in archive.read(entry_points).decode()
 
 
 def test_lock_has_hashes_and_no_addresses() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.options.completion import complete_backbone
 from app.options.conv import CONV
 from app.options.everywhere import terminal_of
 from app.options.network import ImageSize
@@ -21,7 +22,10 @@ def backbones(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="A backbone to describe; conv:FILTERS, a run or a .keras file.", show_default=False
+            metavar="NAME",
+            autocompletion=complete_backbone,
+            help="A backbone to describe; conv:FILTERS, a run or a .keras file.",
+            show_default=False,
         ),
     ] = None,
     *,

@@ -39,6 +39,10 @@ def cache(
 
         cleared = clear_cache()
         terminal.note(f"cleared `{cache_folder()}`: {file_size(cleared.size)}")
+        if as_json:
+            from app.pages.as_json import print_json
+
+            print_json(terminal, {"folder": str(cache_folder()), "cleared": cleared.size, "kept": cleared.kept})
         if cleared.kept:
             terminal.note(f"kept {file_size(cleared.kept)} of checked and converted images: another command uses them")
         return

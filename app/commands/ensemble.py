@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.options.ensemble import Method
+from app.options.ensemble import AsJson, Method
 from app.options.everywhere import terminal_of
 from app.options.fit import LARGEST_SEED
 
@@ -15,7 +15,7 @@ def ensemble(
     context: typer.Context,
     runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Folders of runs on the same images.")],
     *,
-    out: Annotated[str, typer.Option("--out", metavar="RUN", help="Folder for the ensemble.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="RUN", help="Folder for the ensemble.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
     method: Method = "greedy",
     max_latency: Annotated[
@@ -33,6 +33,7 @@ def ensemble(
         typer.Option("--max-size", metavar="MB", min=0.0, max=1e9, help="Greatest size on disk, in megabytes."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed.")] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Combine runs into one ensemble.
 
@@ -49,4 +50,4 @@ def ensemble(
     manifest = combine_runs(spec, force=force, reporter=terminal)
     from app.pages.ensemble import show
 
-    show(terminal, manifest, out)
+    show(terminal, manifest, out, as_json=as_json)

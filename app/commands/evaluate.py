@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from app.options.ensemble import Tta
 from app.options.everywhere import terminal_of
+from app.options.part import Split
 from pipelines.runs.examples import Part
 
 
@@ -16,14 +17,7 @@ def evaluate(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled images, as for train.")],
     *,
-    split: Annotated[
-        Part,
-        typer.Option(
-            "--split",
-            help="Part to evaluate on; auto: the test part, or of data without parts the images that the run was "
-            "neither trained nor selected on.",
-        ),
-    ] = "auto",
+    split: Split = "auto",
     cache: Annotated[
         bool,
         typer.Option(
@@ -40,7 +34,7 @@ def evaluate(
     terminal = terminal_of(context)
     from pipelines.evaluate import evaluate as evaluate_run
 
-    evaluation = evaluate_run(run, data, split=split, cache=cache, tta=tta, reporter=terminal)
+    evaluation = evaluate_run(run, data, split=cast(Part, split), cache=cache, tta=tta, reporter=terminal)
     if as_json:
         import json
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.options.completion import complete_export_format
 from app.options.everywhere import terminal_of
 from models.export import EXPORTERS
 
@@ -17,17 +18,20 @@ def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
     *,
     out: Annotated[
-        str, typer.Option("--out", metavar="DIR", help="Folder for the export; a SavedModel goes to DIR/<version>/.")
+        str,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder for the export; a SavedModel goes to DIR/<version>/."),
     ],
     formats: Annotated[
         list[str] | None,
         typer.Option(
             "--format",
+            autocompletion=complete_export_format,
             metavar="|".join(EXPORTERS),
             show_default=DEFAULT_FORMAT,
             help="Format of the export; may be given several times.",
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """Export a run for use without headstart.
 
@@ -46,5 +50,10 @@ def export(
     from app.pages.export import export_page
 
     terminal.page(export_page(exports), stream="stderr")
+    if as_json:
+        from app.pages.as_json import print_json
+
+        print_json(terminal, [exported.to_json() for exported in exports])
+        return
     for exported in exports:
         terminal.data(str(exported.path))

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.options.completion import complete_row_format
 from app.options.ensemble import Tta
 from app.options.everywhere import terminal_of
 from models.errors import UserError, lookup
 from pipelines.inference.prediction_rows import FORMATS
 from pipelines.inference.prediction_rows import escape_formulas as with_escaped_formulas
+from pipelines.system.text import counted
+
+if TYPE_CHECKING:
+    from app.console import Terminal
+    from pipelines.inference.write_rows import Tally
+
+EscapeFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--escape-formulas",
+        help="In CSV, put ' before paths and classes that a spreadsheet would run as formulas; without it they "
+        "stay exact.",
+    ),
+]
 
 
 def predict(
@@ -26,33 +41,32 @@ def predict(
     *,
     top_k: Annotated[int, typer.Option("--top-k", min=1, max=1_000_000, help="Number of classes per row.")] = 5,
     format_name: Annotated[
-        str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the rows.")
+        str,
+        typer.Option(
+            "--format", metavar="|".join(FORMATS), autocompletion=complete_row_format, help="Format of the rows."
+        ),
     ] = "table",
     tta: Tta = None,
     members: Annotated[bool, typer.Option("--members", help="List the predictions of ensemble members too.")] = False,
-    escape_formulas: Annotated[
-        bool,
-        typer.Option(
-            "--escape-formulas",
-            help="In CSV, put ' before paths and classes that a spreadsheet would run as formulas; without it they "
-            "stay exact.",
-        ),
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Add the probability of every class, in CSV and Parquet one column each.")
     ] = False,
+    escape_formulas: EscapeFormulas = False,
     out: Annotated[
-        str | None, typer.Option("--out", metavar="FILE", show_default="stdout", help="File for the rows.")
+        str | None, typer.Option("--out", "-o", metavar="FILE", show_default="stdout", help="File for the rows.")
     ] = None,
 ) -> None:
     """Predict the classes of images, one row per input.
 
     Rows are in the order of the inputs. If some inputs are unreadable, the others are predicted and the exit code is 1.
+    Files in folders that are not images are counted and get no row.
 
     headstart predict runs/photos holiday/ --format csv --out holiday.csv
     """
     terminal = terminal_of(context)
     terminal.allows_bars = out is not None or not sys.stdout.isatty()
     row_format = lookup(FORMATS, format_name, "format")
-    if escape_formulas and format_name != "csv":
-        raise UserError(f"--escape-formulas is for CSV, not for `{format_name}`", "add `--format csv`, or omit it")
+    _refuse(format_name, escape_formulas=escape_formulas, scores=scores)
     from pipelines.inference.write_rows import require_writable, write
 
     require_writable(row_format, out, is_terminal=sys.stdout.isatty())
@@ -65,12 +79,33 @@ def predict(
         require_views(tta)
     from pipelines.predict import predict as predict_paths
 
-    class_names, rows = predict_paths(
-        run, paths, top_k=top_k, tta=tta, members=members, stdin=sys.stdin.buffer, reporter=terminal
+    columns, rows = predict_paths(
+        run, paths, top_k=top_k, tta=tta, members=members, scores=scores, stdin=sys.stdin.buffer, reporter=terminal
     )
     if escape_formulas:
         rows = with_escaped_formulas(rows)
-    tally = write(rows, row_format, class_names=class_names, out=out, stdout=sys.stdout.buffer)
+    tally = write(rows, row_format, columns=columns, out=out, stdout=sys.stdout.buffer)
+    _report(terminal, tally)
+
+
+def _refuse(format_name: str, *, escape_formulas: bool, scores: bool) -> None:
+    """Refuse options that the format of the rows has no place for."""
+    if escape_formulas and format_name != "csv":
+        raise UserError(f"--escape-formulas is for CSV, not for `{format_name}`", "add `--format csv`, or omit it")
+    if scores and format_name == "table":
+        raise UserError("--scores has no place in the table", "add `--format csv`, `jsonl` or `parquet`")
+
+
+def _report(terminal: Terminal, tally: Tally) -> None:
+    """Say how many inputs have no prediction; unreadable images, and no image at all, are exit code 1."""
+    if tally.others:
+        verb = "is not an image and has" if tally.others == 1 else "are not images and have"
+        terminal.note(f"{counted(tally.others, 'file')} in the folders {verb} no row")
     if tally.unreadable:
-        terminal.warn(f"{tally.unreadable:,} of {tally.rows:,} inputs are unreadable: see their rows")
+        verb, whose = ("is", "its row") if tally.unreadable == 1 else ("are", "their rows")
+        inputs = counted(tally.rows, "input")
+        terminal.warn(f"{tally.unreadable:,} of {inputs} {verb} unreadable: see {whose}")
+    if not tally.rows:
+        terminal.warn("there are no images among the inputs")
+    if tally.unreadable or not tally.rows:
         raise typer.Exit(1)

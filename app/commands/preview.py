@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.options.completion import complete_policy
 from app.options.everywhere import terminal_of
 from app.options.fit import LARGEST_SEED, NoColor, NoFlip, Rotate90
 from pipelines.images.policies import POLICIES
@@ -16,9 +17,15 @@ def preview(
     context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled images, as for train.")],
     *,
-    out: Annotated[str, typer.Option("--out", metavar="FILE", help="Image file for the views, .png or .jpg.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="Image file for the views, .png or .jpg.")],
     augment: Annotated[
-        str, typer.Option("--augment", metavar="POLICY", help=f"{', '.join(POLICIES)}, or a TOML file.")
+        str,
+        typer.Option(
+            "--augment",
+            metavar="POLICY",
+            autocompletion=complete_policy,
+            help=f"{', '.join(POLICIES)}, or a TOML file.",
+        ),
     ] = "light",
     no_flip: NoFlip = False,
     rotate90: Rotate90 = False,
@@ -32,6 +39,7 @@ def preview(
         int,
         typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed; training with it draws the same views."),
     ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Draw images with eight augmented views of each.
 
@@ -54,4 +62,9 @@ def preview(
         reporter=terminal,
     )
     terminal.note(f"{drawing.rows} images of {drawing.classes} classes, the original on the left")
+    if as_json:
+        from app.pages.as_json import print_json
+
+        print_json(terminal, {"path": str(drawing.path), "rows": drawing.rows, "classes": drawing.classes})
+        return
     terminal.data(str(drawing.path))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.help import HelpAll
 from app.options.conv import CONV
-from app.options.ensemble import MEMBERS
+from app.options.ensemble import MEMBERS, AsJson
 from app.options.everywhere import terminal_of
 from app.options.fine_tune import FINE_TUNE
 from app.options.fit import DATA, FIT
@@ -40,7 +41,9 @@ def train(
     *,
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="RUN", show_default="runs/<data>-<n>, a new one", help="Folder for the run."),
+        typer.Option(
+            "--out", "-o", metavar="RUN", show_default="runs/<data>-<n>, a new one", help="Folder for the run."
+        ),
     ] = None,
     force: Annotated[
         bool,
@@ -55,6 +58,8 @@ def train(
     fit: Callable[..., FitSpec],
     fine_tune: Callable[..., FineTuneSpec],
     ensemble: Callable[..., MembersSpec],
+    as_json: AsJson = False,
+    help_all: HelpAll = False,
 ) -> None:
     """Train a classifier on your own pictures.
 
@@ -77,10 +82,10 @@ def train(
     members = ensemble(common=spec, backbones=tuple(backbones), heads=tuple(head_names))
     if out is None:
         members, force = _in_default_place(members, begins_anew=force), False
-    _train(terminal, members, force=force)
+    _train(terminal, members, force=force, as_json=as_json)
 
 
-def _train(terminal: Terminal, members: MembersSpec, *, force: bool) -> None:
+def _train(terminal: Terminal, members: MembersSpec, *, force: bool, as_json: bool) -> None:
     """Train one model or several, and show the end of it."""
     out = members.common.out
     if not members.is_single:
@@ -89,7 +94,7 @@ def _train(terminal: Terminal, members: MembersSpec, *, force: bool) -> None:
         manifest = train_members(members, force=force, reporter=terminal)
         from app.pages.ensemble import show
 
-        show(terminal, manifest, out)
+        show(terminal, manifest, out, as_json=as_json)
         return
     lookup(METHODS, members.method, "ensemble method")  # unused here, but a name that is wrong is never ignored
     if members.method != DEFAULT_METHOD:
@@ -97,6 +102,10 @@ def _train(terminal: Terminal, members: MembersSpec, *, force: bool) -> None:
     from pipelines.train import train as run_training
 
     _show(terminal, run_training(members.common, force=force, reporter=terminal), out)
+    if as_json:
+        from app.pages.as_json import print_run
+
+        print_run(terminal, out)
 
 
 def _in_default_place(members: MembersSpec, *, begins_anew: bool) -> MembersSpec:

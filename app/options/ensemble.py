@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.options.completion import complete_method, complete_views
 from app.options.panels import Panel
 from pipelines.ensembles.methods import METHODS
 from pipelines.runs.ensemble_spec import MembersSpec
@@ -15,6 +16,7 @@ Tta = Annotated[
     str | None,
     typer.Option(
         "--tta",
+        autocompletion=complete_views,
         metavar="flip|crop5|crop10|N",
         show_default="none",
         help="Average over views of each image: mirrored, five crops, these and mirrored, or N light augmentations.",
@@ -24,6 +26,7 @@ Method = Annotated[
     str,
     typer.Option(
         "--method",
+        autocompletion=complete_method,
         metavar="|".join(METHODS),
         rich_help_panel=PANEL,
         help="How members are joined; greedy selects those that lower the validation log-loss together.",
@@ -66,6 +69,9 @@ Boost = Annotated[
         help="Train the --seeds of a head, or of a network from scratch, in sequence: half of what the second sees the "
         "first gets wrong out of fold, half of what the third sees those disagree on. It can take three times as long.",
     ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the run's record, run.json with its folder, as one JSON object.")
 ]
 MEMBERS = Panel(
     record=MembersSpec, options={"seeds": Seeds, "folds": Folds, "bag": Bag, "boost": Boost, "method": Method}

@@ -93,6 +93,8 @@ def spread(group: TyperGroup) -> None:
 
 
 def _name_variable(option: TyperOption, prefix: str) -> None:
+    if option.name == "help_all":
+        return
     flag = max(option.opts, key=len).strip("-")
     option.envvar = f"{prefix}_{flag}".replace("-", "_").upper()
     option.show_envvar = False

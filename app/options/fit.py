@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from app.options.completion import complete_policy
 from app.options.panels import Panel
 from pipelines.images.policies import POLICIES
 from pipelines.runs.spec import DataSpec, FitSpec
@@ -15,6 +16,7 @@ Augment = Annotated[
     str,
     typer.Option(
         "--augment",
+        autocompletion=complete_policy,
         metavar="POLICY",
         rich_help_panel=_DATA,
         help=f"{', '.join(POLICIES)}, or a TOML file; `light` flips left and right, turns and zooms a little; "

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.options.completion import complete_backbone, complete_engine, complete_head, complete_weights
 from app.options.panels import Panel
 from models import heads
 from models.engines.table import ENGINES
@@ -18,6 +19,8 @@ Backbones = Annotated[
     list[str] | None,
     typer.Option(
         "--backbone",
+        "-b",
+        autocompletion=complete_backbone,
         metavar="NAME|conv:FILTERS|RUN|FILE",
         rich_help_panel=_NETWORK,
         show_default=DEFAULT_BACKBONE,
@@ -29,6 +32,7 @@ Weights = Annotated[
     str,
     typer.Option(
         "--weights",
+        autocompletion=complete_weights,
         metavar="imagenet|none|FILE",
         rich_help_panel=_NETWORK,
         help="none: random ones, and all layers are trained.",
@@ -58,6 +62,7 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine",
+        autocompletion=complete_engine,
         metavar="|".join(("auto", *ENGINES)),
         rich_help_panel=_NETWORK,
         help="What the frozen base runs on: auto measures and takes the fastest.",
@@ -67,6 +72,7 @@ HeadNames = Annotated[
     list[str] | None,
     typer.Option(
         "--head",
+        autocompletion=complete_head,
         metavar="|".join(heads.HEADS),
         rich_help_panel=_HEAD,
         show_default=DEFAULT_HEAD,

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.console import Terminal
+from app.pages.as_json import print_run
 from app.pages.report import next_lines, skipped_line, training_page
 from app.pages.tables import WIDTH, new_table, scored, shortened, shortened_inside
 from models.errors import UserError
@@ -28,13 +29,14 @@ MATRIX_MEMBERS = 12  # more columns than this do not fit
 NAME_WIDTH, COLUMN_WIDTH = 24, 8
 
 
-def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
+def show(terminal: Terminal, manifest: Manifest, out: str, *, as_json: bool = False) -> None:
     """Print the page of an ensemble, what its training had to warn of, and what comes next.
 
     Args:
         terminal: where it goes.
         manifest: of the ensemble.
         out: its folder, as the user named it.
+        as_json: whether its record goes to stdout.
 
     Raises:
         UserError: after all that, where members could not be trained.
@@ -50,6 +52,8 @@ def show(terminal: Terminal, manifest: Manifest, out: str) -> None:
         terminal.warn(note)
     for line in next_lines(out):
         terminal.note(line)
+    if as_json:
+        print_run(terminal, out)
     if manifest.missing:
         raise missing_members(manifest, out)
 

@@ -26,12 +26,20 @@ DIRECT = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
 ORIENTATION_TAG = 0x0112
 
 
+EMPTY = "the file is empty"
+
+
 class UnreadableImage(Exception):
     """A file that is not an image, or a damaged one; `reason` is a phrase without the path."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+    @property
+    def is_other_content(self) -> bool:
+        """Whether the content has no mark of an image that headstart knows: text, a PDF, nothing at all."""
+        return self.reason.startswith("not an image") or self.reason == EMPTY
 
 
 def readable_bytes(path: str, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -64,7 +72,7 @@ def read_file(path: str) -> bytes:
     except OSError as error:
         raise UnreadableImage((error.strerror or type(error).__name__).lower()) from error
     if not content:
-        raise UnreadableImage("the file is empty")
+        raise UnreadableImage(EMPTY)
     return content
 
 

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 LIST_ENDINGS = (".txt", ".lst")
+# What viewers and cameras call images, whether headstart reads them or not.
+IMAGE_ENDINGS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".heic", ".heif"}
+    | {".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".tga", ".psd", ".svg", ".dcm"}
+    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLOCK = 1 << 16  # bytes of a list that are read at once
 
@@ -32,10 +38,12 @@ class Input:
     Attributes:
         path: as typed, or below the folder that was typed; bytes that are not UTF-8 as surrogates.
         reason: why it cannot be opened (a missing file, a folder that cannot be listed); None otherwise.
+        is_in_folder: whether nobody named it: it lies in a folder that was typed, with whatever else is there.
     """
 
     path: str
     reason: str | None = None
+    is_in_folder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ class Loaded:
 
     Attributes:
         path: of the input.
-        status: `ok`, or `unreadable`.
+        status: `ok`, `unreadable`, or `not an image` of a file in a folder that neither is one nor is called one.
         reason: why it is unreadable, a phrase; empty when it is readable.
         pixels: (size, size, 3) float32 in [0, 255], upright RGB; None when unreadable.
     """
@@ -93,7 +101,8 @@ def load(source: Input, square: Square, max_pixels: int = MAX_PIXELS) -> Loaded:
     try:
         content = readable_content(read_file(source.path), max_pixels)
     except UnreadableImage as unreadable:
-        return Loaded(source.path, "unreadable", unreadable.reason, None)
+        is_other = source.is_in_folder and not _is_called_image(source.path) and unreadable.is_other_content
+        return Loaded(source.path, "not an image" if is_other else "unreadable", unreadable.reason, None)
     import tensorflow as tf
 
     return Loaded(source.path, "ok", "", _decoder(square)(tf.constant(content)).numpy())
@@ -110,6 +119,11 @@ def _decoder(square: Square) -> Callable[[Tensor], Tensor]:
         return decode_resized(content, square.size, square.fit)
 
     return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+
+
+def _is_called_image(path: str) -> bool:
+    """Whether the ending of a name is one of images, readable ones or not."""
+    return os.path.splitext(path)[1].casefold() in IMAGE_ENDINGS
 
 
 def _expand_path(path: str) -> Iterator[Input]:
@@ -134,7 +148,7 @@ def _expand_folder(folder: str) -> Iterator[Input]:
         # Folders that failed on the way to this file come before it.
         yield from unlistable
         unlistable.clear()
-        yield Input(path)
+        yield Input(path, is_in_folder=True)
         is_empty = False
     if is_empty and not unlistable:
         yield Input(folder, "no file in this folder")

@@ -28,11 +28,13 @@ class RowContents:
         class_names: (classes,) in the order of the model's outputs.
         top_k: number of classes, at most.
         members: names of an ensemble's members whose predictions are listed; empty for none.
+        has_scores: whether the probability of every class is listed.
     """
 
     class_names: Sequence[str]
     top_k: int = 5
     members: Sequence[str] = ()
+    has_scores: bool = False
 
 
 def predict_inputs(
@@ -99,7 +101,7 @@ def _predict_batch(predict: Predict, waiting: Sequence[Loaded], contents: RowCon
     outputs = iter(_outputs_by_image(predict, np.stack(pixels)) if pixels else ())
     for loaded in waiting:
         if loaded.pixels is None:
-            yield Prediction(path=loaded.path, status="unreadable", reason=loaded.reason)
+            yield Prediction(path=loaded.path, status=loaded.status, reason=loaded.reason)
         else:
             probabilities, of_members = next(outputs)
             yield _row(loaded.path, probabilities, of_members, contents)
@@ -134,6 +136,7 @@ def _row(
         agreement=None if of_members is None else float((of_members.argmax(1) == best[0]).mean()),
         entropy=_entropy(probabilities),
         members=() if of_members is None else _member_predictions(of_members, contents),
+        scores=tuple(map(_shortest, probabilities)) if contents.has_scores else (),
     )
 
 

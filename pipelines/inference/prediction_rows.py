@@ -1,5 +1,18 @@
 r"""Writes prediction rows in several formats (light, so that the command line can list the formats).
 
+The schema, version `SCHEMA`, which every row of csv, jsonl and parquet has as `schema`:
+
+path         as given, or below the folder that was given
+status       `ok`, or `unreadable`
+label        the most probable class
+probability  of it, in [0, 1]
+top_k        the most probable classes: in csv as text such as `cat 0.9; dog 0.1`, else objects (label, probability)
+reason       why it is unreadable, a phrase
+entropy      of the probabilities of all classes, nats
+agreement    share of an ensemble's members that predict the same class; csv has it for ensembles alone
+members      where asked for, objects (member, label, probability); in csv `label:<member>` and `probability:<member>`
+scores       where asked for, class -> probability; in csv and parquet `score:<class>`, a column for each class
+
 Any path survives any format. csv: text fields are quoted, so that a line break stays inside its field; bytes that are
 not UTF-8 are written as they are. jsonl: ASCII with JSON escapes, a stray byte 0xNN as the lone surrogate `\udcNN`,
 which Python's `os.fsencode` turns back. parquet: `path` is text with such bytes shown as `\xNN`, and `path_bytes` has
@@ -19,7 +32,8 @@ from typing import Any, BinaryIO, Literal, TypeAlias
 
 from pipelines.system.text import as_utf8, one_line, padded
 
-Status = Literal["ok", "unreadable"]
+Status = Literal["ok", "unreadable", "not an image"]
+SCHEMA = 2  # 1: csv had JSON in `top_k` and `members`, and no row had its version
 FIELDS = ("path", "status", "label", "probability", "top_k", "reason", "agreement", "entropy", "members")
 ROW_GROUP = 10_000  # rows of a Parquet file that are written at once
 MAX_LABEL_WIDTH = 30  # terminal cells of a class name in the table
@@ -34,7 +48,7 @@ class Prediction:
 
     Attributes:
         path: as given; bytes that are not UTF-8 as surrogates.
-        status: `ok`, or `unreadable`.
+        status: `ok`, `unreadable`, or `not an image`: another file in a folder, which gets no row.
         label: the most probable class; None when unreadable.
         probability: of it, in [0, 1]; None when unreadable.
         top_k: the most probable classes and their probabilities, most probable first; empty when unreadable.
@@ -43,6 +57,7 @@ class Prediction:
         entropy: of the probabilities of all classes, nats; None when unreadable.
         members: (member, its most probable class, probability of that) for each member of an ensemble; empty unless
             asked for.
+        scores: probability of each class, in the run's order; empty unless asked for, and when unreadable.
     """
 
     path: str
@@ -54,6 +69,24 @@ class Prediction:
     agreement: float | None = None
     entropy: float | None = None
     members: tuple[tuple[str, str, float], ...] = ()
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What is known of all rows before the first of them.
+
+    Attributes:
+        class_names: (classes,) in the run's order.
+        has_scores: whether rows have the probability of each class.
+        is_ensemble: whether rows have the agreement of members.
+        members: names of the members that rows list; empty for none.
+    """
+
+    class_names: Sequence[str]
+    has_scores: bool = False
+    is_ensemble: bool = False
+    members: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +95,14 @@ class RowFormat:
 
     Attributes:
         name: its key in `FORMATS`.
-        write: writes rows to a binary stream; the class names are for the width of columns.
+        write: writes rows to a binary stream.
         library: the package that it imports; empty for the standard library.
         extra: the extra of headstart that installs it.
         is_text: whether a terminal can show it.
     """
 
     name: str
-    write: Callable[[Iterable[Prediction], BinaryIO, Sequence[str]], None]
+    write: Callable[[Iterable[Prediction], BinaryIO, Columns], None]
     library: str = ""
     extra: str = ""
     is_text: bool = True
@@ -78,21 +111,26 @@ class RowFormat:
 def escape_formulas(rows: Iterable[Prediction]) -> Iterator[Prediction]:
     """Put `'` before each text that a spreadsheet would take for a formula (OWASP, CSV Injection).
 
-    Such a row no longer has the exact path. `top_k` and `members` of a CSV begin with a bracket and need no escape.
+    Such a row no longer has the exact path. The names of columns begin with a letter and need no escape.
     """
     for row in rows:
-        label = None if row.label is None else _escaped_formula(row.label)
-        yield replace(row, path=_escaped_formula(row.path), label=label)
+        yield replace(
+            row,
+            path=_escaped_formula(row.path),
+            label=None if row.label is None else _escaped_formula(row.label),
+            top_k=tuple((_escaped_formula(label), share) for label, share in row.top_k),
+            members=tuple((member, _escaped_formula(label), share) for member, label, share in row.members),
+        )
 
 
 def _escaped_formula(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def _write_table(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
+def _write_table(rows: Iterable[Prediction], stream: BinaryIO, columns: Columns) -> None:
     from rich.cells import cell_len
 
-    width = min(MAX_LABEL_WIDTH, max(cell_len(one_line(name)) for name in ("unreadable", *class_names)))
+    width = min(MAX_LABEL_WIDTH, max(cell_len(one_line(name)) for name in ("unreadable", *columns.class_names)))
     stream.write(f"{padded('label', width)}  probability  path\n".encode())
     for row in rows:
         label = "unreadable" if row.label is None else one_line(row.label)
@@ -112,26 +150,46 @@ def _table_remark(row: Prediction) -> str:
     return one_line(", ".join(parts))
 
 
-def _write_csv(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
+def _write_csv(rows: Iterable[Prediction], stream: BinaryIO, columns: Columns) -> None:
     # Text always quoted: Python's minimal quoting leaves a lone carriage return bare when lines end in \n.
     text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="", write_through=True)
     try:
         writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-        writer.writerow(FIELDS)
+        writer.writerow(_csv_header(columns))
         for row in rows:
-            values = _values(row)
-            values |= {name: json.dumps(values[name], ensure_ascii=False) for name in ("top_k", "members")}
-            writer.writerow([values[name] for name in FIELDS])
+            writer.writerow(_csv_values(row, columns))
     finally:
         text.detach()
 
 
-def _write_jsonl(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
+def _csv_header(columns: Columns) -> list[str]:
+    header = ["path", "status", "label", "probability", "top_k", "reason", "entropy"]
+    header += ["agreement"] if columns.is_ensemble else []
+    header += [f"{field}:{member}" for member in columns.members for field in ("label", "probability")]
+    header += [f"score:{name}" for name in columns.class_names] if columns.has_scores else []
+    return [*header, "schema"]
+
+
+def _csv_values(row: Prediction, columns: Columns) -> list[object]:
+    top_k = "; ".join(f"{label} {share}" for label, share in row.top_k)
+    values: list[object] = [row.path, row.status, row.label, row.probability, top_k, row.reason, row.entropy]
+    values += [row.agreement] if columns.is_ensemble else []
+    of_members: list[object] = [value for _, label, share in row.members for value in (label, share)]
+    values += of_members or [None] * (2 * len(columns.members))
+    if columns.has_scores:
+        values += row.scores or [None] * len(columns.class_names)
+    return [*values, SCHEMA]
+
+
+def _write_jsonl(rows: Iterable[Prediction], stream: BinaryIO, columns: Columns) -> None:
     for row in rows:
-        stream.write(json.dumps(_values(row), allow_nan=False).encode("ascii") + b"\n")
+        values = _values(row)
+        if columns.has_scores:
+            values["scores"] = dict(zip(columns.class_names, row.scores, strict=True)) if row.scores else None
+        stream.write(json.dumps(values, allow_nan=False).encode("ascii") + b"\n")
 
 
-def _write_parquet(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
+def _write_parquet(rows: Iterable[Prediction], stream: BinaryIO, columns: Columns) -> None:
     import pyarrow
     import pyarrow.parquet
 
@@ -139,14 +197,16 @@ def _write_parquet(rows: Iterable[Prediction], stream: BinaryIO, class_names: Se
     class_type = pyarrow.struct({"label": text, "probability": number})
     member_type = pyarrow.struct({"member": text, "label": text, "probability": number})
     types = (text, text, text, number, pyarrow.list_(class_type), text, number, number, pyarrow.list_(member_type))
-    schema = pyarrow.schema([*zip(FIELDS, types, strict=True), ("path_bytes", pyarrow.binary())])
+    scores = [f"score:{as_utf8(name)}" for name in columns.class_names] if columns.has_scores else []
+    fields = [*zip(FIELDS, types, strict=True), ("schema", pyarrow.int64()), ("path_bytes", pyarrow.binary())]
+    schema = pyarrow.schema([*fields, *((name, number) for name in scores)])
     remaining = iter(rows)
     with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
         while group := list(islice(remaining, ROW_GROUP)):
-            writer.write_table(pyarrow.Table.from_pylist([_parquet_values(row) for row in group], schema))
+            writer.write_table(pyarrow.Table.from_pylist([_parquet_values(row, scores) for row in group], schema))
 
 
-def _parquet_values(row: Prediction) -> Values:
+def _parquet_values(row: Prediction, scores: Sequence[str]) -> Values:
     """A row whose text is valid UTF-8, with the exact path where that differs."""
     values = _values(row)
     for name in ("top_k", "members"):
@@ -154,7 +214,7 @@ def _parquet_values(row: Prediction) -> Values:
     values["label"] = None if row.label is None else as_utf8(row.label)
     values["path"] = as_utf8(row.path)
     values["path_bytes"] = None if values["path"] == row.path else os.fsencode(row.path)
-    return values
+    return values | dict(zip(scores, row.scores, strict=False))
 
 
 def _values(row: Prediction) -> Values:
@@ -163,7 +223,7 @@ def _values(row: Prediction) -> Values:
     values["members"] = [
         {"member": member, "label": label, "probability": share} for member, label, share in row.members
     ]
-    return values
+    return values | {"schema": SCHEMA}
 
 
 FORMATS: dict[str, RowFormat] = {

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from models.errors import UserError
-from pipelines.inference.prediction_rows import Prediction, RowFormat
+from pipelines.inference.prediction_rows import Columns, Prediction, RowFormat
 from pipelines.system.text import one_line
 
 
 @dataclass(slots=True)
 class Tally:
-    """How many rows were written, and how many of them are unreadable."""
+    """How many rows were written, how many of them are unreadable, and how many files in folders are no images."""
 
     rows: int = 0
     unreadable: int = 0
+    others: int = 0
 
 
 def require_writable(row_format: RowFormat, out: str | None, *, is_terminal: bool) -> None:
@@ -65,7 +66,7 @@ def write(
     rows: Iterable[Prediction],
     row_format: RowFormat,
     *,
-    class_names: Sequence[str],
+    columns: Columns,
     out: str | None,
     stdout: BinaryIO,
 ) -> Tally:
@@ -74,7 +75,7 @@ def write(
     Args:
         rows: from `pipelines.predict.predictions`.
         row_format: a value of `FORMATS`.
-        class_names: all classes, for the width of the table's columns.
+        columns: of the rows.
         out: a file, or None for `stdout`.
         stdout: binary; flushed after each row, so that a reader sees rows as they come.
 
@@ -84,7 +85,7 @@ def write(
     require_destination(out)
     tally = Tally()
     with _destination(out, stdout) as stream:
-        row_format.write(_counted(rows, tally, stream), stream, class_names)
+        row_format.write(_counted(rows, tally, stream), stream, columns)
         stream.flush()
     return tally
 
@@ -110,6 +111,9 @@ def _is_device(out: str) -> bool:
 
 def _counted(rows: Iterable[Prediction], tally: Tally, stream: BinaryIO) -> Iterator[Prediction]:
     for row in rows:
+        if row.status == "not an image":
+            tally.others += 1
+            continue
         tally.rows += 1
         tally.unreadable += row.status == "unreadable"
         yield row

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -45,12 +44,25 @@ def test_the_version_is_printed_and_no_command_is_run(headstart: Headstart, stub
     assert calls == []
 
 
-def test_completion_knows_the_commands() -> None:
-    typed = {"_HEADSTART_COMPLETE": "complete_bash", "COMP_WORDS": "headstart back", "COMP_CWORD": "1"}
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("headstart"))], env=os.environ | typed, capture_output=True, text=True
-    )
-    assert done.stdout.split() == ["backbones"]
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("headstart back", ["backbones"]),
+        ("headstart train --backbone convnext_t", ["convnext_tiny"]),
+        ("headstart train -b mobilenet_v3_l", ["mobilenet_v3_large_0.75", "mobilenet_v3_large"]),
+        ("headstart train --head m", ["mlp"]),
+        ("headstart train --augment str", ["strong"]),
+        ("headstart ensemble --method gr", ["greedy"]),
+        ("headstart export --format saved", ["savedmodel"]),
+        ("headstart predict --format js", ["jsonl"]),
+        ("headstart evaluate --split va", ["validation"]),
+    ],
+)
+def test_completion_knows_the_commands_and_the_names_of_tables(typed: str, completed: list[str]) -> None:
+    asked = {"_HEADSTART_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    program = "import sys; sys.argv = ['headstart']; from app.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | asked, capture_output=True, text=True)
+    assert done.stdout.split() == completed, done.stderr
 
 
 def test_without_a_command_the_help_is_on_stderr(headstart: Headstart) -> None:

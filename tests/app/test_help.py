@@ -23,6 +23,17 @@ def test_a_page_fits_80_columns_and_has_nothing_of_the_library(headstart: Headst
     assert not re.search(r"<(int|float|str|list)|\{|<=|>=|default: \(|…", result.out)
 
 
+def test_help_of_train_shows_ten_options_and_says_where_the_rest_is(headstart: Headstart) -> None:
+    short, whole = headstart("train", "--help"), headstart("train", "--help-all")
+    own = short.out.partition("Options that matter most:\n")[2].partition("\n\n")[0]
+    flags = re.findall(r"^  (?:-\w, )?(--[\w-]+)", own, re.MULTILINE)
+    assert len([flag for flag in flags if not flag.startswith("--help")]) == 10
+    assert "headstart train --help-all" in short.out
+    assert max(map(len, whole.out.splitlines())) <= 80 and whole.code == 0
+    everything = set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", whole.out, re.MULTILINE))
+    assert {*flags, "--layer-decay", "--boost", "--engine"} <= everything and "--engine" not in short.out
+
+
 def test_the_list_of_commands_has_whole_sentences(headstart: Headstart) -> None:
     lines = headstart("--help").out.splitlines()
     start = lines.index("Commands:") + 1

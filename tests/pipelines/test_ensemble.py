@@ -102,8 +102,8 @@ def test_classes_are_matched_by_name_and_the_result_is_a_run(pictures: Path, tmp
     assert manifest.agreement.max_difference < 1e-4
     judged = evaluate(str(tmp_path / "joined"), str(pictures))
     assert judged.report == manifest.metrics["test"]
-    names, rows = predict(str(tmp_path / "joined"), [str(pictures / "green")])
-    assert names == manifest.class_names
+    columns, rows = predict(str(tmp_path / "joined"), [str(pictures / "green")])
+    assert columns.class_names == manifest.class_names and columns.is_ensemble
     assert {row.label for row in rows} == {"green"}
 
 

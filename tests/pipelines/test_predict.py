@@ -37,9 +37,13 @@ def test_a_list_that_is_still_being_written_is_not_waited_for(tmp_path: Path) ->
 
 def test_a_run_predicts_every_input_and_lists_as_many_classes_as_asked(pictures: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
-    class_names, rows = verb.predict(str(run), [str(pictures / "green"), str(tmp_path / "missing.png")], top_k=2)
+    paths = [str(pictures / "green"), str(tmp_path / "missing.png")]
+    columns, rows = verb.predict(str(run), paths, top_k=2, scores=True)
     *green, missing = rows
-    assert class_names == tuple(COLOURS)
+    assert (columns.class_names, columns.is_ensemble, columns.members) == (tuple(COLOURS), False, ())
+    for row in green:
+        assert sum(row.scores) == pytest.approx(1, abs=1e-4)
+        assert row.scores[list(COLOURS).index("green")] == row.probability == max(row.scores)
     assert [(row.label, len(row.top_k)) for row in green] == [("green", 2)] * 16
     assert (missing.status, missing.reason) == ("unreadable", "no such file")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from pipelines.evaluate import Evaluation
 from tests.app.commands.conftest import Call, Stub
 from tests.app.pages.samples import sample_report
@@ -48,6 +50,13 @@ def test_files_that_were_left_out_are_a_warning_on_stderr(headstart: Headstart, 
     assert headstart("evaluate", "runs/a", "photos", "-q").err == (
         "warning: 2 files are not readable images and were left out\n"
     )
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "VALIDATION"])
+def test_a_part_goes_by_the_names_of_its_folder(headstart: Headstart, stub: Stub, name: str) -> None:
+    calls = stub(VERB, evaluation())
+    headstart("evaluate", "runs/a", "photos", "--split", name)
+    assert [call.options["split"] for call in calls] == ["validation"]
 
 
 def test_a_part_that_does_not_exist_is_wrong_usage(headstart: Headstart, stub: Stub) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 import pipelines.predict
 from app.console import Terminal
-from pipelines.inference.prediction_rows import FORMATS, Prediction
+from pipelines.inference.prediction_rows import FORMATS, Columns, Prediction
 from tests.app.test_main import Headstart
 
+COLUMNS = Columns(class_names=("cat", "dog"))
 ROWS = (
     Prediction(path="a.png", status="ok", label="cat", probability=0.75, top_k=(("cat", 0.75), ("dog", 0.25))),
     Prediction(path="b.png", status="unreadable", reason="not an image"),
@@ -30,9 +31,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """What the verb was called with; it predicts all of ROWS that are readable, or all of them for `mixed`."""
     calls: Calls = []
 
-    def predict(run: str, paths: list[str], **options: object) -> tuple[tuple[str, ...], Iterator[Prediction]]:
+    def predict(run: str, paths: list[str], **options: object) -> tuple[Columns, Iterator[Prediction]]:
         calls.append({"run": run, "paths": paths, **options})
-        return ("cat", "dog"), iter(row for row in ROWS if row.status == "ok" or paths == ["mixed"])
+        return COLUMNS, iter(row for row in ROWS if row.status == "ok" or paths == ["mixed"])
 
     monkeypatch.setattr(pipelines.predict, "predict", predict)
     monkeypatch.setattr("pipelines.runs.read_manifest.read_manifest", lambda run: None)
@@ -43,7 +44,14 @@ def test_options_reach_the_verb(headstart: Headstart, calls: Calls) -> None:
     headstart("predict", "runs/a", "a.png", "photos/", "--top-k", 2, "--tta", "flip", "--members")
     (call,) = calls
     terminal, stdin = call.pop("reporter"), call.pop("stdin")
-    assert call == {"run": "runs/a", "paths": ["a.png", "photos/"], "top_k": 2, "tta": "flip", "members": True}
+    assert call == {
+        "run": "runs/a",
+        "paths": ["a.png", "photos/"],
+        "top_k": 2,
+        "tta": "flip",
+        "members": True,
+        "scores": False,
+    }
     assert isinstance(terminal, Terminal) and terminal.allows_bars  # stdout is not a terminal here
     assert hasattr(stdin, "read")
 
@@ -63,7 +71,7 @@ def test_rows_are_a_table_on_stdout_by_default(headstart: Headstart, calls: Call
 def test_unreadable_inputs_are_counted_after_all_rows_and_exit_with_1(headstart: Headstart, calls: Calls) -> None:
     result = headstart("predict", "runs/a", "mixed", "--format", "jsonl")
     assert [json.loads(line)["status"] for line in result.out.splitlines()] == ["ok", "unreadable", "ok"]
-    assert (result.code, result.err) == (1, "warning: 1 of 3 inputs are unreadable: see their rows\n")
+    assert (result.code, result.err) == (1, "warning: 1 of 3 inputs is unreadable: see its row\n")
 
 
 def test_rows_go_to_a_file(headstart: Headstart, calls: Calls, tmp_path: Path) -> None:
@@ -79,6 +87,7 @@ def test_rows_go_to_a_file(headstart: Headstart, calls: Calls, tmp_path: Path) -
         (("--format", "xlsx"), "unknown format: `xlsx`"),
         (("--tta", "flop"), "unknown views: `flop`"),
         (("--out", "/nowhere/rows.csv"), "`/nowhere` of --out"),
+        (("--scores",), "--scores has no place in the table"),
         (("--escape-formulas",), "--escape-formulas is for CSV, not for `table`"),
     ],
 )
@@ -111,6 +120,23 @@ def test_formulas_are_escaped_on_request(
     headstart: Headstart, calls: Calls, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], shown: str
 ) -> None:
     row = Prediction(path="=1+1.png", status="ok", label="cat", probability=0.75)
-    monkeypatch.setattr(pipelines.predict, "predict", lambda *_, **__: (("cat", "dog"), iter([row])))
+    monkeypatch.setattr(pipelines.predict, "predict", lambda *_, **__: (COLUMNS, iter([row])))
     result = headstart("predict", "runs/a", "photos/", "--format", "csv", *options)
     assert [line["path"] for line in csv.DictReader(result.out.splitlines())] == [shown]
+
+
+def test_other_files_in_a_folder_are_counted_and_no_failure(
+    headstart: Headstart, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Prediction(path="photos/notes.txt", status="not an image", reason="not an image but text")
+    rows = [ROWS[0], notes]
+    monkeypatch.setattr(pipelines.predict, "predict", lambda *_, **__: (COLUMNS, iter(rows)))
+    result = headstart("predict", "runs/a", "photos/")
+    assert (result.code, result.err) == (0, "1 file in the folders is not an image and has no row\n")
+    assert "notes.txt" not in result.out
+    rows = [notes, notes]
+    result = headstart("predict", "runs/a", "photos/", "--format", "jsonl")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        "2 files in the folders are not images and have no row\nwarning: there are no images among the inputs\n"
+    )

@@ -110,7 +110,7 @@ def test_no_option_is_left_out_here() -> None:
         if isinstance(option, TyperOption) and not is_everywhere(option)
         for name in (*option.secondary_opts, *option.opts)
     }
-    assert own - {"--out", "--force", "--cache"} == {*OPTIONS, *ENSEMBLE_OPTIONS}
+    assert own - {"--out", "-o", "-b", "--force", "--cache", "--json", "--help-all"} == {*OPTIONS, *ENSEMBLE_OPTIONS}
 
 
 def test_the_folder_is_taken_as_it_was_typed(

@@ -55,4 +55,4 @@ def assert_range(
 @pytest.fixture
 def page(headstart: Callable[..., Result]) -> str:
     """The help page of `train`, every run of white space one blank."""
-    return " ".join(headstart("train", "--help").out.split())
+    return " ".join(headstart("train", "--help-all").out.split())

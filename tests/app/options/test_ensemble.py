@@ -38,8 +38,8 @@ def test_more_than_one_member_or_a_bootstrap_sample_makes_an_ensemble(train: Tra
 
 
 def test_the_methods_are_listed_alike_by_both_commands(headstart: Headstart) -> None:
-    for command in ("train", "ensemble"):
-        page = " ".join(headstart(command, "--help").out.split())
+    for command, flag in (("train", "--help-all"), ("ensemble", "--help")):
+        page = " ".join(headstart(command, flag).out.split())
         assert f"{PANEL}: " in page
         assert f"--method {'|'.join(METHODS)} " in page
         assert page.count("[default: greedy]") == 1

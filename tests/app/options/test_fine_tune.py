@@ -44,7 +44,7 @@ def test_without_a_flag_the_backbone_stays_frozen_and_nothing_is_written_or_aver
 
 
 def test_the_options_stand_under_a_heading_of_their_own(headstart: Headstart) -> None:
-    section = headstart("train", "--help").out.partition("\nFine-tuning:\n")[2].partition("\n\n")[0]
+    section = headstart("train", "--help-all").out.partition("\nFine-tuning:\n")[2].partition("\n\n")[0]
     flags = [word for word in section.split() if word.startswith("--")]
     assert flags == [
         *("--fine-tune", "--layer-decay", "--warm-up", "--clip", "--label-smoothing", "--ema"),

@@ -73,7 +73,9 @@ def test_lists_on_stdin_and_in_files(here: Path, content: bytes, expected: list[
     (here / "list.txt").write_bytes(content)
     (here / "deep").mkdir()
     (here / "deep" / "list.LST").write_bytes(content)
-    assert list(expand(["list.txt", "deep/list.LST"])) == [Input(path) for path in expected * 2]
+    assert [(source.path, source.reason) for source in expand(["list.txt", "deep/list.LST"])] == [
+        (path, None) for path in expected * 2
+    ]
 
 
 def test_names_across_blocks_are_joined(here: Path) -> None:
@@ -148,3 +150,26 @@ def test_a_bad_file_has_a_reason_and_raises_nothing(here: Path, source: Input, c
     assert loaded.status == "unreadable"
     assert words in loaded.reason
     assert loaded.pixels is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status"),
+    [
+        ("notes.txt", b"a list of what is here", "not an image"),
+        ("notes.txt", b"", "not an image"),
+        ("report.pdf", b"%PDF-1.4", "not an image"),
+        ("archive", b"\0\1\2\3", "not an image"),
+        ("photo.jpg", b"a list of what is here", "unreadable"),
+        ("photo.heic", b"\0\0\0 ftypheic", "unreadable"),
+        ("photo.jpg", b"", "unreadable"),
+        ("photo", saved(drawn(300, 300), "JPEG")[:-900], "unreadable"),
+        ("photo", saved(drawn(30, 30), "PNG"), "ok"),
+    ],
+)
+def test_another_file_in_a_folder_is_no_damaged_image(here: Path, name: str, content: bytes, status: str) -> None:
+    (here / "photos").mkdir()
+    (here / "photos" / name).write_bytes(content)
+    (source,) = expand(["photos"])
+    assert load(source, SQUARE).status == status
+    (typed,) = expand([f"photos/{name}"]) if not name.endswith(".txt") else [Input(f"photos/{name}")]
+    assert load(typed, SQUARE).status == ("ok" if status == "ok" else "unreadable")

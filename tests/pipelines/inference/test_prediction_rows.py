@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from pipelines.inference import prediction_rows as rows_module
-from pipelines.inference.prediction_rows import FORMATS, Prediction, escape_formulas
+from pipelines.inference.prediction_rows import FORMATS, SCHEMA, Columns, Prediction, escape_formulas
 from pipelines.inference.write_rows import write
 
 ODD_PATHS = [
@@ -30,6 +30,7 @@ ODD_PATHS = [
     "=1+1",
 ]
 NAMES = ("cat", "d\u00f6g", "odd,\nname")
+PLAIN = Columns(class_names=NAMES)
 
 
 def predictions() -> list[Prediction]:
@@ -41,9 +42,9 @@ def predictions() -> list[Prediction]:
     return rows
 
 
-def written(format_name: str, rows: list[Prediction]) -> bytes:
+def written(format_name: str, rows: list[Prediction], columns: Columns = PLAIN) -> bytes:
     stream = io.BytesIO()
-    tally = write(rows, FORMATS[format_name], class_names=NAMES, out=None, stdout=stream)
+    tally = write(rows, FORMATS[format_name], columns=columns, out=None, stdout=stream)
     assert (tally.rows, tally.unreadable) == (len(rows), sum(row.status == "unreadable" for row in rows))
     return stream.getvalue()
 
@@ -59,17 +60,13 @@ def test_csv_gives_every_path_back() -> None:
         "status": "unreadable",
         "label": "",
         "probability": "",
-        "top_k": "[]",
+        "top_k": "",
         "reason": "no such file",
-        "agreement": "",
         "entropy": "",
-        "members": "[]",
+        "schema": str(SCHEMA),
     }
     assert (parsed[0]["label"], float(parsed[0]["probability"])) == (NAMES[2], 0.75)
-    assert json.loads(parsed[0]["top_k"]) == [
-        {"label": NAMES[2], "probability": 0.75},
-        {"label": NAMES[1], "probability": 0.25},
-    ]
+    assert parsed[0]["top_k"] == f"{NAMES[2]} 0.75; {NAMES[1]} 0.25"
 
 
 def test_csv_has_the_bytes_of_the_file_name() -> None:
@@ -90,7 +87,7 @@ def test_formulas_are_escaped_when_asked_and_nothing_else_is(start: str) -> None
     first, second = cells(list(escape_formulas(rows)))
     assert (first["path"], first["label"]) == (f"'{formula}", f"'{formula}")
     assert not any(text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for text in first.values())
-    assert json.loads(first["top_k"])[0]["label"] == formula
+    assert first["top_k"] == f"'{formula} 0.5"
     exact = cells(rows)
     assert second == exact[1]
     assert (exact[0]["path"], exact[0]["label"]) == (formula, formula)
@@ -105,7 +102,8 @@ def test_jsonl_gives_every_path_back_and_is_ascii() -> None:
     assert parsed[1]["label"] is None
     assert parsed[1]["top_k"] == []
     first = ["path", "status", "label", "probability", "top_k", "reason"]
-    assert list(parsed[0]) == [*first, "agreement", "entropy", "members"]
+    assert list(parsed[0]) == [*first, "agreement", "entropy", "members", "schema"]
+    assert {row["schema"] for row in parsed} == {SCHEMA}
 
 
 def test_parquet_gives_every_path_back() -> None:
@@ -135,11 +133,44 @@ def test_predictions_of_members_are_in_every_format() -> None:
     ]
     as_json = json.loads(written("jsonl", [row]))
     assert (as_json["agreement"], as_json["entropy"], as_json["members"]) == (0.5, 0.25, members)
-    as_csv = next(csv.DictReader(io.StringIO(written("csv", [row]).decode())))
-    assert (float(as_csv["agreement"]), json.loads(as_csv["members"])) == (0.5, members)
+    columns = Columns(class_names=NAMES, is_ensemble=True, members=("one", "two"))
+    lost = Prediction(path="b.jpg", status="unreadable", reason="no such file")
+    as_csv, of_lost = csv.DictReader(io.StringIO(written("csv", [row, lost], columns).decode()))
+    assert (float(as_csv["agreement"]), as_csv["label:one"], as_csv["label:two"]) == (0.5, "cat", NAMES[1])
+    assert (float(as_csv["probability:one"]), float(as_csv["probability:two"])) == (0.9, 0.6)
+    assert of_lost["label:two"] == of_lost["agreement"] == "" and of_lost["schema"] == str(SCHEMA)
     assert "(one: cat 0.900, two: d\u00f6g 0.600, agreement 0.50)" in written("table", [row]).decode()
     parquet = pytest.importorskip("pyarrow.parquet")
     assert parquet.read_table(io.BytesIO(written("parquet", [row]))).to_pylist()[0]["members"] == members
+
+
+def test_scores_are_one_column_a_class_in_csv_and_parquet_and_an_object_in_jsonl() -> None:
+    columns = Columns(class_names=NAMES, has_scores=True)
+    rows = [
+        Prediction(path="a.jpg", status="ok", label="cat", probability=0.75, scores=(0.75, 0.25, 0.0)),
+        Prediction(path="b.jpg", status="unreadable", reason="no such file"),
+    ]
+    scored, lost = csv.DictReader(io.StringIO(written("csv", rows, columns).decode(), newline=""))
+    assert [scored[f"score:{name}"] for name in NAMES] == ["0.75", "0.25", "0.0"]
+    assert [lost[f"score:{name}"] for name in NAMES] == ["", "", ""]
+    first, second = (json.loads(line) for line in written("jsonl", rows, columns).splitlines())
+    assert (first["scores"], second["scores"]) == (dict(zip(NAMES, (0.75, 0.25, 0.0), strict=True)), None)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(io.BytesIO(written("parquet", rows, columns))).to_pylist()
+    assert [[row[f"score:{name}"] for name in NAMES] for row in table] == [[0.75, 0.25, 0.0], [None] * 3]
+    assert {row["schema"] for row in table} == {SCHEMA}
+
+
+def test_no_cell_of_a_csv_holds_json() -> None:
+    text = io.TextIOWrapper(io.BytesIO(written("csv", predictions())), "utf-8", errors="surrogateescape", newline="")
+    assert not [cell for row in csv.reader(text) for cell in row if cell.startswith(("[", "{"))]
+
+
+def test_a_file_that_is_no_image_is_counted_and_has_no_row() -> None:
+    rows = [*predictions()[:2], Prediction(path="photos/notes", status="not an image", reason="not an image but text")]
+    stream = io.BytesIO()
+    tally = write(rows, FORMATS["jsonl"], columns=PLAIN, out=None, stdout=stream)
+    assert (tally.rows, tally.unreadable, tally.others, len(stream.getvalue().splitlines())) == (2, 1, 1, 2)
 
 
 def test_parquet_without_rows_has_its_columns() -> None:
@@ -159,10 +190,10 @@ def test_parquet_is_streamed_in_row_groups(monkeypatch: pytest.MonkeyPatch) -> N
 def test_parquet_goes_into_a_pipe() -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     code = (
-        "import sys; from pipelines.inference.prediction_rows import FORMATS, Prediction; "
+        "import sys; from pipelines.inference.prediction_rows import FORMATS, Columns, Prediction; "
         "from pipelines.inference.write_rows import write; "
         "write([Prediction(path='a', status='ok', label='x', probability=1.0)], "
-        "FORMATS['parquet'], class_names=['x'], out=None, stdout=sys.stdout.buffer)"
+        "FORMATS['parquet'], columns=Columns(class_names=['x']), out=None, stdout=sys.stdout.buffer)"
     )
     parsed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert parquet.read_table(io.BytesIO(parsed.stdout)).column("path").to_pylist() == ["a"]

@@ -6,16 +6,16 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from models.errors import UserError
-from pipelines.inference.prediction_rows import FORMATS, Prediction, RowFormat
+from pipelines.inference.prediction_rows import FORMATS, Columns, Prediction, RowFormat
 from pipelines.inference.write_rows import require_writable, write
-from tests.pipelines.inference.test_prediction_rows import NAMES, predictions, written
+from tests.pipelines.inference.test_prediction_rows import PLAIN, predictions, written
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
@@ -30,11 +30,11 @@ def test_a_file_is_whole_or_not_there(format_name: str, tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write(failing(), FORMATS[format_name], class_names=NAMES, out=str(out), stdout=io.BytesIO())
+        write(failing(), FORMATS[format_name], columns=PLAIN, out=str(out), stdout=io.BytesIO())
     assert out.read_bytes() == b"before"
     assert os.listdir(tmp_path) == ["rows"]
     stdout = io.BytesIO()
-    write(predictions(), FORMATS[format_name], class_names=NAMES, out=str(out), stdout=stdout)
+    write(predictions(), FORMATS[format_name], columns=PLAIN, out=str(out), stdout=stdout)
     assert stdout.getvalue() == b""
     assert out.read_bytes() == written(format_name, predictions())
 
@@ -50,7 +50,7 @@ def test_a_row_is_out_before_the_next_is_made(format_name: str) -> None:
         yield Prediction(path="second", status="ok", label="cat", probability=1.0)
 
     with os.fdopen(write_end, "wb") as stdout:
-        write(slow(), FORMATS[format_name], class_names=NAMES, out=None, stdout=stdout)
+        write(slow(), FORMATS[format_name], columns=PLAIN, out=None, stdout=stdout)
         assert not stdout.closed
     os.close(read_end)
 
@@ -59,7 +59,7 @@ def test_a_device_is_written_to_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    write(predictions(), FORMATS["jsonl"], class_names=NAMES, out=str(pipe), stdout=io.BytesIO())
+    write(predictions(), FORMATS["jsonl"], columns=PLAIN, out=str(pipe), stdout=io.BytesIO())
     assert pipe.is_fifo()
     assert os.read(reader, 100_000) == written("jsonl", predictions())
     os.close(reader)
@@ -68,7 +68,13 @@ def test_a_device_is_written_to_not_replaced(tmp_path: Path) -> None:
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_bytes(b"")
     (tmp_path / "link").symlink_to("real")
-    write(predictions(), FORMATS["csv"], class_names=NAMES, out=str(tmp_path / "link"), stdout=io.BytesIO())
+    write(
+        predictions(),
+        FORMATS["csv"],
+        columns=PLAIN,
+        out=str(tmp_path / "link"),
+        stdout=io.BytesIO(),
+    )
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").stat().st_size > 0
 
@@ -102,7 +108,7 @@ def test_the_light_module_needs_no_numpy() -> None:
 
 
 def test_a_new_format_is_one_entry(tmp_path: Path) -> None:
-    def write_paths(rows: Iterable[Prediction], stream: BinaryIO, class_names: Sequence[str]) -> None:
+    def write_paths(rows: Iterable[Prediction], stream: BinaryIO, columns: Columns) -> None:
         stream.writelines(f"{row.path}\n".encode() for row in rows)
 
     toy = RowFormat(name="toy", write=write_paths, library="a_library_that_is_missing", extra="toy", is_text=False)
@@ -115,5 +121,5 @@ def test_a_new_format_is_one_entry(tmp_path: Path) -> None:
         require_writable(toy, None, is_terminal=True)
     require_writable(toy, str(tmp_path / "rows"), is_terminal=True)
     row = Prediction(path="a.jpg", status="ok", label="cat", probability=1.0)
-    write([row], toy, class_names=NAMES, out=str(tmp_path / "rows"), stdout=io.BytesIO())
+    write([row], toy, columns=PLAIN, out=str(tmp_path / "rows"), stdout=io.BytesIO())
     assert (tmp_path / "rows").read_text() == "a.jpg\n"
