@@ -166,6 +166,8 @@ def _make_folder(key: BaseKey) -> None:
 
 
 def _reported(compiled: CompiledBase, reporter: Reporter) -> CompiledBase:
-    for line in compiled.lines:
-        reporter.note(line)
+    chosen, *reasons = compiled.lines
+    reporter.note(chosen)
+    for line in reasons:  # why other engines were not tried, or dropped: in run.json too
+        reporter.detail(line)
     return compiled

@@ -23,6 +23,13 @@ class NoteLine:
 
 
 @dataclass(frozen=True, slots=True)
+class DetailLine:
+    """A line for `Reporter.detail`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class WarningLine:
     """A line for `Reporter.warn`."""
 
@@ -72,11 +79,12 @@ class Failure:
     is_full_disk: bool
 
 
-Message: TypeAlias = NoteLine | WarningLine | TaskStart | TaskAdvance | TaskLine | TaskEnd | Failure
+Message: TypeAlias = NoteLine | DetailLine | WarningLine | TaskStart | TaskAdvance | TaskLine | TaskEnd | Failure
 Event: TypeAlias = dict[str, str]
 
 MESSAGES: dict[str, type[Message]] = {
     "note": NoteLine,
+    "detail": DetailLine,
     "warn": WarningLine,
     "begin": TaskStart,
     "advance": TaskAdvance,

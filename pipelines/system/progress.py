@@ -28,6 +28,9 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """Print a line of information."""
 
+    def detail(self, text: str) -> None:
+        """Print a line that only `-v` shows."""
+
     def warn(self, text: str) -> None:
         """Print a line that the user should look at."""
 
@@ -47,6 +50,9 @@ class Silent:
     """A Reporter that prints nothing; the default of library calls."""
 
     def note(self, text: str) -> None:
+        """Print nothing."""
+
+    def detail(self, text: str) -> None:
         """Print nothing."""
 
     def warn(self, text: str) -> None:

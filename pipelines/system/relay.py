@@ -17,6 +17,7 @@ from typing import TextIO, TypeVar
 
 from models.machine_errors import FullDisk, as_user_error
 from pipelines.system.messages import (
+    DetailLine,
     Event,
     Failure,
     Message,
@@ -97,6 +98,10 @@ class ProgressRelay:
     def note(self, text: str) -> None:
         """Send a line of information."""
         self.write(NoteLine(text))
+
+    def detail(self, text: str) -> None:
+        """Send a line that only `-v` shows."""
+        self.write(DetailLine(text))
 
     def warn(self, text: str) -> None:
         """Send a line that the user should look at."""

@@ -21,6 +21,7 @@ import msgspec
 from models.errors import UserError
 from models.machine_errors import FullDisk, full_disk
 from pipelines.system.messages import (
+    DetailLine,
     Event,
     Failure,
     NoteLine,
@@ -113,6 +114,8 @@ def _relay(stdout: IO[str], reporter: Reporter, on_event: Callable[[Event], None
             match read_message(line):
                 case NoteLine(text):
                     reporter.note(text)
+                case DetailLine(text):
+                    reporter.detail(text)
                 case WarningLine(text):
                     reporter.warn(text)
                 case TaskStart(number, name, total):

@@ -352,6 +352,9 @@ def test_progress_counts_every_file(data: Path) -> None:
         def note(self, text: str) -> None:
             raise AssertionError(text)
 
+        def detail(self, text: str) -> None:
+            raise AssertionError(text)
+
         def warn(self, text: str) -> None:
             raise AssertionError(text)
 

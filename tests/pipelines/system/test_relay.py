@@ -9,6 +9,7 @@ import time
 import pytest
 
 from pipelines.system.messages import (
+    DetailLine,
     Event,
     Message,
     NoteLine,
@@ -31,6 +32,7 @@ def test_messages_are_sent_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     relay = ProgressRelay(stream)
     relay.note("a note")
+    relay.detail("a detail")
     relay.warn("a warning")
     with relay.task("first", None) as first, relay.task("second", 2) as second:
         second.advance(2, loss="0.5")
@@ -38,6 +40,7 @@ def test_messages_are_sent_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     relay.send(done="one", hint="\udcff\n")
     assert sent(stream) == [
         NoteLine("a note"),
+        DetailLine("a detail"),
         WarningLine("a warning"),
         TaskStart(1, "first", None),
         TaskStart(2, "second", 2),

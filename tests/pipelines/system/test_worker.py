@@ -32,6 +32,9 @@ class Messages:
     def note(self, text: str) -> None:
         self.lines.append(text)
 
+    def detail(self, text: str) -> None:
+        self.lines.append(f"detail: {text}")
+
     def warn(self, text: str) -> None:
         self.lines.append(text)
 
