@@ -39,6 +39,8 @@ class Exporter:
             `filename`.
         filename: of the file; empty for numbered folders.
         signatures: its functions with their arguments, for the user.
+        snippet: a script of five lines that asks an export about `photo.jpg`, with the fields `{path}` of the export,
+            `{manifest}`, the run's run.json, and `{side}`, pixels of the square input; empty for none.
         read: (path of the export, contents of image files, the same images as pixels (images, side, side, 3)) -> its
             outputs by name. Those whose name begins with `probabilities` are compared with the model's (images,
             classes); `classes of files` and `class ids of files` go with `probabilities of files`. It runs where
@@ -50,6 +52,7 @@ class Exporter:
     is_versioned: bool
     filename: str
     signatures: tuple[str, ...]
+    snippet: str = ""
 
 
 def save_savedmodel(model: keras.Model, folder: Path, class_names: Sequence[str], preprocessing: Preprocessing) -> None:
@@ -151,6 +154,12 @@ EXPORTERS: dict[str, Exporter] = {
             "serve_images(images: float32[N, height, width, 3])",
             "serve_images_uint8(images: uint8[N, height, width, 3])",
         ),
+        snippet="""\
+import tensorflow as tf
+model = tf.saved_model.load({path!r})
+with open("photo.jpg", "rb") as file:
+    answer = model.signatures["serving_default"](image_bytes=tf.constant([file.read()]))
+print(answer["class"].numpy()[0].decode(), answer["probabilities"].numpy().max())""",
     ),
     "keras": Exporter(
         save=save_keras,
@@ -158,5 +167,11 @@ EXPORTERS: dict[str, Exporter] = {
         is_versioned=False,
         filename="model.keras",
         signatures=("pixels: float32[N, side, side, 3]",),
+        snippet="""\
+import json, keras
+model = keras.models.load_model({path!r})
+image = keras.utils.load_img("photo.jpg", target_size=({side}, {side}), interpolation="bilinear")
+best = model.predict(keras.utils.img_to_array(image)[None]).argmax()
+print(json.load(open({manifest!r}))["class_names"][best])""",
     ),
 }

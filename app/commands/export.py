@@ -43,13 +43,13 @@ def export(
     terminal = terminal_of(context)
     from pipelines.runs.read_manifest import read_manifest
 
-    read_manifest(run)
+    manifest = read_manifest(run)
     from pipelines.export import export as export_run
 
     exports = export_run(run, out, formats=tuple(formats or [DEFAULT_FORMAT]), reporter=terminal)
-    from app.pages.export import export_page
+    from app.pages.export import export_page, usage_lines
 
-    terminal.page(export_page(exports), stream="stderr")
+    terminal.page(export_page(exports), *usage_lines(exports, run, manifest.image_size), stream="stderr")
     if as_json:
         from app.pages.as_json import print_json
 

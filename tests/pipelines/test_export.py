@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +59,21 @@ def test_all_formats_agree_with_the_model_where_headstart_is_missing(tmp_path: P
     assert all(export.bytes > 1000 for export in exports)
     assert sorted(path.name for path in out.iterdir()) == ["1", "model.keras"]
     assert (out / "1" / "saved_model.pb").is_file()
+    _require_snippets_run(exports, tmp_path)
+
+
+def _require_snippets_run(exports: list[Exported], folder: Path) -> None:
+    """The scripts that are shown to the user have five lines and give the class that the model gives."""
+    (folder / "photo.jpg").write_bytes(CONTENTS[0])
+    (folder / "run.json").write_text(json.dumps({"class_names": list(NAMES)}))
+    predicted = set()
+    for export in exports:
+        values = {"path": str(export.path), "manifest": str(folder / "run.json"), "side": SIDE}
+        script = EXPORTERS[export.format].snippet.format(**values)
+        assert script.count("\n") == 4
+        done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+        predicted.add(done.stdout.splitlines()[-1].split()[0])
+    assert predicted <= set(NAMES) and len(predicted) == 1
 
 
 @pytest.mark.slow

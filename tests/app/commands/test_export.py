@@ -13,6 +13,7 @@ from models.export import EXPORTERS
 from tests.app.commands.conftest import Call, Stub
 from tests.app.pages.test_export import exported
 from tests.app.test_main import Headstart
+from tests.pipelines.manifests import manifest_with
 
 VERB, READ = "pipelines.export.export", "pipelines.runs.read_manifest.read_manifest"
 
@@ -20,7 +21,7 @@ VERB, READ = "pipelines.export.export", "pipelines.runs.read_manifest.read_manif
 @pytest.fixture
 def calls(stub: Stub) -> list[Call]:
     """The calls of the verb, for a run that exists."""
-    stub(READ, None)
+    stub(READ, manifest_with())
     return stub(VERB, [exported(), exported(format="keras", path=Path("exported/model.keras"))])
 
 
@@ -49,7 +50,7 @@ def test_a_missing_run_ends_before_the_verb(headstart: Headstart, stub: Stub) ->
 
 
 def test_an_export_that_differs_exits_with_3(headstart: Headstart, stub: Stub) -> None:
-    stub(READ, None)
+    stub(READ, manifest_with())
     stub(VERB, UserError("the export differs", exit_code=3))
     result = headstart("export", "runs/a", "--out", "exported")
     assert (result.code, result.out) == (3, "")

@@ -54,7 +54,7 @@ def test_train_prints_the_record_on_stdout_and_the_page_on_stderr(
 def test_export_and_preview_print_what_they_wrote(
     headstart: Headstart, stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.runs.read_manifest.read_manifest", lambda run: None)
+    monkeypatch.setattr("pipelines.runs.read_manifest.read_manifest", lambda run: manifest_with())
     exported = Exported(
         format="savedmodel",
         path=Path("out/1"),
