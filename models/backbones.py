@@ -90,6 +90,7 @@ def load_backbone(path: Path) -> keras.Model:
             input.
     """
     from models.levels import remove_levels
+    from models.mirror import without_mirror
     from models.splitting import below_last_dense
 
     file = path / "model.keras" if path.is_dir() else path
@@ -100,6 +101,8 @@ def load_backbone(path: Path) -> keras.Model:
     inner = next((layer for layer in model.layers if layer.name == "backbone" and isinstance(layer, keras.Model)), None)
     if inner is None:
         inner = below_last_dense(model, file)
+    if (single := without_mirror(inner)) is not None:
+        inner = single.get_layer("backbone")
     shape = inner.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] != 3:
         raise UserError(f"`{file}` takes {shape} and not images of shape (height, width, 3)", "use an image model")

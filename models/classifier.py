@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.heads import Pooling
+from models.mirror import add_mirror
 
 if TYPE_CHECKING:
     import keras
 
 
-def build_classifier(backbone: keras.Model, head: keras.Model, *, pooling: Pooling = "avg") -> keras.Model:
+def build_classifier(
+    backbone: keras.Model, head: keras.Model, *, pooling: Pooling = "avg", mirror: bool = False
+) -> keras.Model:
     """Join a backbone and a head to a classifier.
 
     Args:
@@ -19,6 +22,8 @@ def build_classifier(backbone: keras.Model, head: keras.Model, *, pooling: Pooli
         head: features (batch, features) -> probabilities (batch, classes). Becomes the layer `head`.
         pooling: how a feature map becomes a vector (`flatten` keeps positions, for small maps); a vector stays as
             it is, such as that of the fully connected layers `fc6` and `fc7`.
+        mirror: whether features are averaged over the image and its mirror image: two passes, in one graph. The layer
+            `backbone` then gives the averaged features.
 
     Returns:
         A model named `headstart`: pixels (batch, height, width, 3) float32 in [0, 255] -> probabilities
@@ -26,15 +31,22 @@ def build_classifier(backbone: keras.Model, head: keras.Model, *, pooling: Pooli
     """
     import keras
 
-    pixels = keras.Input(backbone.input_shape[1:], name="pixels")
-    features = pool_features(backbone(pixels), pooling)
-    return keras.Model(pixels, head(features), name="headstart")
+    extractor = build_feature_extractor(backbone, pooling=pooling, mirror=mirror)
+    return keras.Model(extractor.inputs[0], head(extractor.outputs[0]), name="headstart")
 
 
-def build_feature_extractor(backbone: keras.Model, *, pooling: Pooling = "avg") -> keras.Model:
-    """Join a backbone and its pooling to a model: pixels (batch, height, width, 3) in [0, 255] -> (batch, features)."""
+def build_feature_extractor(backbone: keras.Model, *, pooling: Pooling = "avg", mirror: bool = False) -> keras.Model:
+    """Join a backbone and its pooling to a model: pixels (batch, height, width, 3) in [0, 255] -> (batch, features).
+
+    Args:
+        backbone: as for `build_classifier`.
+        pooling: likewise.
+        mirror: likewise.
+    """
     import keras
 
+    if mirror:
+        backbone = add_mirror(build_feature_extractor(backbone, pooling=pooling))
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
     return keras.Model(pixels, pool_features(backbone(pixels), pooling), name="features")
 

@@ -97,6 +97,15 @@ Features = Annotated[
         "the upper blocks (levels). auto: cross-validation chooses, for a linear head.",
     ),
 ]
+Mirror = Annotated[
+    bool,
+    typer.Option(
+        "--mirror",
+        rich_help_panel=_HEAD,
+        help="Average the features of an image and its mirror image, in training and in the model: twice the time an "
+        "image. Not for text and the like.",
+    ),
+]
 Hidden = Annotated[
     int | None,
     typer.Option(
@@ -149,6 +158,7 @@ HEAD = Panel(
     options={
         "pooling": Pooling,
         "features": Features,
+        "mirror": Mirror,
         "hidden": Hidden,
         "dropout": Dropout,
         "l2": L2,

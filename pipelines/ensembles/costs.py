@@ -60,7 +60,8 @@ def base_key(member: LoadedMember) -> str:
     if manifest.backbone.weights_sha256 is None:
         return str(member.folder)
     head = manifest.head
-    return f"{manifest.backbone.weights_sha256} {manifest.image_size} {head.pooling} {head.features}"
+    mirror = " mirror" if head.mirror else ""
+    return f"{manifest.backbone.weights_sha256} {manifest.image_size} {head.pooling} {head.features}{mirror}"
 
 
 def megabytes(member: LoadedMember) -> float:

@@ -19,13 +19,15 @@ def record_bases(members: Sequence[LoadedMember], model: keras.Model) -> tuple[B
     Empty where a member has none, or where the model's layers are not those expected.
     """
     bases: dict[str, BaseRecord] = {}
-    backbones: dict[tuple[str, int, str], str] = {}
+    backbones: dict[tuple[str, int, str, str], str] = {}
     for member in members:
         manifest = member.manifest
         weights_sha256 = manifest.backbone.weights_sha256
         if weights_sha256 is None:
             return ()
-        network = weights_sha256, manifest.image_size, manifest.head.features
+        head = manifest.head
+        # A backbone that averages over mirror images pools before it does.
+        network = weights_sha256, manifest.image_size, head.features, head.pooling if head.mirror else ""
         layer = backbones.setdefault(network, f"backbone_{len(backbones) + 1}")
         base = BaseRecord(
             backbone_layer=layer,
@@ -33,9 +35,10 @@ def record_bases(members: Sequence[LoadedMember], model: keras.Model) -> tuple[B
             backbone=manifest.backbone.name,
             weights_sha256=weights_sha256,
             image_size=manifest.image_size,
-            pooling=manifest.head.pooling,
+            pooling=head.pooling,
             engine=manifest.engine_asked,
-            features=manifest.head.features,
+            features=head.features,
+            mirror=head.mirror,
         )
         bases.setdefault(base_key(member), base)
     # A layer `member_...` is a member that sees the pixels itself, because its head cannot be fused.

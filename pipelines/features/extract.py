@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from models.engines.records import EngineChoice
 from pipelines.features.cached import BaseKey, Features, Views, digest
-from pipelines.features.compute import Extraction, WantedView
+from pipelines.features.compute import Extraction, Stores, WantedView
 from pipelines.features.frozen_base import FrozenBase
 from pipelines.features.shards import ShardStore, key, shard_files
-from pipelines.features.subset import FirstFeatures
+from pipelines.features.subset import FirstFeatures, MirroredFeatures
 from pipelines.runs.examples import Example
 from pipelines.runs.feature_records import FeatureRecord
 from pipelines.system.cache_contents import evict
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from models.engines.compiled import CompiledBase
     from pipelines.images.augment import Augmenter
 
-# The stores of the clean views and of the augmented ones.
-Stores: TypeAlias = tuple[ShardStore, ShardStore]
-CLEAN_PREFIX = "clean-"  # of the folder of the clean views in a precision
+# Of the folder of the clean views in a precision, and before that of the mirror images of any views.
+CLEAN_PREFIX, MIRRORED_PREFIX = "clean-", "mirrored-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ def extract(
         UserError: an image changed since it was checked, or the cache cannot be written.
     """
     started = time.monotonic()
-    wanted = {name: _list_views(examples, views[name]) for name, examples in parts.items()}
+    wanted = {name: _list_views(examples, views[name], mirror=base.mirror) for name, examples in parts.items()}
     if (of_levels := _find_in_levels(parts, base, views, wanted)) is not None:
         return of_levels
     total, sample = sum(map(len, wanted.values())), next(examples for examples in parts.values() if examples)
@@ -95,11 +94,11 @@ def extract(
 
     # The record of the extraction.
     seconds = time.monotonic() - started
-    record = _describe(parts, views, stores, total=total, new=new, seconds=seconds)
+    record = _describe(parts, base, views, stores, total=total, new=new, seconds=seconds)
     if new:
         choice = replace(choice, seconds_per_view=seconds / new)
         base.remember_engine(choice, reporter)
-    features = {name: Features(stores[name], tuple(examples), views[name].count) for name, examples in parts.items()}
+    features = {name: _features_in(stores[name], examples, views[name]) for name, examples in parts.items()}
     return Extracted(parts=features, line=_line(record, seconds, choice), record=record, engine=choice)
 
 
@@ -122,16 +121,25 @@ def _find_in_levels(
     if any(_missing(wanted[name], stores[name]) for name in parts):
         return None
     _touch(wanted, stores)
-    record = _describe(parts, views, stores, total=total, new=0, seconds=0.0)
+    record = _describe(parts, base, views, stores, total=total, new=0, seconds=0.0)
     features: dict[str, Features] = {
-        name: FirstFeatures(Features(stores[name], tuple(examples), views[name].count), num_last)
+        name: FirstFeatures(_features_in(stores[name], examples, views[name]), num_last)
         for name, examples in parts.items()
     }
     return Extracted(parts=features, line=_line(record, 0.0, choice), record=record, engine=choice)
 
 
+def _features_in(stores: Stores, examples: Sequence[Example], views: Views) -> Features:
+    plain, *mirrored = (
+        Features((clean, augmented), tuple(examples), views.count)
+        for clean, augmented in zip(stores[::2], stores[1::2], strict=True)
+    )
+    return MirroredFeatures(plain, mirrored[0]) if mirrored else plain
+
+
 def _describe(
     parts: Mapping[str, Sequence[Example]],
+    base: FrozenBase,
     views: Mapping[str, Views],
     stores: Mapping[str, Stores],
     *,
@@ -146,6 +154,7 @@ def _describe(
         new=new,
         seconds=round(seconds, 2),
         damaged_shards=_num_damaged(stores),
+        mirror=base.mirror,
     )
 
 
@@ -160,20 +169,25 @@ def _num_damaged(stores: Mapping[str, Stores]) -> int:
 
 def _line(record: FeatureRecord, seconds: float, choice: EngineChoice) -> str:
     saved = record.cached * (choice.seconds_per_view or 0.0)
+    mirrored = (" and their mirror images" if record.views > 1 else " and its mirror image") if record.mirror else ""
     return (
-        f"features: {record.images} images x {record.views} view{'s' if record.views > 1 else ''}, "
+        f"features: {record.images} images x {record.views} view{'s' if record.views > 1 else ''}{mirrored}, "
         f"{record.cached:,} cached, {record.new:,} new, {seconds:.0f} s{_saving(saved)}"
     )
 
 
-def _list_views(examples: Sequence[Example], views: Views) -> list[WantedView]:
-    numbers = range(views.count)
-    return [WantedView(key(example.sha256, number), example, number) for example in examples for number in numbers]
+def _list_views(examples: Sequence[Example], views: Views, *, mirror: bool) -> list[WantedView]:
+    return [
+        WantedView(key(example.sha256, number), example, number, is_mirrored)
+        for example in examples
+        for number in range(views.count)
+        for is_mirrored in ((False, True) if mirror else (False,))
+    ]
 
 
 def _missing(wanted: Iterable[WantedView], stores: Stores) -> list[WantedView]:
     """What is not in the stores, each content once."""
-    return list({view.key: view for view in wanted if view.key not in stores[view.number > 0]}.values())
+    return list({(view.key, view.kind): view for view in wanted if view.key not in stores[view.kind]}.values())
 
 
 def _open_stores(base: FrozenBase, views: Mapping[str, Views], precision: str) -> dict[str, Stores]:
@@ -189,11 +203,13 @@ def _open_stores(base: FrozenBase, views: Mapping[str, Views], precision: str) -
     stores = {}
     for part, of_part in views.items():
         # A clean view is the same whatever the policy.
-        clean = augmented = open_store(base.key.folder / f"{CLEAN_PREFIX}{precision}")
+        clean = augmented = f"{CLEAN_PREFIX}{precision}"
         if of_part.count > 1:
             identity = digest({"policy": of_part.policy_digest, "seed": of_part.seed})
-            augmented = open_store(base.key.folder / f"{Path(of_part.policy).stem}-{identity}-{precision}")
-        stores[part] = clean, augmented
+            augmented = f"{Path(of_part.policy).stem}-{identity}-{precision}"
+        prefixes = ("", MIRRORED_PREFIX) if base.mirror else ("",)
+        names = [f"{prefix}{name}" for prefix in prefixes for name in (clean, augmented)]
+        stores[part] = tuple(open_store(base.key.folder / name) for name in names)
     return stores
 
 
@@ -210,9 +226,9 @@ def _note_other_precisions(base: BaseKey, choice: EngineChoice, reporter: Report
 
 def _touch(wanted: Mapping[str, Sequence[WantedView]], stores: Mapping[str, Stores]) -> None:
     """Mark all shards of the wanted views as used."""
-    for part, (clean, augmented) in stores.items():
-        clean.touch(view.key for view in wanted[part] if view.number == 0)
-        augmented.touch(view.key for view in wanted[part] if view.number > 0)
+    for part, of_part in stores.items():
+        for kind, store in enumerate(of_part):
+            store.touch(view.key for view in wanted[part] if view.kind == kind)
 
 
 def _saving(seconds: float) -> str:

@@ -48,12 +48,14 @@ class FrozenBase:
         build: makes the model pixels (batch, size, size, 3) in [0, 255] -> features (batch, features).
         engine: a name in `models.engines.table.ENGINES`, or `auto` for the fastest that gives the same features.
         count_last: counts, of features of all levels, those of the last layer, which come first; needs the model.
+        mirror: whether features are the mean of those of an image and of its mirror image; the cache has both.
     """
 
     key: BaseKey
     build: Callable[[], keras.Model]
     engine: str
     count_last: Callable[[], int] | None = None
+    mirror: bool = False
 
     def recall_engine(self, num_images: int, reporter: Reporter) -> EngineChoice | None:
         """The engine that was chosen on this machine before; None where no choice holds for so many images."""

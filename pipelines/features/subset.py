@@ -1,4 +1,4 @@
-"""Selects some examples or some columns of features that were extracted."""
+"""Selects some examples or some columns of features that were extracted, or averages two of them."""
 
 from __future__ import annotations
 
@@ -57,6 +57,28 @@ class FirstFeatures(Features):
     def release(self) -> None:
         """Let pages that were read leave this process's memory."""
         self._parent.release()
+
+
+class MirroredFeatures(Features):
+    """The mean of the features of each view and of its mirror image."""
+
+    def __init__(self, plain: Features, mirrored: Features) -> None:
+        self._plain, self._mirrored = plain, mirrored
+        self.labels, self.num_views, self.num_features = plain.labels, plain.num_views, plain.num_features
+
+    def __len__(self) -> int:
+        return len(self._plain)
+
+    def halves(self, places: Indices, views: Indices | None = None) -> HalfRows:
+        """As `Features.halves`."""
+        # In float32: a sum of two could pass the greatest number of float16.
+        mean = (self._plain.rows(places, views) + self._mirrored.rows(places, views)) / 2
+        return mean.astype(np.float16)
+
+    def release(self) -> None:
+        """Let pages that were read leave this process's memory."""
+        self._plain.release()
+        self._mirrored.release()
 
 
 def first_features(features: Features, count: int) -> Features:

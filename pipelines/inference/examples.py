@@ -70,6 +70,7 @@ def frozen_bases(manifest: Manifest) -> tuple[BaseRecord, ...]:
         pooling=manifest.head.pooling,
         engine=manifest.engine_asked,
         features=manifest.head.features,
+        mirror=manifest.head.mirror,
     )
     return (base,)
 
@@ -111,9 +112,15 @@ def _extract(
         features=base.features,
         fit=fit,
     )
+    frozen = FrozenBase(
+        key=key,
+        build=partial(_trunk, model, base),
+        engine=engine_available(base.engine, reporter),
+        mirror=base.mirror,
+    )
     extracted = extract(
         {"images": examples},
-        FrozenBase(key=key, build=partial(_trunk, model, base), engine=engine_available(base.engine, reporter)),
+        frozen,
         views={"images": CLEAN},
         augmenter=None,
         reporter=reporter,
@@ -123,10 +130,14 @@ def _extract(
 
 
 def _trunk(model: keras.Model, base: BaseRecord) -> keras.Model:
-    """The part of the model that computes the features of a base: pixels of its size -> (batch, features)."""
+    """The part of the model that computes the features of one image: pixels of its size -> (batch, features)."""
     import keras
 
+    from models.mirror import without_mirror
+
     backbone = model.get_layer(base.backbone_layer)
+    if (single := without_mirror(backbone)) is not None:
+        return single
     pixels = keras.Input(backbone.input_shape[1:])
     pooling = model.get_layer(base.pooling_layer)
     return keras.Model(pixels, pooling(backbone(pixels)), name="features")

@@ -98,13 +98,13 @@ def share_features(
     options = plan.spec
     base = find_layers(_with_solved_head(plan, spec))
     backbone = base.backbone
-    model = build_feature_extractor(backbone.model, pooling=options.head.pooling)
+    model = build_feature_extractor(backbone.model, pooling=options.head.pooling, mirror=options.head.mirror)
     # All members see the views of the ensemble's seed, whichever of them is trained first.
     views = replace(views_of(plan), seed=spec.common.fit.seed)
     parts = _list_parts(dataset, has_folds=bool(folds))
     extracted = extract(
         parts,
-        replace(base.frozen, build=lambda: model),
+        base.frozen,
         views={part: views if part == "train" else CLEAN for part in parts},
         augmenter=augmenter_of(plan, backbone.image_size) if views.count > 1 else None,
         reporter=plan.reporter,

@@ -14,10 +14,11 @@ class FeatureRecord:
     Attributes:
         images: how many.
         views: of each training image.
-        cached: views that were in the feature cache.
+        cached: views that were in the feature cache; mirror images count as views.
         new: views that were computed.
         seconds: for computing them.
         damaged_shards: of the cache that were computed again.
+        mirror: whether features are averaged over each view and its mirror image.
     """
 
     images: NonNegativeInt
@@ -26,3 +27,4 @@ class FeatureRecord:
     new: NonNegativeInt
     seconds: NonNegativeFloat
     damaged_shards: NonNegativeInt
+    mirror: bool = False

@@ -43,7 +43,10 @@ class BackboneRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadRecord:
-    """The head of a run: its name in `models.heads.HEADS`, its shape, and which features before it are pooled how."""
+    """The head of a run: its name in `models.heads.HEADS`, its shape, and which features before it are pooled how.
+
+    `mirror` is whether they are averaged over the image and its mirror image.
+    """
 
     name: str
     pooling: str
@@ -52,6 +55,7 @@ class HeadRecord:
     dropout: Rate = 0.0
     about: str = ""
     features: str = "last"
+    mirror: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +169,7 @@ class BaseRecord:
         pooling: how its feature map becomes a vector.
         engine: that its features are computed with.
         features: of which layers, as in `pipelines.runs.spec.HeadSpec`.
+        mirror: whether they are averaged over the image and its mirror image.
     """
 
     backbone_layer: str
@@ -175,6 +180,7 @@ class BaseRecord:
     pooling: str
     engine: str = "auto"
     features: str = "last"
+    mirror: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ class HeadSpec:
         name: of `models.heads.HEADS`.
         pooling: how a feature map becomes a vector; `fc6` and `fc7` are a network's own fully connected layers.
         features: the last layer's output, or with it the averaged activations of the blocks below; `auto` chooses.
+        mirror: whether features are averaged over an image and its mirror image, in training and in the model.
         hidden: units of an `mlp` head's hidden layer; None for the head's own.
         dropout: rate in [0, 1); None to try several.
         l2: strength of the penalty on the head's weights; None to try several.
@@ -70,6 +71,7 @@ class HeadSpec:
     name: str = "linear"
     pooling: Pooling = "avg"
     features: FeatureSet = "auto"
+    mirror: bool = False
     hidden: PositiveInt | None = None
     dropout: Rate | None = None
     l2: NonNegativeFloat | None = None

@@ -75,7 +75,12 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
         class_names=dataset.class_names,
         image_size=int(result.model.input_shape[1]),
         backbone=result.backbone,
-        head=HeadRecord(pooling=plan.spec.head.pooling, features=result.feature_layers, **asdict(plan.names.head)),
+        head=HeadRecord(
+            pooling=plan.spec.head.pooling,
+            features=result.feature_layers,
+            mirror=plan.spec.head.mirror,
+            **asdict(plan.names.head),
+        ),
         spec=RunRequest(train=plan.spec),
         data=describe_data(dataset),
         metrics=metrics,

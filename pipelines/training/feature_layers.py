@@ -73,5 +73,6 @@ def _layered(plan: TrainingPlan, sets: tuple[FeatureLayers, ...]) -> LayeredBase
         build=lambda: build_feature_extractor(backbone.model, pooling=spec.head.pooling),
         engine=spec.network.engine,
         count_last=backbone.count_last if sets[-1] == "levels" else None,
+        mirror=spec.head.mirror,
     )
     return LayeredBase(backbone=backbone, frozen=frozen, sets=sets)

@@ -54,7 +54,7 @@ def train_on_features(plan: TrainingPlan) -> TrainingResult:
     head, width = fitted.head, features.widths[fitted.features]
     parts = {name: first_features(part, width) for name, part in extracted.parts.items()}
     chosen = backbone.plain if fitted.features == "last" else backbone.model
-    model = build_classifier(chosen, head, pooling=spec.head.pooling)
+    model = build_classifier(chosen, head, pooling=spec.head.pooling, mirror=spec.head.mirror)
     predictions: dict[Split, Predictions] = {"validation": fitted.predictions}
     if "test" in parts:
         predictions["test"] = (predict_features(head, parts["test"]), parts["test"].labels)

@@ -15,6 +15,7 @@ from pipelines.runs.layout import STATE_FOLDER
 from pipelines.runs.square import Square
 from pipelines.runs.stages import Stage
 from pipelines.training.backbone import find_backbone
+from pipelines.training.mirror_refusals import refuse_mirror
 
 if TYPE_CHECKING:
     import keras
@@ -198,6 +199,7 @@ def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
     source = names.source
     _require_engine(spec, source)
     _refuse_levels(spec, source)
+    refuse_mirror(spec, is_untrained=source.is_untrained)
     if source.is_untrained and spec.fine_tune.blocks is not None:
         raise UserError(
             f"`{source.name}` starts from random weights: there is nothing to fine-tune",

@@ -8,14 +8,18 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipelines.evaluate import evaluate
+from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.runs.feature_records import FeatureRecord
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
+from pipelines.runs.split_file import read_split
 from pipelines.train import train
-from tests.pipelines.new_heads import features_of, spec_on
+from tests.pipelines.new_heads import assert_same_backbone, features_of, spec_on
 from tests.specs import train_spec
 
 Draw = Callable[..., Path]
@@ -134,6 +138,46 @@ def test_fine_tuning_starts_from_the_head_that_cross_validation_chose(
     # What is saved is what was scored.
     exact = evaluate(str(tmp_path / "tuned"), str(data), cache=False)
     assert exact.report.log_loss == pytest.approx(manifest.metrics["test"].log_loss, abs=0.01)
+
+
+def test_features_averaged_over_mirror_images_are_those_of_the_saved_model(
+    drawn: Path, image_folder: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    data = image_folder("pictures", per_class=12, seed=6)
+    plain = train(spec_on(drawn, data, tmp_path / "plain"))
+    mirrored = train(spec_on(drawn, data, tmp_path / "mirrored", mirror=True))
+    assert [features_of(manifest).new for manifest in (plain, mirrored)] == [36, 36]  # one more pass, not two
+    assert read_manifest(tmp_path / "mirrored").head.mirror
+    assert not read_manifest(tmp_path / "plain").head.mirror
+
+    # What was scored from the cache is what the model computes from the pixels of an image, or of its mirror image.
+    model, _ = load_run(tmp_path / "mirrored")
+    saved = read_predictions(tmp_path / "mirrored", "test")
+    divided = read_split(tmp_path / "mirrored", mirrored.class_names)
+    examples = [example for example in divided if example.split == "test"]
+    assert saved is not None
+    probabilities = saved.of(examples)
+    assert probabilities is not None
+    pixels = np.stack([np.asarray(Image.open(example.path).convert("RGB"), np.float32) for example in examples])
+    np.testing.assert_allclose(probabilities, model.predict_on_batch(pixels), atol=0.01)
+    np.testing.assert_allclose(probabilities, model.predict_on_batch(pixels[:, :, ::-1]), atol=0.01)
+    of_plain, _ = load_run(tmp_path / "plain")
+    assert np.abs(of_plain.predict_on_batch(pixels) - of_plain.predict_on_batch(pixels[:, :, ::-1])).max() > 0.02
+
+    cached = evaluate(str(tmp_path / "mirrored"), str(data))
+    assert cached.how.startswith("cached features")
+    assert cached.report == mirrored.metrics["test"]
+
+
+def test_the_network_under_averaged_features_carries_another_head(
+    drawn: Path, image_folder: Draw, tmp_path: Path
+) -> None:
+    data = image_folder("pictures", per_class=10, seed=6)
+    train(spec_on(drawn, data, tmp_path / "mirrored", features="levels", mirror=True))
+    train(spec_on(drawn, data, tmp_path / "next", backbone=str(tmp_path / "mirrored")))
+    assert not read_manifest(tmp_path / "next").head.mirror
+    assert_same_backbone(tmp_path / "next", drawn / "one")
 
 
 @pytest.mark.parametrize("engine", ["auto", "keras", "tensorflow"])
