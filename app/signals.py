@@ -33,6 +33,8 @@ def end_on_signals() -> None:
     for number in EXIT_CODES:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    # A child that a library forks shares the pipe: a signal to it, written there, would end this process.
+    os.register_at_fork(after_in_child=_leave_signals)
     threading.Thread(target=_end_after_grace, args=(read,), name="signals", daemon=True).start()
 
 
@@ -63,6 +65,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if not _received:
         _received.append(number)
         raise KeyboardInterrupt
+
+
+def _leave_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in EXIT_CODES:
+        if signal.getsignal(number) is _interrupt:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _end_after_grace(read: int) -> None:

@@ -6,10 +6,11 @@ How fast each is: `tests/benchmarks/engines.py`.
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.engines import gpu
 from models.engines.source import Run, TracedBase
@@ -62,8 +63,7 @@ def _build_openvino(source: TracedBase, precision: str) -> tuple[Run, int]:
     # transposes and reorders around its convolutions, and building takes three times as long.
     import tempfile
 
-    import openvino
-
+    openvino = import_openvino()
     hints = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",  # One batch at a time on all cores.
@@ -82,6 +82,17 @@ def _build_openvino(source: TracedBase, precision: str) -> tuple[Run, int]:
         return features
 
     return run, source.shape[0]
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry, which reports each import to Google Analytics if nobody opted out.
+
+    Without internet that takes three seconds, and leaves a forked process to end.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # how an import is made to fail
+    import openvino
+
+    return openvino
 
 
 def _cpu_precisions() -> tuple[str, ...]:

@@ -78,6 +78,24 @@ def test_an_interrupted_command_leaves_no_source_that_tensorflow_generated(work:
     assert list(tmp_path.iterdir()) == [other]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_a_forked_child_ends_the_child_alone(number: signal.Signals) -> None:
+    """As of multiprocessing, through which OpenVINO sent telemetry, and ended the child after three seconds."""
+    work = f"""import os
+    child = os.fork()
+    if not child:
+        time.sleep(600)
+    time.sleep(0.2)
+    os.kill(child, {number:d})
+    _, status = os.waitpid(child, 0)
+    time.sleep(1.5)
+    print(os.waitstatus_to_exitcode(status))"""
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND.format(work=work)], cwd=ROOT, capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"begun\n{-number:d}\n".encode(), b"")
+
+
 def test_a_signal_that_the_parent_ignores_stays_ignored() -> None:
     script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + COMMAND.format(
         work="import os; os.kill(os.getpid(), signal.SIGINT); time.sleep(1)"
