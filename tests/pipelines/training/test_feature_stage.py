@@ -160,10 +160,11 @@ def test_features_averaged_over_mirror_images_are_those_of_the_saved_model(
     probabilities = saved.of(examples)
     assert probabilities is not None
     pixels = np.stack([np.asarray(Image.open(example.path).convert("RGB"), np.float32) for example in examples])
-    np.testing.assert_allclose(probabilities, model.predict_on_batch(pixels), atol=0.01)
-    np.testing.assert_allclose(probabilities, model.predict_on_batch(pixels[:, :, ::-1]), atol=0.01)
+    by_model, of_mirror_images = (model.predict_on_batch(side) for side in (pixels, pixels[:, :, ::-1]))
+    np.testing.assert_allclose(probabilities, by_model, atol=2e-3)  # cached features are float16
+    np.testing.assert_allclose(of_mirror_images, by_model, atol=1e-5)
     of_plain, _ = load_run(tmp_path / "plain")
-    assert np.abs(of_plain.predict_on_batch(pixels) - of_plain.predict_on_batch(pixels[:, :, ::-1])).max() > 0.02
+    assert np.abs(of_plain.predict_on_batch(pixels) - of_plain.predict_on_batch(pixels[:, :, ::-1])).max() > 4e-3
 
     cached = evaluate(str(tmp_path / "mirrored"), str(data))
     assert cached.how.startswith("cached features")
