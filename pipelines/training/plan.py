@@ -15,7 +15,7 @@ from pipelines.runs.layout import STATE_FOLDER
 from pipelines.runs.square import Square
 from pipelines.runs.stages import Stage
 from pipelines.training.backbone import find_backbone
-from pipelines.training.mirror_refusals import refuse_mirror
+from pipelines.training.feature_refusals import refuse_levels, refuse_mirror
 
 if TYPE_CHECKING:
     import keras
@@ -198,8 +198,8 @@ def _find_head(spec: HeadSpec) -> Head:
 def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
     source = names.source
     _require_engine(spec, source)
-    _refuse_levels(spec, source)
-    refuse_mirror(spec, is_untrained=source.is_untrained)
+    refuse_levels(spec, source)
+    refuse_mirror(spec, source)
     if source.is_untrained and spec.fine_tune.blocks is not None:
         raise UserError(
             f"`{source.name}` starts from random weights: there is nothing to fine-tune",
@@ -219,24 +219,6 @@ def _refuse_contradictions(spec: TrainSpec, names: TrainingNames) -> None:
         )
     if spec.data.views is not None and spec.data.views > 1 and not names.policy.steps:
         raise UserError("several views of an image need an augmentation policy", "add --augment light, or omit --views")
-
-
-def _refuse_levels(spec: TrainSpec, source: BackboneSource) -> None:
-    """Refuse features of all levels where a stage needs the map of the last layer, or trains the layers below it."""
-    if spec.head.features != "levels":
-        return
-    if source.is_untrained:
-        raise UserError(
-            f"`{source.name}` starts from random weights: --features levels is for pretrained networks",
-            "omit --features: every layer is trained",
-        )
-    if not spec.data.cache:
-        raise UserError("--features levels needs cached features", "omit --no-cache, or omit --features")
-    if spec.head.pooling != "avg":
-        raise UserError(
-            f"--features levels averages every level: `--pooling {spec.head.pooling}` does not go with it",
-            "omit --pooling, or omit --features",
-        )
 
 
 def _require_engine(spec: TrainSpec, source: BackboneSource) -> None:

@@ -1,4 +1,4 @@
-"""`--mirror` is refused, before an image is read, where nothing is averaged or a mirror image is another thing."""
+"""`--mirror` is refused, before an image is read, where nothing is averaged or a mirror image shows something else."""
 
 from __future__ import annotations
 
