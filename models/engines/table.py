@@ -84,7 +84,7 @@ def _build_openvino(source: TracedBase, precision: str) -> tuple[Run, int]:
     return run, source.shape[0]
 
 
-def import_openvino() -> Any:
+def import_openvino() -> Any:  # a module
     """Import OpenVINO without its telemetry, which reports each import to Google Analytics if nobody opted out.
 
     Without internet that takes three seconds, and leaves a forked process to end.
