@@ -48,11 +48,12 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
 
     # Which images, which parts: every file is decoded once, while TensorFlow is imported and the backbone built.
     from pipelines.data.check import check
-    from pipelines.data.same_images import write_split_once
+    from pipelines.data.same_images import joins_near_duplicates, write_split_once
     from pipelines.data.summary import summarise
 
     with preparing(names, spec, reporter) as names:
-        dataset = check(listing, strict=spec.data.strict, reporter=reporter)
+        joins = joins_near_duplicates(opened)
+        dataset = check(listing, strict=spec.data.strict, joins_near_duplicates=joins, reporter=reporter)
         for remark in (*summarise(dataset), *dataset.remarks):
             reporter.note(remark)
         write_split_once(opened, dataset, reporter)

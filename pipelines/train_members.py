@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from pipelines.data.dataset_file import write_dataset
-from pipelines.data.same_images import write_split_once
+from pipelines.data.same_images import joins_near_duplicates, write_split_once
 from pipelines.data.scan import require_data
 from pipelines.data.summary import summarise
 from pipelines.ensembles.methods import METHODS
@@ -61,7 +61,8 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     # Which images, which parts: once for all members.
     from pipelines.data.check import check
 
-    dataset = check(listing, strict=spec.common.data.strict, reporter=reporter)
+    joins = joins_near_duplicates(opened)
+    dataset = check(listing, strict=spec.common.data.strict, joins_near_duplicates=joins, reporter=reporter)
     for remark in (*summarise(dataset), *dataset.remarks):
         reporter.note(remark)
     write_split_once(opened, dataset, reporter)

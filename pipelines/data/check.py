@@ -6,27 +6,21 @@ training on the same images only reads and hashes them. Nothing is written into 
 
 from __future__ import annotations
 
-import hashlib
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from models.errors import UserError
-from models.machine import count_cores
-from pipelines.data.known_images import DecodeResult, KnownImages, open_known_images
-from pipelines.data.listing import ListedFile, Listing
+from pipelines.data.decoded_files import CheckedFile, Decoding, check_files
+from pipelines.data.listing import Listing
 from pipelines.data.split import divide
-from pipelines.images.readable import DECODE_VERSION, MAX_PIXELS, UnreadableImage, read_file, readable_content
-from pipelines.runs.examples import SPLITS, Dataset, Example, Skipped, Split
-from pipelines.system.cache import mark_used, transcoded_file, write_cache_file
+from pipelines.images.fingerprint import LENGTH
+from pipelines.images.readable import MAX_PIXELS
+from pipelines.runs.examples import SPLITS, Dataset, Skipped, Split
 from pipelines.system.progress import Reporter, Silent
 from pipelines.system.text import counted, one_line
-from pipelines.system.versions import versions
 
-# Files per chunk: large enough to keep every thread busy, small enough that Ctrl-C and the bar answer at once.
-CHUNK = 128
+if TYPE_CHECKING:
+    from pipelines.data.near_duplicates import NearDuplicates
 
 
 def check(
@@ -34,6 +28,7 @@ def check(
     *,
     strict: bool = False,
     for_training: bool = True,
+    joins_near_duplicates: bool = True,
     max_pixels: int = MAX_PIXELS,
     reporter: Reporter | None = None,
     workers: int | None = None,
@@ -47,6 +42,8 @@ def check(
         strict: whether an unreadable file is an error.
         for_training: False, for evaluation: given parts are kept, images without one are all `test`, and classes may
             lack images.
+        joins_near_duplicates: False divides as before near duplicates were known: identical images and those of one
+            given group alone stay together.
         max_pixels: a file whose header announces more is refused before it is decoded.
         reporter: shows a progress bar.
         workers: threads; by default two more than there are cores.
@@ -59,7 +56,9 @@ def check(
         UserError: no readable image, or none in some class; unreadable files under `strict`; a class too small to
             divide; a cache that cannot be written.
     """
-    checked = _check_files(listing.files, max_pixels, reporter or Silent(), workers or _threads())
+    is_fingerprinted = for_training and joins_near_duplicates
+    decoding = Decoding(max_pixels=max_pixels, is_fingerprinted=is_fingerprinted)
+    checked = check_files(listing.files, decoding, reporter or Silent(), workers)
     skipped = tuple(Skipped(path=item.file.path, reason=item.reason) for item in checked if item.reason is not None)
     if strict and skipped:
         raise _strict_error(listing, skipped)
@@ -68,9 +67,13 @@ def check(
         _require_images(listing, {image.file.label for image in images}, skipped)
     parts: list[Split] = [image.file.split or "test" for image in images]
     remarks: list[str] = []
+    stand_in: Sequence[str | None] = [None] * len(images)
     if for_training:
-        parts, remarks = divide([(image.file, image.sha256) for image in images], listing.class_names)
-    examples = [image.example(part) for image, part in zip(images, parts, strict=True)]
+        near = _find_near_duplicates(images, listing.class_names) if is_fingerprinted else None
+        parts, remarks = divide([(image.file, image.sha256) for image in images], listing.class_names, near)
+        if near is not None:
+            stand_in = near.stand_in
+    examples = [image.example(part, like) for image, part, like in zip(images, parts, stand_in, strict=True)]
     return Dataset(
         root=listing.root,
         origin=listing.origin,
@@ -82,84 +85,16 @@ def check(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _CheckedFile:
-    """A file and whether it is a readable image.
+def _find_near_duplicates(images: Sequence[CheckedFile], class_names: Sequence[str]) -> NearDuplicates:
+    # Inside: it imports SciPy, and TensorFlow, which takes longer, is imported while images are decoded.
+    from pipelines.data.near_duplicates import find_near_duplicates
 
-    Attributes:
-        file: as listed.
-        sha256: of its content, hexadecimal; empty where it cannot be read.
-        source: the file that TensorFlow decodes; empty where it cannot be read.
-        reason: why it is not a readable image; None where it is one.
-        new_result: where its content was decoded now, the result to remember.
-    """
-
-    file: ListedFile
-    sha256: str
-    source: str
-    reason: str | None
-    new_result: DecodeResult | None = None
-
-    def example(self, part: Split) -> Example:
-        """The image as an example of a part."""
-        file = self.file
-        return Example(
-            path=file.path, label=file.label, split=part, sha256=self.sha256, source=self.source, group=file.group
-        )
-
-
-def _check_files(files: Sequence[ListedFile], max_pixels: int, reporter: Reporter, workers: int) -> list[_CheckedFile]:
-    """Check the files with several threads, and remember after each chunk what was decoded."""
-    checked: list[_CheckedFile] = []
-    with (
-        # Filters are the process's: set once here, what the threads save and restore around Pillow is always this.
-        warnings.catch_warnings(action="ignore"),
-        open_known_images(_decoder(max_pixels)) as known_images,
-        ThreadPoolExecutor(workers, thread_name_prefix="check") as pool,
-        reporter.task("checking images", len(files)) as task,
-    ):
-        for chunk in _chunks(files):
-            results = list(pool.map(lambda file: _check_file(file, known_images, max_pixels), chunk))
-            known_images.add(result.new_result for result in results if result.new_result)
-            checked.extend(results)
-            task.advance(len(results))
-        if known_images.is_rebuilt:
-            reporter.warn("the list of images that decode was damaged: it is made anew, every image was decoded again")
-    return checked
-
-
-def _decoder(max_pixels: int) -> str:
-    """Names everything that decides whether a content decodes; under another name it is decoded again."""
-    installed = versions()
-    return f"{DECODE_VERSION}/{max_pixels}/{installed['tensorflow']}/{installed['pillow']}"
-
-
-def _check_file(file: ListedFile, known_images: KnownImages, max_pixels: int) -> _CheckedFile:
-    try:
-        content = read_file(file.path)
-    except UnreadableImage as unreadable:
-        return _CheckedFile(file, "", "", unreadable.reason)
-    sha256 = hashlib.sha256(content).hexdigest()
-    png = transcoded_file(sha256)
-    known = known_images.get(sha256)
-    is_complete = known is not None and (not known.transcoded or png.is_file())
-    result = known if known is not None and is_complete else _decode(content, sha256, max_pixels)
-    source = str(png) if result.transcoded else file.path
-    if result.transcoded:
-        mark_used(png)
-    return _CheckedFile(file, sha256, source, result.reason, None if result is known else result)
-
-
-def _decode(content: bytes, sha256: str, max_pixels: int) -> DecodeResult:
-    """Decode a content, and write the PNG that TensorFlow needs of some."""
-    try:
-        readable = readable_content(content, max_pixels)
-    except UnreadableImage as unreadable:
-        return DecodeResult(sha256=sha256, reason=unreadable.reason, transcoded=False)
-    is_transcoded = readable is not content
-    if is_transcoded:
-        write_cache_file(transcoded_file(sha256), readable)
-    return DecodeResult(sha256=sha256, reason=None, transcoded=is_transcoded)
+    return find_near_duplicates(
+        [image.sha256 for image in images],
+        [image.file.label for image in images],
+        [image.fingerprint or bytes(LENGTH) for image in images],
+        class_names,
+    )
 
 
 def _require_images(listing: Listing, labels: set[int], skipped: Iterable[Skipped]) -> None:
@@ -194,13 +129,3 @@ def _strict_error(listing: Listing, skipped: Sequence[Skipped]) -> UserError:
         f"{first}{others}",
         "fix or remove them, or omit --strict to leave them out",
     )
-
-
-def _chunks(files: Sequence[ListedFile]) -> Iterator[list[ListedFile]]:
-    remaining = iter(files)
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk
-
-
-def _threads() -> int:
-    return min(count_cores() + 2, 32)

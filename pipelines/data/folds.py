@@ -144,7 +144,8 @@ class _GroupDivision:
 def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, ...]:
     """Give for each fold the data set with that fold as its validation part and the other folds as its training part.
 
-    The test part stays as it is. Folds are stratified; images that are identical or of one given group stay together.
+    The test part stays as it is. Folds are stratified; images that are identical, near duplicates or of one given group
+    stay together.
 
     Args:
         dataset: from `pipelines.data.check.check`.
@@ -164,9 +165,10 @@ def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, .
     examples = pooled(dataset)
     labels = np.asarray([example.label for example in examples])
     given = [example.group for example in examples]
-    keys = np.asarray(group_keys([example.sha256 for example in examples], given))
+    near = [example.near_duplicate for example in examples]
+    keys = np.asarray(group_keys([example.sha256 for example in examples], given, near))
     for label, name in enumerate(dataset.class_names):
-        kind = "groups" if any(given) else "distinct images"
+        kind = "groups" if any(given) or any(near) else "distinct images"
         _require_distinct(name, len(set(keys[labels == label])), count, kind)
     folds = []
     for _, validation in StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(keys, labels, keys):

@@ -1,48 +1,49 @@
-"""Names the groups of images that a division keeps together: copies, and those of one group that the user gives."""
+"""Names the groups of images that a division keeps together: copies, near duplicates, and those that the user gives."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 
-def group_keys(contents: Sequence[str], groups: Sequence[str | None]) -> list[str]:
+def group_keys(
+    contents: Sequence[str], groups: Sequence[str | None], near_duplicates: Sequence[str | None] | None = None
+) -> list[str]:
     """A key for each image, which it shares with the images of its group and with no other.
 
-    Images of one content and images of one given group belong together, and so do two given groups with a copy of one
-    image. The key depends on neither the order nor the number of the images of a group.
+    Images of one content, of one given group and of one group of near duplicates belong together, transitively. The
+    key depends on neither the order nor the number of the images of a group.
 
     Args:
         contents: (images,) SHA-256 of their content, hexadecimal.
         groups: (images,) the names of their given groups; None where an image has none.
+        near_duplicates: (images,) the content hash that stands for an image's near duplicates, as in
+            `pipelines.data.near_duplicates`; None where it has none, or for all.
 
     Returns:
-        (images,) hashes, hexadecimal: of the name of the given group, the first in order where copies join several, or
-        of the content where there is none.
+        (images,) hashes, hexadecimal: of the name of the given group, the first in order where several are joined, or
+        the first in order of the joined contents where there is none.
     """
-    names_of: dict[str, set[str]] = {}  # content -> the names that it must share a key with
-    for content, group in zip(contents, groups, strict=True):
-        names_of.setdefault(content, set()).update({group} if group else ())
-    first_names = _first_names(names for names in names_of.values() if len(names) > 1)
-    keys = {}
-    for content, names in names_of.items():
-        name = min((first_names.get(name, name) for name in names), default=None)
-        # A name from a CSV may hold bytes that are not UTF-8.
-        keys[content] = content if name is None else hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
-    return [keys[content] for content in contents]
+    stand_ins = near_duplicates or [None] * len(contents)
+    # A given group sorts before all contents: it names the groups that it is joined to.
+    nodes_of = [
+        [(1, content), *([(0, group)] if group else ()), *([(1, stand_in)] if stand_in else ())]
+        for content, group, stand_in in zip(contents, groups, stand_ins, strict=True)
+    ]
+    parents: dict[tuple[int, str], tuple[int, str]] = {}
 
+    def root(node: tuple[int, str]) -> tuple[int, str]:
+        while parents.setdefault(node, node) != node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
 
-def _first_names(sets: Iterable[set[str]]) -> dict[str, str]:
-    """For each name in the sets the first in order of the names that it is joined to, through any number of sets."""
-    parents: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while parents.setdefault(name, name) != name:
-            parents[name] = parents[parents[name]]
-            name = parents[name]
-        return name
-
-    for names in sets:
-        first, *others = sorted(map(root, names))
+    for nodes in nodes_of:
+        first, *others = sorted(map(root, nodes))
         parents.update(dict.fromkeys(others, first))
-    return {name: root(name) for name in list(parents)}
+    keys = []
+    for nodes in nodes_of:
+        is_content, name = root(nodes[0])
+        # A name from a CSV may hold bytes that are not UTF-8.
+        keys.append(name if is_content else hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest())
+    return keys

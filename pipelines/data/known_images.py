@@ -1,20 +1,24 @@
-"""Remembers, by content hash, which images decode and which do not (SQLite in the cache folder)."""
+"""Remembers, by content hash, which images decode, and their fingerprints (SQLite in the cache folder)."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.images.fingerprint import LENGTH
 from pipelines.system.cache import cache_error, cache_folder, writing_to_cache
 from pipelines.system.cache_users import use_cache
 
 # The names on disk (file, table, column `judge`) are those of the first version: others would discard users' caches.
 FILE = "ledger.sqlite"
+# Fingerprints have a table of their own, so that older versions share the file; its number is raised whenever they
+# change.
+FINGERPRINTS = "fingerprints_1"
 # Times that the file is opened where others delete it meanwhile; half a second in all.
 ATTEMPTS = 6
 # What SQLite says of a file that was deleted, or whose journal was, while it used it.
@@ -24,6 +28,15 @@ CREATE TABLE IF NOT EXISTS verdicts (
     sha256 BLOB NOT NULL, judge TEXT NOT NULL, reason TEXT, transcoded INTEGER NOT NULL,
     PRIMARY KEY (sha256, judge)
 ) WITHOUT ROWID
+"""
+_FINGERPRINT_TABLE = f"""
+CREATE TABLE IF NOT EXISTS {FINGERPRINTS} (
+    sha256 BLOB NOT NULL, judge TEXT NOT NULL, fingerprint BLOB NOT NULL, PRIMARY KEY (sha256, judge)
+) WITHOUT ROWID
+"""
+_SELECT = f"""
+SELECT reason, transcoded, fingerprint
+FROM verdicts LEFT JOIN {FINGERPRINTS} USING (sha256, judge) WHERE sha256 = ? AND judge = ?
 """
 
 
@@ -35,11 +48,13 @@ class DecodeResult:
         sha256: of its content, hexadecimal.
         reason: why it is not a readable image; None where it is one.
         transcoded: whether TensorFlow needs the lossless PNG of it in the cache.
+        fingerprint: as `pipelines.images.fingerprint` gives it; None where it is not one, or was never taken.
     """
 
     sha256: str
     reason: str | None
     transcoded: bool
+    fingerprint: bytes | None = None
 
 
 class KnownImages:
@@ -78,14 +93,14 @@ class KnownImages:
         """
         with self._lock:
             try:
-                row = self._database.execute(
-                    "SELECT reason, transcoded FROM verdicts WHERE sha256 = ? AND judge = ?",
-                    (bytes.fromhex(sha256), self._decoder),
-                ).fetchone()
+                row = self._database.execute(_SELECT, (bytes.fromhex(sha256), self._decoder)).fetchone()
             except sqlite3.DatabaseError as error:
                 self._rebuild(error)
                 return None
-        return DecodeResult(sha256=sha256, reason=row[0], transcoded=bool(row[1])) if row else None
+        if row is None:
+            return None
+        fingerprint = row[2] if isinstance(row[2], bytes) and len(row[2]) == LENGTH else None
+        return DecodeResult(sha256=sha256, reason=row[0], transcoded=bool(row[1]), fingerprint=fingerprint)
 
     def add(self, results: Iterable[DecodeResult]) -> None:
         """Store decode results: all of them or, where the disk is full, none.
@@ -93,18 +108,16 @@ class KnownImages:
         Raises:
             UserError: the database cannot be written.
         """
-        rows = [
-            (bytes.fromhex(result.sha256), self._decoder, result.reason, int(result.transcoded)) for result in results
-        ]
-        if not rows:
+        kept = list(results)
+        if not kept:
             return
         with self._lock:
             try:
-                self._insert(rows)
+                self._insert(kept)
             except sqlite3.DatabaseError as error:
                 self._rebuild(error)
                 try:
-                    self._insert(rows)
+                    self._insert(kept)
                 except sqlite3.DatabaseError as second_error:
                     if not self._is_gone():
                         raise cache_error(self._path, second_error) from second_error
@@ -135,8 +148,10 @@ class KnownImages:
         try:
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute(_TABLE)
+            database.execute(_FINGERPRINT_TABLE)
             # Reading a row detects a file whose header is intact and whose pages are not, or one with other columns.
             database.execute("SELECT sha256, judge, reason, transcoded FROM verdicts LIMIT 1").fetchone()
+            database.execute(_SELECT, (b"", "")).fetchone()
             self._inode = self._path.stat().st_ino
         except BaseException:
             database.close()
@@ -144,10 +159,14 @@ class KnownImages:
         self._database.close()
         self._database = database
 
-    def _insert(self, rows: list[tuple[bytes, str, str | None, int]]) -> None:
+    def _insert(self, results: Sequence[DecodeResult]) -> None:
+        keys = [(bytes.fromhex(result.sha256), self._decoder) for result in results]
+        rows = [(*key, result.reason, int(result.transcoded)) for key, result in zip(keys, results, strict=True)]
+        taken = [(*key, result.fingerprint) for key, result in zip(keys, results, strict=True) if result.fingerprint]
         self._database.execute("BEGIN IMMEDIATE")
         try:
             self._database.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", rows)
+            self._database.executemany(f"INSERT OR REPLACE INTO {FINGERPRINTS} VALUES (?, ?, ?)", taken)
             self._database.execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:

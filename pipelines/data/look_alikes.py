@@ -47,7 +47,7 @@ class LookAlikes:
 def find_look_alikes(
     examples: Sequence[Example], rows: FeatureRows | HalfRows, class_names: Sequence[str]
 ) -> LookAlikes:
-    """Join images that are identical, of one given group, or of one class with features of a great cosine.
+    """Join images that are identical, near duplicates, of one given group, or of one class with like features.
 
     Joins hold transitively: an image belongs to the group of any image that it is joined to. Where that makes one
     group of more than `LARGEST_SHARE` of a class, the class gets a stricter cosine, and the record names it.
@@ -62,14 +62,15 @@ def find_look_alikes(
     places_of = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
     given = [example.group for example in examples]
     cosines = _list_cosines(rows, labels)
-    known = _first_of(group_keys([example.sha256 for example in examples], given))
+    near = [example.near_duplicate for example in examples]
+    known = _first_of(group_keys([example.sha256 for example in examples], given, near))
     can_be_smaller = ~_is_swallowed(known, labels, sizes)
     step_of = np.zeros(len(class_names), np.intp)
     alike = np.arange(len(examples))
     changed = np.arange(len(class_names))
     while True:
         for label in changed:
-            alike[places_of[label]] = _join_alike(rows, places_of[label], cosines[step_of[label]])
+            alike[places_of[label]] = join_alike(rows, places_of[label], cosines[step_of[label]])
         first_of = _join(known, alike)
         is_next = _is_swallowed(first_of, labels, sizes) & can_be_smaller & (step_of < len(cosines) - 1)
         changed = np.flatnonzero(is_next)
@@ -82,6 +83,7 @@ def find_look_alikes(
         groups=len(first_images),
         cosine=cosines[0] or COSINE,
         has_given_groups=any(given),
+        has_near_duplicates=any(near),
         stricter=tuple(
             StricterCosine(class_name=class_names[label], cosine=cosines[step_of[label]])
             for label in np.flatnonzero(step_of).tolist()
@@ -132,8 +134,14 @@ def _is_swallowed(first_of: Indices, labels: Indices, sizes: Indices) -> Flags:
     return (largest > LARGEST_SHARE * sizes) & (sizes > 1)
 
 
-def _join_alike(rows: FeatureRows | HalfRows, places: Indices, cosine: float | None) -> Indices:
-    """For each of the images at `places`, of one class, the first image of its group of look-alikes."""
+def join_alike(rows: FeatureRows | HalfRows, places: Indices, cosine: float | None) -> Indices:
+    """For each of the images at `places`, of one class, the first image of its group of look-alikes.
+
+    Args:
+        rows: (images, features), any that tell how much alike images are by their cosine.
+        places: of the images that may be joined.
+        cosine: above which two of them are; None joins none.
+    """
     if cosine is None or len(places) < 2:
         return places
     directions = rows[places].astype(np.float32)

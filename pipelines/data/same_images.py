@@ -34,6 +34,25 @@ class OpenedRun:
     force: bool
 
 
+def joins_near_duplicates(run: OpenedRun) -> bool:
+    """Whether the images of a run are divided with near duplicates together.
+
+    A training that began before they were known keeps its division. Where there are no near duplicates, `split.csv`
+    does not name any, and both divisions are the same.
+
+    Raises:
+        UserError: `split.csv` is damaged, and the training may not begin anew.
+    """
+    if not run.is_resumed or not (run.folder / SPLIT_FILE).exists():
+        return True
+    try:
+        return any(row.near_duplicate for row in read_rows(run.folder))
+    except UserError:
+        if not run.force:
+            raise
+        return True  # the training begins anew
+
+
 def write_split_once(run: OpenedRun, dataset: Dataset, reporter: Reporter) -> None:
     """Write the list of a run's images; that of a training that is resumed must be the same.
 

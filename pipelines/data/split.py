@@ -6,7 +6,8 @@ and no order, and adding images later moves none of those already there. The sha
 average, not exactly: with exact shares, adding images would move others.
 
 Images of one given group, such as those of a person, go by the SHA-256 of the group's name instead, and so stay
-together as identical images do, whatever their classes.
+together as identical images do, whatever their classes. Near duplicates go by the first of their hashes in order: one
+that is added later may move its group, and nothing else.
 
 A small class may get no image in a part. Then the image of that class whose u is nearest to that part's range moves
 there (with its copies or its group), and a remark says so. Such an image may return to the part of its hash when the
@@ -18,6 +19,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from models.errors import UserError
 from pipelines.data.duplicates import group_leaks, label_conflicts, leaks
@@ -25,6 +27,9 @@ from pipelines.data.groups import group_keys
 from pipelines.data.listing import ListedFile
 from pipelines.runs.examples import SPLITS, Split
 from pipelines.system.text import counted, name_list, one_line
+
+if TYPE_CHECKING:
+    from pipelines.data.near_duplicates import NearDuplicates
 
 Ranges = dict[Split, tuple[tuple[float, float], ...]]
 THREE_WAY: Ranges = {"train": ((0.0, 0.8),), "validation": ((0.8, 0.9),), "test": ((0.9, 1.0),)}
@@ -39,13 +44,16 @@ def position(sha256: str) -> float:
     return float(int(sha256[:16], 16) >> 11) / 2.0**53
 
 
-def divide(readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str]) -> tuple[list[Split], list[str]]:
+def divide(
+    readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str], near: NearDuplicates | None = None
+) -> tuple[list[Split], list[str]]:
     """Give each image its part.
 
     Args:
         readable: the files that are images, with the SHA-256 of their content. Either all have a given split or none
             has. A given split is kept; only a missing validation part is taken from the training part.
         class_names: indexed by the files' labels.
+        near: the near duplicates among them; None where they are not looked for.
 
     Returns:
         The part of each file, in order, and remarks: how many groups were divided, images moved so that each part has
@@ -58,12 +66,15 @@ def divide(readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str
     """
     remarks = label_conflicts(readable, class_names)
     given = {file.split for file, _ in readable if file.split}
+    stand_in = near.stand_in if near else [None] * len(readable)
+    images = [_Image(file, sha256, near) for (file, sha256), near in zip(readable, stand_in, strict=True)]
+    way = near.way if near else ""
     if not given:
-        return _divide_by_hash(readable, class_names, THREE_WAY, remarks), remarks
+        return _divide_by_hash(images, class_names, THREE_WAY, way, remarks), remarks
     parts: list[Split] = [file.split or "train" for file, _ in readable]
     if "validation" not in given:
         train = [place for place, part in enumerate(parts) if part == "train"]
-        divided = _divide_by_hash([readable[place] for place in train], class_names, TWO_WAY, remarks)
+        divided = _divide_by_hash([images[place] for place in train], class_names, TWO_WAY, way, remarks)
         for place, part in zip(train, divided, strict=True):
             parts[place] = part
         count = divided.count("validation")
@@ -72,6 +83,14 @@ def divide(readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str
     remarks.extend(leaks(readable, parts))
     remarks.extend(group_leaks(readable, parts))
     return parts, remarks
+
+
+class _Image(NamedTuple):
+    """An image to divide, with the hash of its content and the one that stands for its near duplicates."""
+
+    file: ListedFile
+    sha256: str
+    near_duplicate: str | None
 
 
 @dataclass(slots=True)
@@ -108,26 +127,28 @@ class _Division:
 
 
 def _divide_by_hash(
-    readable: Sequence[tuple[ListedFile, str]], class_names: Sequence[str], ranges: Ranges, remarks: list[str]
+    images: Sequence[_Image], class_names: Sequence[str], ranges: Ranges, way: str, remarks: list[str]
 ) -> list[Split]:
     """Divide by the hash of contents and groups, then move the fewest of them that give each part every class."""
-    keys = group_keys([sha256 for _, sha256 in readable], [file.group for file, _ in readable])
-    division = _Division(ranges, has_groups=any(file.group for file, _ in readable))
-    for (file, _), key in zip(readable, keys, strict=True):
-        division.labels[key].add(file.label)
-        division.keys[file.label].add(key)
+    given, near = [image.file.group for image in images], [image.near_duplicate for image in images]
+    keys = group_keys([image.sha256 for image in images], given, near)
+    division = _Division(ranges, has_groups=any(given))
+    for image, key in zip(images, keys, strict=True):
+        division.labels[key].add(image.file.label)
+        division.keys[image.file.label].add(key)
     _require_distinct(division, class_names)
     for key in division.labels:
         division.assign(key, division.part_by_hash(key))
-    if len(division.labels) < len(readable):
-        ways = "of one `group`, or identical" if division.has_groups else "identical"
+    if len(division.labels) < len(images):
+        ways = [*(["of one `group`"] if division.has_groups else ()), "identical", *([way] if any(near) else ())]
+        said = ", ".join(ways[:-1]) + ", or " + ways[-1] if len(ways) > 1 else ways[0]
         groups = counted(len(division.labels), "group")
-        remarks.append(f"{counted(len(readable), 'image')} in {groups} ({ways}), each of them in one part")
+        remarks.append(f"{counted(len(images), 'image')} in {groups} ({said}), each of them in one part")
     moved = _fill_empty_parts(division, class_names)
     if moved:
         classes = name_list(dict.fromkeys(moved))
         remarks.append(
-            f"{counted(len(moved), 'group' if division.has_groups else 'image')} of small classes "
+            f"{counted(len(moved), 'group' if division.has_groups or any(near) else 'image')} of small classes "
             f"{'was' if len(moved) == 1 else 'were'} moved so that each part has every class: {classes}"
         )
     return [division.parts[key] for key in keys]

@@ -6,12 +6,16 @@ import io
 import os
 import stat
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.errors import first_line
+from pipelines.images.stored_orientation import hides_orientation, stored_orientation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from pipelines.images.fingerprint import RgbImage
 
 # Part of the key of cached features and of known images: raise it whenever the pixels change.
 DECODE_VERSION = 2
@@ -22,8 +26,8 @@ MAX_BYTES = 2**30
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "JPEG2000", "AVIF")
 # Formats that TensorFlow reads, by content, not by name. MPO is a JPEG with more images behind the first.
 DIRECT = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
-# Of EXIF; `pipelines.images.exif`, which has it too, imports TensorFlow.
-ORIENTATION_TAG = 0x0112
+# A JPEG is decoded at an eighth, a quarter or a half where that leaves this many pixels on each side.
+LEAST_SIDE = 64
 
 
 EMPTY = "the file is empty"
@@ -40,6 +44,21 @@ class UnreadableImage(Exception):
     def is_other_content(self) -> bool:
         """Whether the content has no mark of an image that headstart knows: text, a PDF, nothing at all."""
         return self.reason.startswith("not an image") or self.reason == EMPTY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DecodedContent:
+    """A file's content as TensorFlow decodes it, and its pixels.
+
+    Attributes:
+        content: that of the file, the same object, or a PNG.
+        pixels: as they are stored; of a large JPEG, reduced.
+        orientation: of the pixels, as EXIF counts it, 1 to 8.
+    """
+
+    content: bytes
+    pixels: RgbImage
+    orientation: int = 1
 
 
 def readable_bytes(path: str, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -77,6 +96,15 @@ def read_file(path: str) -> bytes:
 
 
 def readable_content(content: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
+    """A file's content as TensorFlow decodes it: itself (the same object) or a PNG, as in `decode_content`.
+
+    Raises:
+        UnreadableImage: it is not an image, is damaged or is too large.
+    """
+    return decode_content(content, max_pixels).content
+
+
+def decode_content(content: bytes, max_pixels: int = MAX_PIXELS) -> DecodedContent:
     """Decode a file's content once to check it, and turn formats that TensorFlow does not read into PNG.
 
     Those are TIFF, some BMP, animated WebP, JPEG with arithmetic coding and the like, and files whose pixels `decode`
@@ -89,9 +117,6 @@ def readable_content(content: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
         content: of a file.
         max_pixels: an image whose header gives more pixels is refused before it is decoded.
 
-    Returns:
-        `content` itself (the same object), or a PNG.
-
     Raises:
         UnreadableImage: it is not an image, is damaged or is too large.
     """
@@ -99,8 +124,9 @@ def readable_content(content: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     width, height = image.size
     if width * height > max_pixels:
         raise UnreadableImage(f"{width} x {height} pixels are more than the limit of {max_pixels:,}")
-    if (image.format in DIRECT or _is_plain_bmp(content)) and _decodes(content) and not _differs(image, content):
-        return content
+    pixels = _decode(content, min(width, height)) if image.format in DIRECT or _is_plain_bmp(content) else None
+    if pixels is not None and not _differs(image, content):
+        return DecodedContent(content=content, pixels=pixels, orientation=stored_orientation(image) or 1)
     return _as_png(image)
 
 
@@ -126,20 +152,27 @@ def _is_plain_bmp(data: bytes) -> bool:
     return data.startswith(b"BM") and data[28:34] == b"\x18\x00\x00\x00\x00\x00"
 
 
-def _decodes(data: bytes) -> bool:
-    """Whether TensorFlow decodes a file's content without an error."""
+def _decode(data: bytes, side: int) -> RgbImage | None:
+    """The pixels that TensorFlow decodes, of a large JPEG reduced; None where it raises an error.
+
+    Args:
+        data: a file's content.
+        side: the shorter one of the image, pixels.
+    """
     import tensorflow as tf
 
     try:
         if data.startswith(b"\xff\xd8\xff"):
             # The whole file is read at any ratio, so that a truncated one is found.
-            tf.io.decode_jpeg(data, channels=3, ratio=8)
+            ratio = next((ratio for ratio in (8, 4, 2) if side >= ratio * LEAST_SIDE), 1)
+            decoded = tf.io.decode_jpeg(data, channels=3, ratio=ratio)
         else:
             # As `decode` without the orientation, which raises nothing and is slow outside a graph.
-            tf.ensure_shape(tf.io.decode_image(data, channels=3, expand_animations=False), [None, None, 3])
+            decoded = tf.ensure_shape(tf.io.decode_image(data, channels=3, expand_animations=False), [None, None, 3])
     except tf.errors.OpError:
-        return False
-    return True
+        return None
+    pixels: RgbImage = decoded.numpy()
+    return pixels
 
 
 def _differs(image: Image, content: bytes) -> bool:
@@ -152,33 +185,12 @@ def _differs(image: Image, content: bytes) -> bool:
 
     if isinstance(image, GifImageFile):
         return "transparency" in image.info or image.tile[0].extents != (0, 0, *image.size)
-    is_in_xmp = b"tiff:Orientation" in (image.info.get("xmp") or b"")
-    if not is_in_xmp and not (image.format == "PNG" and _may_hide_orientation(content)):
-        return False
-    from PIL import Image as pillow
-
-    exif = pillow.Exif()
-    try:
-        exif.load(image.info.get("exif", b""))
-        # For a PNG this decodes the pixels, to read what follows them.
-        return ORIENTATION_TAG not in exif and bool(image.getexif().get(ORIENTATION_TAG, 1) != 1)
-    except Exception:  # Pillow's reader raises errors of many types on malformed EXIF, which counts as upright
-        return False
+    return hides_orientation(image, content)
 
 
-def _may_hide_orientation(png: bytes) -> bool:
-    """Whether a PNG has metadata where `orientation` does not look: raw profiles, compressed XMP, behind the pixels."""
-    xmp, pixels = b"XML:com.adobe.xmp\0", png.find(b"IDAT")
-    return (
-        b"Raw profile type exif\0" in png
-        or xmp + b"\1" in png
-        or png.rfind(xmp) > pixels
-        or png.rfind(b"eXIf") > pixels
-    )
-
-
-def _as_png(image: Image) -> bytes:
+def _as_png(image: Image) -> DecodedContent:
     """Encode the first frame as an upright 8-bit RGB PNG."""
+    import numpy as np
     from PIL import ImageOps
 
     try:
@@ -192,7 +204,7 @@ def _as_png(image: Image) -> bytes:
         raise UnreadableImage(f"the image is damaged: {first_line(error)}") from error
     buffer = io.BytesIO()
     upright.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return DecodedContent(content=buffer.getvalue(), pixels=np.asarray(upright))
 
 
 def _eight_bits(image: Image) -> Image:

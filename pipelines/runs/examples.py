@@ -25,6 +25,7 @@ class Example:
         source: the file that TensorFlow decodes: `path` itself, or a lossless PNG in headstart's cache
             for formats that TensorFlow does not read (TIFF, most BMP variants).
         group: of images that belong together, such as those of one person, as the user names it; None without one.
+        near_duplicate: the content hash that stands for all near duplicates of the image; None where it has none.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Example:
     sha256: Sha256
     source: str
     group: str | None = None
+    near_duplicate: Sha256 | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

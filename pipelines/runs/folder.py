@@ -14,8 +14,8 @@ from pipelines.runs.layout import (
     FORCED_FILE,
     GROUP_COLUMN,
     MANIFEST_FILE,
+    NEAR_DUPLICATE_COLUMN,
     SPEC_FILE,
-    SPLIT_COLUMNS,
     SPLIT_FILE,
     STATE_FOLDER,
     is_run,
@@ -186,13 +186,19 @@ def write_split(folder: Path, dataset: Dataset) -> None:
 
 
 def write_examples(folder: Path, examples: Sequence[Example], class_names: Sequence[str]) -> None:
-    """Write `split.csv` (path, label, split, sha256 and, where an image has one, group)."""
-    rows = [(image.path, class_names[image.label], image.split, image.sha256) for image in examples]
-    if any(image.group for image in examples):
-        grouped = [(*row, image.group or "") for row, image in zip(rows, examples, strict=True)]
-        write_csv(folder / SPLIT_FILE, (*SPLIT_COLUMNS, GROUP_COLUMN), grouped)
-    else:
-        write_csv(folder / SPLIT_FILE, SPLIT_COLUMNS, rows)
+    """Write `split.csv` (path, label, split, sha256 and, where an image has one, group and near_duplicate)."""
+    columns: dict[str, Sequence[str]] = {
+        "path": [image.path for image in examples],
+        "label": [class_names[image.label] for image in examples],
+        "split": [image.split for image in examples],
+        "sha256": [image.sha256 for image in examples],
+    }
+    optional = {
+        GROUP_COLUMN: [image.group or "" for image in examples],
+        NEAR_DUPLICATE_COLUMN: [image.near_duplicate or "" for image in examples],
+    }
+    columns |= {name: values for name, values in optional.items() if any(values)}
+    write_csv(folder / SPLIT_FILE, tuple(columns), list(zip(*columns.values(), strict=True)))
 
 
 def read_request(file: Path) -> RunRequest | None:

@@ -3,7 +3,8 @@
 RUN/model.keras   pixels in [0, 255] -> probabilities
 RUN/head.keras    instead of it in a member that shares its backbone: features -> probabilities
 RUN/run.json      the manifest, written last: a run is complete when it is there
-RUN/split.csv     every image with its class, its part, its hash and, where the data has groups, its group
+RUN/split.csv     every image with its class, its part, its hash and, where there are any, its group
+                  and its near duplicates
 RUN/history.csv   one line an epoch
 RUN/curves.png    the same as a picture
 RUN/answers.npz   the probabilities of the validation and test images
@@ -25,7 +26,8 @@ SPEC_FILE = "spec.json"  # in the state: what was asked for
 FORCED_FILE = "begun-with-force"  # in the state, empty
 SPLIT_FILE = "split.csv"
 SPLIT_COLUMNS = ("path", "label", "split", "sha256")
-GROUP_COLUMN = "group"  # the last one, where the data has groups
+GROUP_COLUMN = "group"  # where the data has groups
+NEAR_DUPLICATE_COLUMN = "near_duplicate"  # where there are any: the hash that stands for those of an image
 # The files that headstart writes into the folder of a run; of older versions too.
 RUN_FILES = frozenset(
     {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, SPLIT_FILE, "skipped.csv", "history.csv"}

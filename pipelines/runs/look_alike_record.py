@@ -30,6 +30,7 @@ class LookAlikeRecord:
         groups: how many groups they form; an image that is like no other is a group of its own.
         cosine: images of a class whose features have a greater one are look-alikes.
         has_given_groups: whether the user named groups.
+        has_near_duplicates: whether some were joined by their edges, before features were known.
         stricter: the classes that have another cosine.
     """
 
@@ -37,12 +38,14 @@ class LookAlikeRecord:
     groups: NonNegativeInt
     cosine: float
     has_given_groups: bool = False
+    has_near_duplicates: bool = False
     stricter: tuple[StricterCosine, ...] = ()
 
     @property
     def line(self) -> str:
         """The same, for people."""
         ways = "of one `group`, identical, " if self.has_given_groups else "identical, "
+        ways += "alike by their edges, " if self.has_near_duplicates else ""
         line = (
             f"{counted(self.images, 'image')} in {counted(self.groups, 'group')} of look-alikes "
             f"({ways}or a cosine of features above {self.cosine:g})"

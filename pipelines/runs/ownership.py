@@ -15,6 +15,7 @@ from pathlib import Path
 from pipelines.runs.layout import (
     GROUP_COLUMN,
     MANIFEST_FILE,
+    NEAR_DUPLICATE_COLUMN,
     RUN_FILES,
     SPEC_FILE,
     SPLIT_COLUMNS,
@@ -25,7 +26,8 @@ from pipelines.system.lock import LOCK_FILE
 
 # What file managers of macOS, Windows and KDE leave in any folder that they show.
 SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
-SPLIT_HEADERS = tuple(",".join(columns).encode() for columns in (SPLIT_COLUMNS, (*SPLIT_COLUMNS, GROUP_COLUMN)))
+OPTIONAL_COLUMNS = ((), (GROUP_COLUMN,), (NEAR_DUPLICATE_COLUMN,), (GROUP_COLUMN, NEAR_DUPLICATE_COLUMN))
+SPLIT_HEADERS = tuple(",".join((*SPLIT_COLUMNS, *columns)).encode() for columns in OPTIONAL_COLUMNS)
 # A temporary file of `pipelines.system.files.atomic`, and a state that was killed before it had its name.
 TEMPORARY_FILE = re.compile(rf"\.({'|'.join(map(re.escape, sorted(RUN_FILES)))})\.\w+(\.\w+)?")
 TEMPORARY_STATE = re.compile(rf"\.{STATE_FOLDER}\.\d+")

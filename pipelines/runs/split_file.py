@@ -8,7 +8,7 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.examples import Example, Split
-from pipelines.runs.layout import GROUP_COLUMN, SPLIT_FILE
+from pipelines.runs.layout import GROUP_COLUMN, NEAR_DUPLICATE_COLUMN, SPLIT_FILE
 from pipelines.runs.ranges import Sha256
 from pipelines.system.cache import transcoded_file
 from pipelines.system.cache_users import use_cache
@@ -26,6 +26,7 @@ class SplitRow:
         split: the part that it belongs to.
         sha256: of its content, hexadecimal.
         group: the name of its group; None without one, and in data without groups.
+        near_duplicate: the hash that stands for its near duplicates; None where it has none.
     """
 
     path: str
@@ -33,6 +34,7 @@ class SplitRow:
     split: Split
     sha256: Sha256
     group: str | None = None
+    near_duplicate: Sha256 | None = None
 
 
 def read_rows(folder: str | Path) -> tuple[SplitRow, ...]:
@@ -46,7 +48,8 @@ def read_rows(folder: str | Path) -> tuple[SplitRow, ...]:
     try:
         with open(file, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             for values in csv.DictReader(stream):
-                rows.append(as_record({**values, GROUP_COLUMN: values.get(GROUP_COLUMN) or None}, SplitRow))
+                optional = {name: values.get(name) or None for name in (GROUP_COLUMN, NEAR_DUPLICATE_COLUMN)}
+                rows.append(as_record({**values, **optional}, SplitRow))
     except FileNotFoundError as error:
         raise UserError(f"the run `{folder}` has no `{SPLIT_FILE}`", "train the run again with --force") from error
     except (csv.Error, DamagedRecord) as error:
@@ -75,6 +78,7 @@ def read_split(folder: str | Path, class_names: tuple[str, ...]) -> tuple[Exampl
             sha256=row.sha256,
             source=str(transcoded_file(row.sha256)) if row.sha256 in transcoded else row.path,
             group=row.group,
+            near_duplicate=row.near_duplicate,
         )
         for row in rows
     )

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from models.errors import UserError
-from pipelines.data import check as check_module
+from pipelines.data import decoded_files
 from pipelines.data.check import check
 from pipelines.data.known_images import DecodeResult, KnownImages
 from pipelines.data.scan import scan
@@ -276,11 +276,11 @@ def test_a_second_check_decodes_nothing(data: Path, monkeypatch: pytest.MonkeyPa
     first = checked(data)
     decoded: list[bytes | DecodeResult] = []
 
-    def count(content: bytes, max_pixels: int) -> bytes:
+    def count(content: bytes, max_pixels: int) -> readable.DecodedContent:
         decoded.append(content)
-        return readable.readable_content(content, max_pixels)
+        return readable.decode_content(content, max_pixels)
 
-    monkeypatch.setattr(check_module, "readable_content", count)
+    monkeypatch.setattr(decoded_files, "decode_content", count)
     with monkeypatch.context() as patched:
         patched.setattr(KnownImages, "add", lambda known_images, results: decoded.extend(list(results)))
         assert checked(data) == first
@@ -289,7 +289,7 @@ def test_a_second_check_decodes_nothing(data: Path, monkeypatch: pytest.MonkeyPa
     assert len(checked(data).examples) == len(first.examples) + 1
     assert len(decoded) == 1
     # Another version of the decode looks again.
-    monkeypatch.setattr(check_module, "DECODE_VERSION", -1)
+    monkeypatch.setattr(decoded_files, "DECODE_VERSION", -1)
     checked(data)
     assert len(decoded) == 1 + len(first.examples) + 1
 

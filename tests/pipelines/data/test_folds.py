@@ -87,6 +87,21 @@ def test_given_groups_are_held_out_whole_and_others_as_before() -> None:
     assert sum(len(fold.part("validation")) for fold in folds) == 121
 
 
+def test_near_duplicates_are_held_out_together() -> None:
+    examples = tuple(example(number, number % 2) for number in range(40))
+    joined = tuple(
+        replace(image, near_duplicate=examples[place % 8].sha256) if place < 16 else image
+        for place, image in enumerate(examples)
+    )
+    dataset = Dataset(root="", origin="folders", class_names=("a", "b"), examples=joined)
+    folds = divide_folds(dataset, 4, seed=0)
+    for fold in folds:
+        parts = [image.split for image in fold.examples]
+        assert all(parts[place] == parts[place + 8] for place in range(8))
+    alone = divide_folds(replace(dataset, examples=examples), 4, seed=0)
+    assert any(fold.examples[0].split != fold.examples[8].split for fold in alone), "else it is by chance"
+
+
 def test_too_few_groups_for_the_folds() -> None:
     examples = [example(number, number % 2) for number in range(40)]
     grouped = [replace(image, group=f"p{number % 2}{number % 3}") for number, image in enumerate(examples)]

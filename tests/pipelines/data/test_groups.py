@@ -41,3 +41,14 @@ def test_neither_order_nor_number_changes_a_key() -> None:
     order = [*rng.permutation(100).tolist(), 3, 5]
     contents, groups = [contents[place] for place in order], [groups[place] for place in order]
     assert dict(zip(zip(contents, groups, strict=True), group_keys(contents, groups), strict=True)) == keys
+
+
+def test_near_duplicates_have_the_first_hash_of_all_that_are_joined() -> None:
+    # 5 and 3 stand in for by 3; a copy of 5 joins 9 and 7, which 7 stands for.
+    keys = group_keys(["5", "3", "9", "5", "1"], [None] * 5, ["3", "3", "7", "7", None])
+    assert keys == ["3", "3", "3", "3", "1"]
+
+
+def test_a_given_group_names_its_near_duplicates_too() -> None:
+    keys = group_keys(["5", "3", "9", "2"], [None, "ann", "bob", None], ["3", "3", None, None])
+    assert keys == [name_hash(b"ann"), name_hash(b"ann"), name_hash(b"bob"), "2"]

@@ -166,3 +166,36 @@ def test_a_file_of_an_earlier_version_is_read(path: Path) -> None:
     with open_known_images("one") as known_images:
         assert known_images.get(result(2).sha256) == result(2, "damaged")
         assert known_images.get(result(3).sha256) == result(3)
+
+
+def test_fingerprints_are_kept_and_a_file_of_before_has_none(path: Path) -> None:
+    taken = DecodeResult(sha256="ab" * 32, reason=None, transcoded=False, fingerprint=bytes(range(256)))
+    with open_known_images("one") as known_images:
+        known_images.add([taken, result(1)])
+        assert known_images.get(taken.sha256) == taken
+        assert known_images.get(result(1).sha256) == result(1)
+    # Versions before read and write their table alone.
+    database = sqlite3.connect(path)
+    assert [name for (name,) in database.execute("SELECT name FROM sqlite_master ORDER BY name")] == [
+        "fingerprints_1",
+        "verdicts",
+    ]
+    database.execute("DROP TABLE fingerprints_1")
+    database.commit()
+    database.close()
+    with open_known_images("one") as known_images:
+        assert known_images.get(taken.sha256) == DecodeResult(sha256="ab" * 32, reason=None, transcoded=False)
+        assert not known_images.is_rebuilt
+
+
+def test_a_damaged_fingerprint_counts_as_none(path: Path) -> None:
+    taken = DecodeResult(sha256="ab" * 32, reason=None, transcoded=False, fingerprint=bytes(range(256)))
+    with open_known_images("one") as known_images:
+        known_images.add([taken])
+    database = sqlite3.connect(path)
+    database.execute("UPDATE fingerprints_1 SET fingerprint = x'0102'")
+    database.commit()
+    database.close()
+    with open_known_images("one") as known_images:
+        known = known_images.get(taken.sha256)
+    assert known is not None and known.fingerprint is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import UserError
-from pipelines.data.same_images import OpenedRun, changes_since, write_split_once
+from pipelines.data.same_images import OpenedRun, changes_since, joins_near_duplicates, write_split_once
 from pipelines.runs.examples import Dataset, Example, Split
 from pipelines.runs.folder import open_run, write_split
 from pipelines.runs.layout import SPLIT_FILE
@@ -148,3 +148,20 @@ def test_another_group_is_a_change_and_the_same_groups_are_none(tmp_path: Path) 
     write_split(tmp_path, grouped)
     assert changes_since(tmp_path, grouped) == ""
     assert changes_since(tmp_path, dataset) == "images have another class, part, group or order"
+
+
+def test_a_training_that_began_without_near_duplicates_resumes_without(tmp_path: Path) -> None:
+    run = begun(tmp_path / "old", IMAGES)
+    assert not joins_near_duplicates(run)
+    assert joins_near_duplicates(replace(run, is_resumed=False))
+    (run.folder / SPLIT_FILE).unlink()  # it was interrupted while the images were checked
+    assert joins_near_duplicates(run)
+    new = begun(tmp_path / "new", IMAGES)
+    dataset = dataset_of(IMAGES)
+    like = replace(dataset.examples[1], near_duplicate=dataset.examples[0].sha256)
+    write_split(new.folder, replace(dataset, examples=(dataset.examples[0], like, *dataset.examples[2:])))
+    assert joins_near_duplicates(new)
+    (new.folder / SPLIT_FILE).write_text("path,label,split,sha256\na.png,cat\n")
+    with pytest.raises(UserError, match="damaged"):
+        joins_near_duplicates(new)
+    assert joins_near_duplicates(replace(new, force=True))

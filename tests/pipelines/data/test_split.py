@@ -10,6 +10,7 @@ import pytest
 
 from models.errors import UserError
 from pipelines.data.listing import ListedFile
+from pipelines.data.near_duplicates import NearDuplicates
 from pipelines.data.split import divide, position
 from pipelines.runs.examples import Split
 
@@ -254,3 +255,24 @@ def test_a_missing_validation_part_is_made_of_whole_groups() -> None:
 def test_copies_are_counted_as_groups() -> None:
     images = [image(0, number) for number in range(100)] * 2
     assert divide(images, ["a"])[1] == ["200 images in 100 groups (identical), each of them in one part"]
+
+
+def test_near_duplicates_go_together_by_the_first_of_their_hashes() -> None:
+    images = [at(0, number / 100) for number in range(100)]
+    joined = {0.15: 0.05, 0.95: 0.05, 0.05: 0.05, 0.83: 0.82, 0.82: 0.82}  # image -> the one that stands for it
+    stand_in = [at(0, joined[number / 100])[1] if number / 100 in joined else None for number in range(100)]
+    near = NearDuplicates(stand_in=tuple(stand_in), way="alike")
+    parts, remarks = divide(images, ["a"], near)
+    alone, _ = divide(images, ["a"])
+    assert alone[95] == "test" and parts[95] == "train"
+    assert [place for place in range(100) if parts[place] != alone[place]] == [95]
+    assert remarks == ["100 images in 97 groups (identical, or alike), each of them in one part"]
+    # A given test part stays; what is taken for validation keeps near duplicates together.
+    given = [
+        (replace(file, split="test" if number >= 90 else "train"), sha) for number, (file, sha) in enumerate(images)
+    ]
+    moved = replace(near, stand_in=(*stand_in[:70], *[at(0, 0.7)[1]] * 20, *[None] * 10))
+    parts, remarks = divide(given, ["a"], moved)
+    assert parts[90:] == ["test"] * 10
+    assert len(set(parts[70:90])) == 1
+    assert "identical, or alike" in remarks[0]

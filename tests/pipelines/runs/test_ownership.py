@@ -103,6 +103,8 @@ def test_files_of_file_managers_are_told_apart_and_not_deleted(tmp_path: Path) -
         ("", "path,label,split,sha256\n/a.png,cat,train,00\n", True),
         ('{"class_na', "path,label,split,sha256\r\n", True),
         ('{"class_na', "path,label,split,sha256,group\n", True),
+        ('{"class_na', "path,label,split,sha256,near_duplicate\n", True),
+        ('{"class_na', "path,label,split,sha256,group,near_duplicate\n", True),
         ('{"class_na', "path,label\n", False),
         ('{"class_na', None, False),
     ],

@@ -64,6 +64,27 @@ def test_groups_come_back_and_are_a_column_only_where_there_are_any(tmp_path: Pa
     assert read_split(tmp_path, ("cat",)) == grouped[:1]
 
 
+def test_near_duplicates_come_back_beside_groups_and_without(tmp_path: Path) -> None:
+    examples = tuple(
+        Example(
+            path=f"/{number}",
+            label=0,
+            split="train",
+            sha256=f"{number:064x}",
+            source=f"/{number}",
+            group="p" if number == 1 else None,
+            near_duplicate=f"{0:064x}" if number < 2 else None,
+        )
+        for number in range(3)
+    )
+    write_examples(tmp_path, examples, ("cat",))
+    assert read_split(tmp_path, ("cat",)) == examples
+    assert (tmp_path / SPLIT_FILE).read_bytes().startswith(b"path,label,split,sha256,group,near_duplicate\r\n/0,")
+    write_examples(tmp_path, examples[:1], ("cat",))
+    assert (tmp_path / SPLIT_FILE).read_bytes().startswith(b"path,label,split,sha256,near_duplicate\r\n/0,")
+    assert read_split(tmp_path, ("cat",)) == examples[:1]
+
+
 def test_a_line_that_ends_before_its_group_has_none(tmp_path: Path) -> None:
     (tmp_path / SPLIT_FILE).write_text(HEADER.replace("\n", ",group\n") + ROW)
     assert [row.group for row in read_rows(tmp_path)] == [None]
