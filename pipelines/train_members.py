@@ -68,6 +68,11 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     write_split_once(opened, dataset, reporter)
     write_dataset(folder / STATE_FOLDER / DATASET_FILE, dataset)
     _require_folds(spec, dataset)
+    from pipelines.data.folds import describe_groups
+
+    if spec.folds and (groups := describe_groups(dataset)):
+        reporter.note(groups)
+        notes = (*notes, groups)
     timer.end_phase("check")
 
     # The members, one process a backbone.

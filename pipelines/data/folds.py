@@ -10,7 +10,7 @@ import numpy as np
 
 from models.arrays import Indices, Labels
 from models.errors import UserError
-from pipelines.data.groups import group_keys
+from pipelines.data.groups import group_keys, say_ways
 from pipelines.runs.examples import Dataset, Example
 from pipelines.system.text import counted, name_list, one_line
 
@@ -176,6 +176,17 @@ def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, .
         _require_every_class(fold)
         folds.append(fold)
     return tuple(folds)
+
+
+def describe_groups(dataset: Dataset) -> str | None:
+    """How many groups `divide_folds` keeps together, and how they were found; None where each is a single image."""
+    examples = pooled(dataset)
+    given, near = [example.group for example in examples], [example.near_duplicate for example in examples]
+    num_groups = len(set(group_keys([example.sha256 for example in examples], given, near)))
+    if num_groups == len(examples):
+        return None
+    said = say_ways(has_groups=any(given), near="alike by their edges" if any(near) else None)
+    return f"{counted(len(examples), 'image')} in {counted(num_groups, 'group')} ({said}), each of them in one fold"
 
 
 def pooled(dataset: Dataset) -> tuple[Example, ...]:

@@ -47,3 +47,14 @@ def group_keys(
         # A name from a CSV may hold bytes that are not UTF-8.
         keys.append(name if is_content else hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest())
     return keys
+
+
+def say_ways(*, has_groups: bool, near: str | None) -> str:
+    """Which images are in one group, for people.
+
+    Args:
+        has_groups: whether the user gave any.
+        near: what near duplicates are; None where there are none.
+    """
+    ways = [*(["of one `group`"] if has_groups else ()), "identical", *([near] if near else ())]
+    return ", ".join(ways[:-1]) + f", or {ways[-1]}" if len(ways) > 1 else ways[0]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from models.errors import UserError
 from pipelines.data.duplicates import group_leaks, label_conflicts, leaks
-from pipelines.data.groups import group_keys
+from pipelines.data.groups import group_keys, say_ways
 from pipelines.data.listing import ListedFile
 from pipelines.runs.examples import SPLITS, Split
 from pipelines.system.text import counted, name_list, one_line
@@ -140,8 +140,7 @@ def _divide_by_hash(
     for key in division.labels:
         division.assign(key, division.part_by_hash(key))
     if len(division.labels) < len(images):
-        ways = [*(["of one `group`"] if division.has_groups else ()), "identical", *([way] if any(near) else ())]
-        said = ", ".join(ways[:-1]) + ", or " + ways[-1] if len(ways) > 1 else ways[0]
+        said = say_ways(has_groups=division.has_groups, near=way if any(near) else None)
         groups = counted(len(division.labels), "group")
         remarks.append(f"{counted(len(images), 'image')} in {groups} ({said}), each of them in one part")
     moved = _fill_empty_parts(division, class_names)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from pipelines.data.folds import Folds, divide_folds, group_folds, pooled
+from pipelines.data.folds import Folds, describe_groups, divide_folds, group_folds, pooled
 from pipelines.runs.examples import Dataset, Example, Split
 
 CLASSES = ("circle", "square", "triangle")
@@ -98,6 +98,14 @@ def test_near_duplicates_are_held_out_together() -> None:
     for fold in folds:
         parts = [image.split for image in fold.examples]
         assert all(parts[place] == parts[place + 8] for place in range(8))
+    assert describe_groups(dataset) == (
+        "40 images in 32 groups (identical, or alike by their edges), each of them in one fold"
+    )
+    assert describe_groups(replace(dataset, examples=examples)) is None
+    given = tuple(replace(image, group="p") if number > 37 else image for number, image in enumerate(joined))
+    assert describe_groups(replace(dataset, examples=given)) == (
+        "40 images in 31 groups (of one `group`, identical, or alike by their edges), each of them in one fold"
+    )
     alone = divide_folds(replace(dataset, examples=examples), 4, seed=0)
     assert any(fold.examples[0].split != fold.examples[8].split for fold in alone), "else it is by chance"
 
