@@ -67,12 +67,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
         reporter.note(remark)
     write_split_once(opened, dataset, reporter)
     write_dataset(folder / STATE_FOLDER / DATASET_FILE, dataset)
-    _require_folds(spec, dataset)
-    from pipelines.data.folds import describe_groups
-
-    if spec.folds and (groups := describe_groups(dataset)):
-        reporter.note(groups)
-        notes = (*notes, groups)
+    notes = (*notes, *_check_folds(spec, dataset, reporter))
     timer.end_phase("check")
 
     # The members, one process a backbone.
@@ -122,13 +117,17 @@ def _check_members(spec: MembersSpec) -> tuple[tuple[Member, ...], tuple[str, ..
     return members, tuple(notes)
 
 
-def _require_folds(spec: MembersSpec, dataset: Dataset) -> None:
-    """Refuse, before anything is trained, a division into folds that is not possible."""
+def _check_folds(spec: MembersSpec, dataset: Dataset, reporter: Reporter) -> tuple[str, ...]:
+    """Refuse, before anything is trained, a division into folds that is not possible; what is said of a possible one."""
     if spec.boost:
         from pipelines.members.held_out import divide_held_out
 
         divide_held_out(dataset, seed=spec.common.fit.seed)
     if spec.folds:
-        from pipelines.data.folds import divide_folds
+        from pipelines.data.folds import describe_groups, divide_folds
 
         divide_folds(dataset, spec.folds, seed=spec.common.fit.seed)
+        if groups := describe_groups(dataset):
+            reporter.note(groups)
+            return (groups,)
+    return ()
