@@ -118,7 +118,11 @@ def _check_members(spec: MembersSpec) -> tuple[tuple[Member, ...], tuple[str, ..
 
 
 def _check_folds(spec: MembersSpec, dataset: Dataset, reporter: Reporter) -> tuple[str, ...]:
-    """Refuse, before anything is trained, a division into folds that is not possible; what is said of a possible one."""
+    """Refuse, before anything is trained, a division into folds that is not possible.
+
+    Returns:
+        What is said of one that is.
+    """
     if spec.boost:
         from pipelines.members.held_out import divide_held_out
 
