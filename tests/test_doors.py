@@ -26,6 +26,7 @@ DOORS: dict[str, set[str]] = {
     "members": {"training", "fitting", "features", "evaluation", "data", "images", "runs", "system"},
     "inference": {"features", "evaluation", "data", "images", "runs", "system"},
     "demonstration": {"runs", "system"},
+    "reports": {"evaluation", "images", "runs", "system"},
     "ensembles": {"members", "inference", "features", "evaluation", "data", "images", "runs", "system"},
 }
 # Verbs that other verbs may import; every verb may import every room.

@@ -9,6 +9,7 @@ import typer
 from app.options.ensemble import AsJson, Method
 from app.options.everywhere import terminal_of
 from app.options.fit import LARGEST_SEED
+from app.options.report import WithReport, draw_report
 
 
 def ensemble(
@@ -33,6 +34,7 @@ def ensemble(
         typer.Option("--max-size", metavar="MB", min=0.0, max=1e9, help="Greatest size on disk, in megabytes."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed.")] = 0,
+    report: WithReport = True,
     as_json: AsJson = False,
 ) -> None:
     """Combine runs into one ensemble.
@@ -48,6 +50,7 @@ def ensemble(
 
     spec = EnsembleSpec(runs=tuple(runs), out=out, method=method, max_latency=max_latency, max_size=max_size, seed=seed)
     manifest = combine_runs(spec, force=force, reporter=terminal)
+    draw_report(terminal, out, wanted=report)
     from app.pages.ensemble import show
 
     show(terminal, manifest, out, as_json=as_json)

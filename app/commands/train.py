@@ -16,6 +16,7 @@ from app.options.fine_tune import FINE_TUNE
 from app.options.fit import DATA, FIT
 from app.options.network import DEFAULT_BACKBONE, DEFAULT_HEAD, HEAD, NETWORK, Backbones, HeadNames
 from app.options.panels import with_panels
+from app.options.report import WithReport, draw_report
 from models.errors import lookup
 from pipelines.ensembles.methods import METHODS
 from pipelines.runs.ensemble_spec import DEFAULT_METHOD, MembersSpec
@@ -58,6 +59,7 @@ def train(
     fit: Callable[..., FitSpec],
     fine_tune: Callable[..., FineTuneSpec],
     ensemble: Callable[..., MembersSpec],
+    report: WithReport = True,
     as_json: AsJson = False,
     help_all: HelpAll = False,
 ) -> None:
@@ -82,16 +84,17 @@ def train(
     members = ensemble(common=spec, backbones=tuple(backbones), heads=tuple(head_names))
     if out is None:
         members, force = _in_default_place(members, begins_anew=force), False
-    _train(terminal, members, force=force, as_json=as_json)
+    _train(terminal, members, force=force, report=report, as_json=as_json)
 
 
-def _train(terminal: Terminal, members: MembersSpec, *, force: bool, as_json: bool) -> None:
+def _train(terminal: Terminal, members: MembersSpec, *, force: bool, report: bool, as_json: bool) -> None:
     """Train one model or several, and show the end of it."""
     out = members.common.out
     if not members.is_single:
         from pipelines.train_members import train_members
 
         manifest = train_members(members, force=force, reporter=terminal)
+        draw_report(terminal, out, wanted=report)
         from app.pages.ensemble import show
 
         show(terminal, manifest, out, as_json=as_json)
@@ -101,7 +104,9 @@ def _train(terminal: Terminal, members: MembersSpec, *, force: bool, as_json: bo
         terminal.warn("--method: without effect, one model is trained, and there is nothing to join")
     from pipelines.train import train as run_training
 
-    _show(terminal, run_training(members.common, force=force, reporter=terminal), out)
+    trained = run_training(members.common, force=force, reporter=terminal)
+    draw_report(terminal, out, wanted=report)
+    _show(terminal, trained, out)
     if as_json:
         from app.pages.as_json import print_run
 

@@ -7,6 +7,7 @@ RUN/split.csv     every image with its class, its part, its hash and, where ther
                   and its near duplicates
 RUN/history.csv   one line an epoch
 RUN/curves.png    the same as a picture
+RUN/report.html   a page that shows all of it
 RUN/answers.npz   the probabilities of the validation and test images
 RUN/skipped.csv   images left out, and why
 RUN/state/        what an unfinished training needs to resume; gone when the run is complete
@@ -26,12 +27,13 @@ SPEC_FILE = "spec.json"  # in the state: what was asked for
 FORCED_FILE = "begun-with-force"  # in the state, empty
 SPLIT_FILE = "split.csv"
 SPLIT_COLUMNS = ("path", "label", "split", "sha256")
+REPORT_FILE = "report.html"
 GROUP_COLUMN = "group"  # where the data has groups
 NEAR_DUPLICATE_COLUMN = "near_duplicate"  # where there are any: the hash that stands for those of an image
 # The files that headstart writes into the folder of a run; of older versions too.
 RUN_FILES = frozenset(
     {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, SPLIT_FILE, "skipped.csv", "history.csv"}
-    | {"answers.npz", "curves.png", "ensemble.png", "heads.npz"}
+    | {"answers.npz", "curves.png", "ensemble.png", "heads.npz", REPORT_FILE}
 )
 
 

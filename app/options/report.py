@@ -1,0 +1,37 @@
+"""The option of `train` and `ensemble` for the page of a run, and what it stands for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from app.console import Terminal
+
+WithReport = Annotated[
+    bool,
+    typer.Option("--report/--no-report", help="Write `report.html` into the run, a page that shows it."),
+]
+
+
+def draw_report(terminal: Terminal, run: str, *, wanted: bool) -> None:
+    """Write the page of a run that has just been completed, and say where it is.
+
+    Args:
+        terminal: where it is said.
+        run: folder of the run, as the user named it.
+        wanted: whether it is to be written at all.
+
+    Raises:
+        UserError: the page cannot be written; the run itself is complete.
+    """
+    if not wanted:
+        return
+    from pipelines.report import report
+
+    report(run, reporter=terminal)
+    from pipelines.runs.layout import REPORT_FILE
+
+    terminal.note(f"report: `{Path(run) / REPORT_FILE}`, a page to open in a browser")

@@ -1,0 +1,45 @@
+"""Writes the page of a run: what it is worth, and the images that show it.
+
+headstart report runs/photos
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.errors import UserError
+from pipelines.runs.layout import REPORT_FILE
+from pipelines.runs.read_manifest import read_manifest
+from pipelines.system.progress import Reporter, Silent
+
+
+def report(run: str, *, out: str | None = None, reporter: Reporter | None = None) -> Path:
+    """Write the page of a run: one HTML file without a script, that asks for nothing from anywhere.
+
+    Args:
+        run: folder of a complete run; single or an ensemble.
+        out: the file; `report.html` in the run by default.
+        reporter: shows progress.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UserError: there is no such run, a file of it is damaged, or the page cannot be written there.
+    """
+    reporter = reporter or Silent()
+    folder = Path(run)
+    manifest = read_manifest(folder)
+    target = Path(out) if out else folder / REPORT_FILE
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"`{target}` is not the name of a page", "end --out in .html")
+    if not target.absolute().parent.is_dir():
+        raise UserError(f"no folder `{target.parent}` for the page", "make it, or choose another --out")
+    from pipelines.reports.page import render_page
+    from pipelines.system.files import atomic
+
+    with reporter.task("drawing the report", None):
+        page = render_page(folder, manifest, name=folder.absolute().name)
+        with atomic(target, suffix=target.suffix) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+    return target

@@ -1,0 +1,233 @@
+"""Gathers what the page of a run shows, and renders it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.evaluation.intervals import wilson
+from pipelines.evaluation.saved_predictions import SavedPredictions, read_predictions
+from pipelines.reports.chosen_images import choose_images
+from pipelines.reports.plots import reliability_plot, selection_plot
+from pipelines.reports.thumbnails import as_address, thumbnail
+from pipelines.reports.verdict import judge, percent
+from pipelines.runs.examples import SPLITS, Example
+from pipelines.runs.split_file import read_split
+from pipelines.system.text import one_line
+
+if TYPE_CHECKING:
+    from models.arrays import Indices
+    from pipelines.runs.manifest import Manifest
+    from pipelines.runs.report import Report
+
+MATRIX_CLASSES = 30  # of more classes only the worst pairs are shown
+LISTED_CLASSES = 1000  # of more classes only those with the lowest recall
+TEMPLATE = "page.html.jinja"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image with what the model says of it.
+
+    Attributes:
+        address: the small picture itself; None where the file is gone or changed.
+        path: of the user's file.
+        truth: its class.
+        answer: the most probable class.
+        confidence: its probability.
+        of_truth: the probability of the true class.
+    """
+
+    address: str | None
+    path: str
+    truth: str
+    answer: str
+    confidence: float
+    of_truth: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the answer is the true class."""
+        return self.truth == self.answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRow:
+    """The scores of one class: shares in [0, 1], None where there is nothing to judge by."""
+
+    name: str
+    images: int
+    recall: float | None
+    interval: tuple[float, float] | None
+    precision: float | None
+    f1: float | None
+
+
+def render_page(folder: Path, manifest: Manifest, *, name: str) -> str:
+    """Render the page of a run: one HTML document that asks for nothing from anywhere.
+
+    Args:
+        folder: of the complete run.
+        manifest: of it.
+        name: of the run, as its page calls it.
+
+    Raises:
+        UserError: a file of the run is damaged.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    verdict = judge(manifest)
+    report = manifest.metrics[verdict.part]
+    predictions = read_predictions(folder, verdict.part)
+    examples = read_split(folder, manifest.class_names)
+    # Undefined names are errors, and every text is escaped: names of files and classes are anybody's.
+    environment = Environment(
+        loader=PackageLoader("pipelines.reports", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"percent": percent, "one_line": one_line}
+    values: dict[str, object] = {
+        "name": one_line(name),
+        "verdict": verdict,
+        "report": report,
+        "manifest": manifest,
+        "cards": _cards(report),
+        "parts": [part for part in SPLITS if part in manifest.data.images],
+        "class_counts": _class_counts(manifest),
+        "class_rows": _class_rows(report),
+        "num_classes": len(manifest.class_names),
+        "matrix": _matrix(report),
+        "stages": manifest.stages,
+        "curves": _curves(folder, manifest),
+        "options": _options(manifest),
+        "samples": _samples(examples, manifest.class_names),
+        "pictures": {},
+        "plots": {},
+    }
+    if predictions is not None:
+        values["pictures"] = _pictures(predictions, examples, manifest.class_names)
+        plots = {"reliability": reliability_plot, "selection": selection_plot}
+        # Drawn here from numbers alone: no name of the user's is in them.
+        values["plots"] = {
+            title: Markup(draw(predictions.probabilities, predictions.labels)) for title, draw in plots.items()
+        }
+    return environment.get_template(TEMPLATE).render(values)
+
+
+def _cards(report: Report) -> list[tuple[str, str, str, str]]:
+    """The main scores: name, value, its interval, and what it is."""
+
+    def between(interval: tuple[float, float], as_text: str) -> str:
+        return " to ".join(as_text.format(bound) for bound in interval)
+
+    return [
+        ("accuracy", f"{report.accuracy:.3f}", between(report.accuracy_interval, "{:.3f}"), "share that is right"),
+        ("macro F1", f"{report.macro_f1:.3f}", between(report.macro_f1_interval, "{:.3f}"), "every class counts alike"),
+        ("log-loss", f"{report.log_loss:.3f}", between(report.log_loss_interval, "{:.3f}"), "nats, less is better"),
+        ("calibration error", f"{report.ece:.3f}", "", "mean gap between confidence and accuracy"),
+    ]
+
+
+def _class_counts(manifest: Manifest) -> list[tuple[str, list[int]]]:
+    """Each class with its number of images in each part."""
+    parts = [manifest.data.images[part] for part in SPLITS if part in manifest.data.images]
+    return [(name, [part.get(name, 0) for part in parts]) for name in manifest.class_names[:LISTED_CLASSES]]
+
+
+def _class_rows(report: Report) -> list[ClassRow]:
+    """The classes, the lowest recall first, those without images last."""
+    rows = [
+        ClassRow(
+            name=score.name,
+            images=score.support,
+            recall=score.recall,
+            interval=None if score.recall is None else wilson(round(score.recall * score.support), score.support),
+            precision=score.precision,
+            f1=score.f1,
+        )
+        for score in report.classes
+    ]
+    return sorted(rows, key=lambda row: (row.recall is None, row.recall))[:LISTED_CLASSES]
+
+
+def _matrix(report: Report) -> list[tuple[str, list[tuple[int, float]]]] | None:
+    """True class -> (images, their share of the class) for each predicted class; None for too many classes."""
+    if report.confusion_matrix is None or len(report.classes) > MATRIX_CLASSES:
+        return None
+    return [
+        (name, [(count, count / max(sum(row), 1)) for count in row])
+        for name, row in zip(report.class_names, report.confusion_matrix, strict=True)
+    ]
+
+
+def _curves(folder: Path, manifest: Manifest) -> str | None:
+    """The run's own picture of its training, or of its members."""
+    picture = folder / ("ensemble.png" if manifest.members else "curves.png")
+    return as_address(picture.read_bytes(), "image/png") if picture.is_file() else None
+
+
+def _options(manifest: Manifest) -> list[tuple[str, str]]:
+    """What was asked for otherwise than by default: panel and option, and its value."""
+    request = manifest.spec
+    spec = request.train or (request.members.common if request.members else None)
+    if spec is None:
+        return []
+    default = asdict(type(spec)(out="", data=type(spec.data)(path="")))
+    return list(_differences(asdict(spec), default)) + _of_members(manifest)
+
+
+def _of_members(manifest: Manifest) -> list[tuple[str, str]]:
+    members = manifest.spec.members
+    if members is None:
+        return []
+    return [("backbones", ", ".join(members.backbones)), ("heads", ", ".join(members.heads))]
+
+
+def _differences(values: Mapping[str, Any], default: Mapping[str, Any]) -> list[tuple[str, str]]:  # as `asdict` gives
+    pairs: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            pairs += _differences(value, default[name])
+        elif value != default[name]:
+            pairs.append((name.replace("_", " "), one_line(value)))
+    return pairs
+
+
+def _samples(examples: Sequence[Example], class_names: tuple[str, ...]) -> list[tuple[str, str | None]]:
+    """One training image of each of the first classes."""
+    first: dict[int, Example] = {}
+    for example in examples:
+        if example.split == "train":
+            first.setdefault(example.label, example)
+    return [(class_names[label], thumbnail(first[label])) for label in sorted(first)[:12]]
+
+
+def _pictures(
+    predictions: SavedPredictions, examples: Sequence[Example], class_names: tuple[str, ...]
+) -> dict[str, list[Picture]]:
+    """Title -> the images under it."""
+    example_of = {example.sha256: example for example in examples}
+    chosen = choose_images(predictions.probabilities, predictions.labels)
+
+    def pictures(places: Indices) -> list[Picture]:
+        return [picture for place in places if (picture := picture_at(int(place))) is not None]
+
+    def picture_at(place: int) -> Picture | None:
+        example = example_of.get(predictions.sha256[place].decode())
+        if example is None:
+            return None
+        row = predictions.probabilities[place]
+        return Picture(
+            address=thumbnail(example),
+            path=one_line(example.path),
+            truth=class_names[int(predictions.labels[place])],
+            answer=class_names[int(row.argmax())],
+            confidence=float(row.max()),
+            of_truth=float(row[int(predictions.labels[place])]),
+        )
+
+    groups = {"mistakes": pictures(chosen.mistakes), "unsure": pictures(chosen.unsure)}
+    groups["typical"] = [picture for places in chosen.typical.values() for picture in pictures(places)]
+    return groups
