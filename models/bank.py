@@ -71,8 +71,8 @@ class Bank:
         self._step = tf.function(self._train_step, autograph=False, reduce_retracing=True)
         self._judge = tf.function(self._judge_batch, autograph=False, reduce_retracing=True)
 
-    def step(self, features: FeatureRows, labels: Labels, weights: Weights) -> Singles:
-        """Fit one batch; returns the (heads,) losses before the step, in nats.
+    def step(self, features: FeatureRows, labels: Labels, weights: Weights) -> tuple[Singles, Singles]:
+        """Fit one batch; returns (heads,) losses before the step in nats, and (heads,) shares predicted correctly.
 
         Args:
             features: (batch, features) of the backbone, not standardised.
@@ -80,7 +80,8 @@ class Bank:
             weights: (batch,) weights of the images, not all zero.
         """
         first = np.asarray([candidate.learning_rate for candidate in self.candidates], np.float32)
-        return np.asarray(self._step(features, labels, weights, first * self.rates), np.float32)
+        losses, shares = self._step(features, labels, weights, first * self.rates)
+        return np.asarray(losses, np.float32), np.asarray(shares, np.float32)
 
     def judge(self, features: FeatureRows, labels: Labels) -> tuple[Singles, Flags]:
         """Score one batch without keeping its probabilities, which thousands of classes make large.
@@ -118,7 +119,7 @@ class Bank:
         is_correct = tf.argmax(logits, axis=-1, output_type=labels.dtype) == targets
         return tf.transpose(losses), tf.transpose(is_correct)
 
-    def _train_step(self, features: Tensor, labels: Tensor, weights: Tensor, rates: Tensor) -> Tensor:
+    def _train_step(self, features: Tensor, labels: Tensor, weights: Tensor, rates: Tensor) -> tuple[Tensor, Tensor]:
         count = len(self.candidates)
         with tf.GradientTape() as tape:
             logits = self.model(self._standardised(features), training=True)
@@ -128,7 +129,8 @@ class Bank:
             total = tf.reduce_sum(loss)
         gradients = tape.gradient(total, [variable.value for variable in self._variables])
         self._update(gradients, rates)
-        return loss
+        is_correct = tf.cast(tf.argmax(logits, axis=-1, output_type=labels.dtype) == targets, weights.dtype)
+        return loss, tf.reduce_sum(is_correct * weights[:, None], axis=0) / tf.reduce_sum(weights)
 
     def _apply(self, gradients: list[Tensor], rates: Tensor) -> None:
         strengths = tf.constant([candidate.l2 for candidate in self.candidates], tf.float32)

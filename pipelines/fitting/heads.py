@@ -65,9 +65,10 @@ class FittedHeads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Epoch:
-    """Scores of one epoch, each (heads,): training loss and validation log-loss in nats, accuracy in [0, 1]."""
+    """Scores of one epoch, each (heads,): training loss and validation log-loss in nats, accuracies in [0, 1]."""
 
     loss: Doubles
+    training_accuracy: Doubles
     validation_loss: Doubles
     accuracy: Doubles
 
@@ -76,6 +77,7 @@ class _Epoch:
             stage="head",
             epoch=epoch + 1,
             loss=float(self.loss[head]),
+            accuracy=float(self.training_accuracy[head]),
             validation_loss=float(self.validation_loss[head]),
             validation_accuracy=float(self.accuracy[head]),
         )
@@ -111,8 +113,11 @@ def fit_heads(
     with reporter.task("heads", search.epochs) as task:
         for number in range(search.epochs):
             began = time.monotonic()
-            loss = _train_epoch(bank, train, weights, np.random.default_rng((search.seed, number)))
-            epoch = _judge(bank, validation, loss, search.num_classes)
+            loss, training_accuracy = _train_epoch(bank, train, weights, np.random.default_rng((search.seed, number)))
+            validation_loss, accuracy = _judge(bank, validation, search.num_classes)
+            epoch = _Epoch(
+                loss=loss, training_accuracy=training_accuracy, validation_loss=validation_loss, accuracy=accuracy
+            )
             progress.record(number, epoch.validation_loss, epoch.accuracy)
             epochs.append(epoch)
             speed = len(train) / (time.monotonic() - began)
@@ -142,31 +147,33 @@ def _build_bank(search: HeadSearch, train: Features) -> Bank:
     )
 
 
-def _train_epoch(bank: Bank, train: Features, weights: Weights, random: np.random.Generator) -> Doubles:
-    """Train for one epoch; returns the (heads,) mean losses before each step."""
+def _train_epoch(bank: Bank, train: Features, weights: Weights, random: np.random.Generator) -> tuple[Doubles, Doubles]:
+    """Train for one epoch; returns the (heads,) mean losses and accuracies before each step, weighted alike."""
     order = random.permutation(len(train))
     views = random.integers(train.num_views, size=len(train))
-    total, total_weight = np.zeros(len(bank.candidates)), 0.0
+    total, correct, total_weight = np.zeros(len(bank.candidates)), np.zeros(len(bank.candidates)), 0.0
     for start in range(0, len(order), BATCH):
         images = order[start : start + BATCH]
         weight = float(weights[images].sum())
         if weight <= 0:
             continue
-        loss = bank.step(train.rows(images, views[start : start + BATCH]), train.labels[images], weights[images])
-        total, total_weight = total + loss * weight, total_weight + weight
+        loss, share = bank.step(train.rows(images, views[start : start + BATCH]), train.labels[images], weights[images])
+        total, correct, total_weight = total + loss * weight, correct + share * weight, total_weight + weight
         # After every batch: around each row that is read, the system may map half a megabyte.
         train.release()
-    return total / total_weight
+    return total / total_weight, correct / total_weight
 
 
-def _judge(bank: Bank, part: Features, loss: Doubles, num_classes: int) -> _Epoch:
+def _judge(bank: Bank, part: Features, num_classes: int) -> tuple[Doubles, Doubles]:
     """Score the heads on the clean views; a few probabilities at a time are in memory, however many classes there are.
 
     Args:
         bank: the heads.
         part: features of the validation images.
-        loss: (heads,) training losses of the epoch.
         num_classes: number of classes.
+
+    Returns:
+        (heads,) log-losses in nats, and (heads,) accuracies in [0, 1].
     """
     total, correct = np.zeros(len(bank.candidates)), np.zeros(len(bank.candidates))
     rows_at_once = VALIDATION_LOGITS // (len(bank.candidates) * num_classes)
@@ -175,7 +182,7 @@ def _judge(bank: Bank, part: Features, loss: Doubles, num_classes: int) -> _Epoc
         # As in a report, no image counts more than the smallest probability allows.
         total += np.minimum(losses, -np.log(SMALLEST)).sum(1, dtype=np.float64)
         correct += is_correct.sum(1)
-    return _Epoch(loss=loss, validation_loss=total / len(part), accuracy=correct / len(part))
+    return total / len(part), correct / len(part)
 
 
 def _show_epoch(task: Task, record: EpochRecord, search: HeadSearch, num_learning: int, speed: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from models.arrays import Doubles, Flags, Indices, Probabilities, Weights
 from models.softmax_regression import SolvedHeads, solve, start_at_zero
 from pipelines.evaluation.metrics import losses
 from pipelines.fitting.standardised import StandardisedRows
+from pipelines.runs.cross_validation_record import FeatureLayers
+from pipelines.runs.training_records import HeadTrial
 
 # Of the solutions that choose a penalty; the head that is kept is solved to the solver's own.
 PATH_TOLERANCE = 1e-3
@@ -82,6 +84,7 @@ class Solution:
         losses: (images,) log-losses of those, nats.
         out_of_fold: scores on the images that folds hold out; None without folds.
         validation: scores on the images that no head is fitted to; None where there are none.
+        training: scores of the head of all fitted images, on these.
     """
 
     l2: float
@@ -90,6 +93,7 @@ class Solution:
     losses: Doubles
     out_of_fold: Judgement | None
     validation: Judgement | None
+    training: Judgement
 
     @property
     def deciding(self) -> Judgement:
@@ -99,17 +103,27 @@ class Solution:
         return judgement
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedPenalty:
+    """What is kept of the heads of one penalty; attributes as of `Solution`."""
+
+    l2: float
+    out_of_fold: Judgement | None
+    validation: Judgement | None
+    training: Judgement
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Path:
     """The penalties that were tried on one set of features.
 
     Attributes:
-        tried: l2, and its scores out of fold and on validation, in the order of the path.
+        tried: in the order of the path.
         best: the solution with the least deciding loss.
         best_on_validation: that with the least validation loss; None where no image is left for validation.
     """
 
-    tried: tuple[tuple[float, Judgement | None, Judgement | None], ...]
+    tried: tuple[TriedPenalty, ...]
     best: Solution
     best_on_validation: Solution | None
 
@@ -132,7 +146,7 @@ def follow_path(
     """
     weights = rows.spread(division.weights_of_heads())
     heads = start_at_zero(rows.num_features, division.num_folds + 1, num_classes)
-    tried: list[tuple[float, Judgement | None, Judgement | None]] = []
+    tried: list[TriedPenalty] = []
     best: Solution | None = None
     best_on_validation: Solution | None = None
     rises = 0
@@ -140,7 +154,14 @@ def follow_path(
         heads = solve(rows, rows.labels, weights, [l2] * len(weights), heads, tolerance=PATH_TOLERANCE)
         solution = _judge(rows, division, l2, heads)
         on_solution(solution)
-        tried.append((l2, solution.out_of_fold, solution.validation))
+        tried.append(
+            TriedPenalty(
+                l2=l2,
+                out_of_fold=solution.out_of_fold,
+                validation=solution.validation,
+                training=solution.training,
+            )
+        )
         least = best_on_validation.validation if best_on_validation else None
         if _is_better(solution.validation, least):
             best_on_validation = solution
@@ -154,22 +175,55 @@ def follow_path(
     return Path(tried=tuple(tried), best=best, best_on_validation=best_on_validation)
 
 
+def list_trials(paths: Mapping[FeatureLayers, Path], seed: int) -> tuple[HeadTrial, ...]:
+    """Each penalty on each set of features, the best first."""
+    tried = [
+        (name, penalty, penalty.out_of_fold or penalty.validation)
+        for name, path in paths.items()
+        for penalty in path.tried
+    ]
+    trials = [
+        HeadTrial(
+            number=number,
+            features=name,
+            l2=penalty.l2,
+            learning_rate=None,
+            dropout=0.0,
+            seed=seed,
+            best_epoch=None,
+            validation_loss=round(scores.loss, 5),
+            validation_accuracy=round(scores.accuracy, 5),
+            training_loss=round(penalty.training.loss, 5),
+            training_accuracy=round(penalty.training.accuracy, 5),
+        )
+        for number, (name, penalty, scores) in enumerate(tried)
+        if scores is not None
+    ]
+    return tuple(sorted(trials, key=lambda trial: trial.validation_loss or 0.0))
+
+
 def _is_better(judgement: Judgement | None, best: Judgement | None) -> bool:
     return judgement is not None and (best is None or judgement.loss < best.loss)
 
 
 def _judge(rows: StandardisedRows, division: Division, l2: float, heads: SolvedHeads) -> Solution:
-    """Predict the clean view of each image by the head that was not fitted to it."""
+    """Predict the clean view of each image by the head that was not fitted to it, and by that of all fitted ones."""
     probabilities = np.zeros((rows.num_images, heads.weights.shape[2]), np.float32)
     judges = np.where(division.is_validation, division.num_folds, division.fold_of)
+    labels = rows.labels[: rows.num_images]
+    fitted_loss, fitted_correct = 0.0, 0
     for places, block in rows.clean_blocks(BLOCK):
+        if (is_fitted := division.is_fitted[places]).any():
+            own = softmax(heads.logits(block[is_fitted], division.num_folds), axis=-1)
+            fitted_loss += float(losses(own, labels[places][is_fitted]).sum())
+            fitted_correct += int((own.argmax(1) == labels[places][is_fitted]).sum())
         for head in np.unique(judges[places]):
             if head >= 0:
                 is_judged = judges[places] == head
                 probabilities[places][is_judged] = softmax(heads.logits(block[is_judged], int(head)), axis=-1)
-    labels = rows.labels[: rows.num_images]
     loss = losses(probabilities, labels)
     is_correct = probabilities.argmax(1) == labels
+    num_fitted = int(division.is_fitted.sum())
 
     def judgement(is_judged: Flags) -> Judgement | None:
         if not is_judged.any():
@@ -183,4 +237,5 @@ def _judge(rows: StandardisedRows, division: Division, l2: float, heads: SolvedH
         losses=loss,
         out_of_fold=judgement(division.is_held_out),
         validation=judgement(division.is_validation),
+        training=Judgement(loss=fitted_loss / num_fitted, accuracy=fitted_correct / num_fitted),
     )

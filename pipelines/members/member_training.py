@@ -40,6 +40,7 @@ from pipelines.system.text import counted
 from pipelines.training.execute import complete_run, execute_plan
 from pipelines.training.feature_stage import notes_of
 from pipelines.training.head_stage import FittedHead, HeadFeatures, fit_bank, fit_head, predict_features
+from pipelines.training.pictures import draw_training
 from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages, look_up_names
 from pipelines.training.solved_head import can_be_solved
 
@@ -133,6 +134,7 @@ class MemberTraining:
             self.shared_hyperparameters.keep_choice(member, chosen)
         timer.end_phase("fit")
         result = self._result_of(plan, shared, fitted)
+        draw_training(plan, result)
         if self.shared_hyperparameters.needs_held_out(member):
             classes = self._predict_held_out(plan, fitted, features)
             self.shared_hyperparameters.keep_held_out(member, classes)

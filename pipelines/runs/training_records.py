@@ -23,6 +23,9 @@ class HeadTrial:
         validation_loss: log-loss of that epoch, or out of fold where folds chose, nats; None where it never was finite.
         validation_accuracy: the same, in [0, 1].
         features: of which layers.
+        training_loss: of a head that is solved: the head that was fitted to all training images, on these, nats; None
+            of others, whose epochs are in history.csv, and in records of earlier versions.
+        training_accuracy: the same, in [0, 1].
     """
 
     number: NonNegativeInt
@@ -34,6 +37,8 @@ class HeadTrial:
     validation_loss: NonNegativeFloat | None
     validation_accuracy: Fraction
     features: FeatureLayers = "last"
+    training_loss: NonNegativeFloat | None = None
+    training_accuracy: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from pipelines.system.versions import versions
 from pipelines.training.options_without_effect import options_without_effect
 
 if TYPE_CHECKING:
-    from pipelines.runs.training_records import EpochRecord
+    from pipelines.runs.training_records import EpochRecord, HeadTrial
     from pipelines.system.progress import PhaseTimer
     from pipelines.training.plan import TrainingPlan, TrainingResult
 
@@ -41,14 +41,11 @@ def execute_plan(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
     timer.end_phase("train")
 
     # The run is written: the model first, the manifest last.
-    from pipelines.training.curves import PICTURE, draw_curves, draw_penalties
+    from pipelines.training.pictures import draw_training
 
     with plan.reporter.task("saving the run", None):
         save_model(result.model, plan.folder)
-        if result.history:
-            draw_curves(result.history, result.stages, plan.folder / PICTURE)
-        else:
-            draw_penalties(result.bank, plan.folder / PICTURE, out_of_fold=result.cross_validation is not None)
+        draw_training(plan, result)
         return complete_run(plan, result, timer)
 
 
@@ -58,7 +55,7 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
     from pipelines.evaluation.saved_predictions import save_predictions
 
     dataset, folder = plan.dataset, plan.folder
-    write_csv(folder / "history.csv", *history_table(result.history))
+    write_csv(folder / "history.csv", *history_table(result.history, result.bank))
     judged = {part: dataset.part(part) for part in result.predictions}
     if result.judged is not None:
         judged["validation"] = result.judged
@@ -110,11 +107,30 @@ def describe_data(dataset: Dataset) -> DataRecord:
     )
 
 
-def history_table(history: Sequence[EpochRecord]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    """The header and the rows of history.csv."""
-    rows = [record.measured() for record in history]
+def history_table(
+    history: Sequence[EpochRecord], trials: Sequence[HeadTrial] = ()
+) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """The header and the rows of history.csv: one an epoch, and before them one a penalty of a head that is solved."""
+    rows = [*_penalty_rows(trials), *(record.measured() for record in history)]
     header = tuple(dict.fromkeys(name for row in rows for name in row)) or LEAST_COLUMNS
     return header, [tuple(row.get(name, "") for name in header) for row in rows]
+
+
+def _penalty_rows(trials: Sequence[HeadTrial]) -> list[dict[str, str | int | float]]:
+    solved = sorted((trial for trial in trials if trial.best_epoch is None), key=lambda trial: trial.number)
+    return [
+        {
+            "stage": "head",
+            "epoch": "",
+            "loss": "" if trial.training_loss is None else trial.training_loss,
+            "accuracy": "" if trial.training_accuracy is None else trial.training_accuracy,
+            "validation_loss": "" if trial.validation_loss is None else trial.validation_loss,
+            "validation_accuracy": trial.validation_accuracy,
+            "features": trial.features,
+            "l2": trial.l2,
+        }
+        for trial in solved
+    ]
 
 
 def _train_stages(plan: TrainingPlan) -> TrainingResult:

@@ -18,12 +18,12 @@ from pipelines.evaluation.comparison import compare_models, fine_tuning_lines
 from pipelines.evaluation.predictions import gather_predictions
 from pipelines.fitting.network import NetworkFit, fit_network
 from pipelines.training.activations import activations_of
-from pipelines.training.curves import watcher
 from pipelines.training.cut import Cut, cut_below
 from pipelines.training.inputs import pixels_of, views_of
 from pipelines.training.interpolation import Interpolation, choose_share
 from pipelines.training.pixel_stage import describe_stage, predict_parts, recipe_of
 from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages
+from pipelines.training.tensorboard_events import watcher
 
 if TYPE_CHECKING:
     from models.arrays import Tensor, Weights

@@ -17,10 +17,10 @@ from pipelines.fitting.network import NetworkFit, fit_network
 from pipelines.images.batches import pixel_batches
 from pipelines.runs.manifest import StageRecord
 from pipelines.runs.stages import Recipe
-from pipelines.training.curves import watcher
 from pipelines.training.inputs import pixels_of
 from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages
 from pipelines.training.stage_recipe import recipe_of_network
+from pipelines.training.tensorboard_events import watcher
 
 if TYPE_CHECKING:
     from keras import Model

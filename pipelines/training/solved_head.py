@@ -16,6 +16,7 @@ from models.heads import Candidate
 from pipelines.evaluation.calibration import apply_temperature, fit_temperature
 from pipelines.features.subset import first_features
 from pipelines.fitting.head_choice import HeadChoice, choose, fit_to, follow_paths
+from pipelines.fitting.penalty_path import list_trials
 from pipelines.fitting.standardised import StandardisedRows
 from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
 from pipelines.runs.training_records import HeadTrial
@@ -124,7 +125,7 @@ def solve_head(
         predictions=(probabilities[is_judged], labels[is_judged]),
         examples=_chosen(images.examples, is_judged),
         out_of_fold=_out_of_fold(images, choice, probabilities, labels),
-        trials=_list_trials(paths, plan.spec.fit.seed),
+        trials=list_trials(paths, plan.spec.fit.seed),
         l2=choice.solution.l2,
         loss=round(choice.loss, 5),
         record=record,
@@ -223,28 +224,3 @@ def _report(plan: TrainingPlan, notes: Sequence[str], warning: str | None) -> No
         plan.reporter.note(note)
     if warning:
         plan.reporter.warn(warning)
-
-
-def _list_trials(paths: Mapping[FeatureLayers, Path], seed: int) -> tuple[HeadTrial, ...]:
-    """Each penalty on each set of features, the best first."""
-    tried = [
-        (name, l2, out_of_fold or validation)
-        for name, path in paths.items()
-        for l2, out_of_fold, validation in path.tried
-    ]
-    trials = [
-        HeadTrial(
-            number=number,
-            features=name,
-            l2=l2,
-            learning_rate=None,
-            dropout=0.0,
-            seed=seed,
-            best_epoch=None,
-            validation_loss=round(scores.loss, 5),
-            validation_accuracy=round(scores.accuracy, 5),
-        )
-        for number, (name, l2, scores) in enumerate(tried)
-        if scores is not None
-    ]
-    return tuple(sorted(trials, key=lambda trial: trial.validation_loss or 0.0))

@@ -47,6 +47,18 @@ def _fit(bank: Bank, steps: int = 20) -> None:
         bank.step(features[picked], labels[picked], np.ones(40, np.float32))
 
 
+def test_a_step_gives_losses_and_shares_predicted_correctly_by_the_weights_before_it() -> None:
+    features, labels = _data()
+    bank = _bank(HEADS["linear"], (_candidate(learning_rate=1e-2, seed=1), _candidate(learning_rate=0.1, seed=2)))
+    _fit(bank)
+    weights = np.arange(len(labels), dtype=np.float32)
+    logits = _logits(bank, features)
+    expected = [(weights * (row.argmax(-1) == labels)).sum() / weights.sum() for row in logits]
+    losses, shares = bank.step(features, labels, weights)
+    np.testing.assert_allclose(shares, expected, rtol=1e-5)
+    assert losses.shape == (2,)
+
+
 def _logits(bank: Bank, features: Floats) -> Floats:
     """Logits (heads, batch, classes)."""
     return np.moveaxis(bank.model((features - bank.mean) / bank.scale).numpy(), 1, 0)

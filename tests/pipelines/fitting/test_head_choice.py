@@ -29,6 +29,7 @@ def solution(l2: float, out_of_fold: float | None, validation: float | None, *, 
         losses=losses,
         out_of_fold=None if out_of_fold is None else Judgement(loss=out_of_fold, accuracy=0.9),
         validation=None if validation is None else Judgement(loss=validation, accuracy=0.9),
+        training=Judgement(loss=0.0, accuracy=1.0),
     )
 
 

@@ -63,11 +63,17 @@ def test_each_image_is_predicted_by_the_head_of_the_other_folds(tmp_path: Path) 
             probabilities[folds == fold] = by_scikit_learn(rows, labels, folds != fold, folds == fold, l2)
         expected[l2] = probabilities
     losses = {l2: log_loss(labels, probabilities) for l2, probabilities in expected.items()}
-    for l2, out_of_fold, validation in path.tried:
-        assert validation is None
+    for tried in path.tried:
+        l2, out_of_fold = tried.l2, tried.out_of_fold
+        assert tried.validation is None
         assert out_of_fold is not None
         assert out_of_fold.loss == pytest.approx(losses[l2], rel=0.01)
         assert out_of_fold.accuracy == pytest.approx((expected[l2].argmax(1) == labels).mean(), abs=0.014)
+        # The head of all images, on these.
+        every = np.full(150, True)
+        own = by_scikit_learn(rows, labels, every, every, l2)
+        assert tried.training.loss == pytest.approx(log_loss(labels, own), rel=0.02)
+        assert tried.training.accuracy == pytest.approx((own.argmax(1) == labels).mean(), abs=0.014)
     assert path.best.l2 == min(losses, key=lambda l2: losses[l2])
     assert path.best.probabilities == pytest.approx(expected[path.best.l2], abs=0.03)
 
@@ -108,10 +114,12 @@ def test_a_given_validation_part_is_predicted_by_the_head_of_all_training_images
     labels = np.concatenate([train.labels, validation.labels])
     expected = by_scikit_learn(both, labels, is_train, ~is_train, 0.1)
     assert path.best.probabilities[90:] == pytest.approx(expected, abs=0.03)
-    ((_, out_of_fold, judged),) = path.tried
-    assert judged is not None
-    assert out_of_fold is not None
-    assert judged.loss == pytest.approx(log_loss(validation.labels, expected), rel=0.01)
+    (tried,) = path.tried
+    assert tried.validation is not None
+    assert tried.out_of_fold is not None
+    assert tried.validation.loss == pytest.approx(log_loss(validation.labels, expected), rel=0.01)
+    own = by_scikit_learn(both, labels, is_train, is_train, 0.1)
+    assert tried.training.loss == pytest.approx(log_loss(train.labels, own), rel=0.02)
 
 
 def test_all_views_of_an_image_weigh_as_much_as_the_image(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pipelines.images.colour_covariance import measure_covariance
 from pipelines.images.policies import POLICIES
 from pipelines.runs.examples import Dataset, Example, Skipped, Split
 from pipelines.runs.manifest import DataRecord
-from pipelines.runs.training_records import EpochRecord
+from pipelines.runs.training_records import EpochRecord, HeadTrial
 from pipelines.system.files import write_csv
 from pipelines.system.progress import PhaseTimer
 from pipelines.training import execute
@@ -42,6 +42,29 @@ def test_the_history_has_a_column_for_each_value_that_any_stage_measures(tmp_pat
 
 def test_a_training_without_epochs_has_a_header_alone() -> None:
     assert history_table([]) == (("stage", "epoch", "loss", "validation_loss", "validation_accuracy"), [])
+
+
+def test_a_solved_head_has_a_row_for_each_penalty_before_the_epochs() -> None:
+    trial = HeadTrial(
+        number=0,
+        l2=0.5,
+        learning_rate=None,
+        dropout=0.0,
+        seed=0,
+        best_epoch=None,
+        validation_loss=0.25,
+        validation_accuracy=0.75,
+        training_loss=0.125,
+        training_accuracy=1.0,
+    )
+    tuned = EpochRecord(stage="fine-tune", epoch=1, loss=1.0, validation_loss=2.0, validation_accuracy=0.5)
+    header, rows = history_table([tuned], [replace(trial, number=1, l2=0.1), trial])
+    first, second, last = (dict(zip(header, row, strict=True)) for row in rows)
+    assert (first["stage"], first["epoch"], first["l2"], second["l2"]) == ("head", "", 0.5, 0.1)
+    assert (first["loss"], first["accuracy"], first["validation_loss"]) == (0.125, 1.0, 0.25)
+    assert (last["stage"], last["epoch"], last["l2"]) == ("fine-tune", 1, "")
+    # A bank has its epochs instead.
+    assert history_table([tuned], [replace(trial, best_epoch=3)])[1] == [("fine-tune", 1, 1.0, 2.0, 0.5)]
 
 
 def test_images_are_counted_by_part_and_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
