@@ -99,7 +99,11 @@ def test_a_photo_turned_by_its_exif_is_predicted_as_the_upright_one(
     upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
     predicted = headstart("predict", folder, tmp_path / "upright.png", tmp_path / "turned.png", "--format", "jsonl")
     one, other = (json.loads(line)["top_k"] for line in predicted.out.splitlines())
-    assert one == other
+    assert [score["label"] for score in one] == [score["label"] for score in other]
+    # Two places of a batch are rounded differently.
+    assert [score["probability"] for score in one] == pytest.approx(
+        [score["probability"] for score in other], rel=1e-5, abs=1e-7
+    )
 
 
 def test_the_export_answers_alike_where_headstart_is_not(
