@@ -65,11 +65,6 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--train-bn": ((), {"train_bn": True}),
     "--tensorboard": ((), {"tensorboard": True}),
     "--layerwise": ((), {"layerwise": True}),
-    "--kernel": (("3",), {"kernel": 3}),
-    "--activation": (("tanh",), {"activation": "tanh"}),
-    "--dense": (("120,84",), {"dense": "120,84"}),
-    "--channels": (("3",), {"channels": 3}),
-    "--momentum": (("0.5",), {"momentum": 0.5}),
 }
 ENSEMBLE_OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--seeds": (("3",), {"seeds": 3}),
