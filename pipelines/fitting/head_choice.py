@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.arrays import Flags
-from models.softmax_regression import SolvedHeads, solve
+from models.softmax_regression import SolvedHeads, solve, start_at_zero
 from pipelines.evaluation.intervals import paired_bootstrap
 from pipelines.fitting.penalty_path import Division, Path, Solution, follow_path
 from pipelines.fitting.standardised import StandardisedRows
@@ -21,12 +21,33 @@ FAR, FAR_NATS = 2.0, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HeadPart:
+    """A head whose logits are a share of those of the final head.
+
+    Attributes:
+        features: of which layers.
+        solution: the heads of its penalty.
+        share: in (0, 1]; 1 for the only one.
+    """
+
+    features: FeatureLayers
+    solution: Solution
+    share: float
+
+    @property
+    def num_features(self) -> int:
+        """How many of the first features it knows."""
+        return len(self.solution.heads.weights) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HeadChoice:
     """The features and the penalty that were chosen.
 
     Attributes:
-        features: of which layers.
-        solution: the heads that were chosen among.
+        features: of which layers; of several parts, those that hold the features of all.
+        solution: its penalty, and its answers on images that it was not fitted to.
+        parts: the heads whose logits are averaged; one where none are.
         decider: what chose.
         loss: log-loss that chose it, nats.
         line: says so, for people.
@@ -35,6 +56,7 @@ class HeadChoice:
 
     features: FeatureLayers
     solution: Solution
+    parts: tuple[HeadPart, ...]
     decider: Decider
     loss: float
     line: str
@@ -104,7 +126,7 @@ def choose(paths: Mapping[FeatureLayers, Path], division: Division) -> HeadChoic
 
 
 def fit_to(is_used: Flags, rows: StandardisedRows, division: Division, choice: HeadChoice) -> SolvedHeads:
-    """Fit the chosen head once more, alone.
+    """Fit the chosen head once more, alone; of several parts, the average of all.
 
     Args:
         is_used: (images,) whether it is fitted to the image.
@@ -113,9 +135,14 @@ def fit_to(is_used: Flags, rows: StandardisedRows, division: Division, choice: H
         choice: features and penalty.
     """
     weights = rows.spread(np.where(is_used, division.weights, 0).astype(np.float32))
-    heads = choice.solution.heads
-    start = SolvedHeads(weights=heads.weights[:, -1:], steps=heads.steps[-1:])
-    return solve(rows, rows.labels, weights[None], [choice.solution.l2], start)
+    averaged = start_at_zero(rows.num_features, 1, choice.solution.heads.weights.shape[2])
+    for part in choice.parts:
+        heads, first = part.solution.heads, slice(part.num_features)
+        start = SolvedHeads(weights=heads.weights[:, -1:], steps=heads.steps[-1:])
+        solved = solve(rows.first(part.num_features), rows.labels, weights[None], [part.solution.l2], start)
+        averaged.weights[first] += part.share * solved.weights[:-1]
+        averaged.weights[-1] += part.share * solved.weights[-1]
+    return averaged
 
 
 def _validated(path: Path) -> Solution:
@@ -149,4 +176,5 @@ def _chosen(name: FeatureLayers, solution: Solution, by: Decider) -> HeadChoice:
     loss = solution.deciding.loss if is_by_folds else _loss_on_validation(solution)
     kind = "out-of-fold" if is_by_folds else "validation"
     line = f"head: features {name}, l2 {solution.l2:g}, chosen by {kind} log-loss ({loss:.4f})"
-    return HeadChoice(features=name, solution=solution, decider=by, loss=loss, line=line)
+    parts = (HeadPart(features=name, solution=solution, share=1.0),)
+    return HeadChoice(features=name, solution=solution, parts=parts, decider=by, loss=loss, line=line)

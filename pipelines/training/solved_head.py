@@ -15,11 +15,13 @@ from models.bank_network import standalone_head
 from models.heads import Candidate
 from pipelines.evaluation.calibration import apply_temperature, fit_temperature
 from pipelines.features.subset import first_features
+from pipelines.fitting.averaged_heads import average_heads
 from pipelines.fitting.head_choice import HeadChoice, choose, fit_to, follow_paths
 from pipelines.fitting.penalty_path import list_trials
 from pipelines.fitting.standardised import StandardisedRows
 from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
 from pipelines.runs.training_records import HeadTrial
+from pipelines.training.head_description import describe, lines_of, list_trials
 from pipelines.training.head_division import DividedImages, afford, divide, less_line, list_choices
 from pipelines.training.plan import HeldOut, TrainingPlan
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from models.arrays import Doubles, Flags, Labels, Probabilities
     from pipelines.evaluation.predictions import Predictions
     from pipelines.features.cached import Features
-    from pipelines.fitting.penalty_path import Division, Path
+    from pipelines.fitting.penalty_path import Division
     from pipelines.runs.examples import Example
 
 
@@ -104,16 +106,16 @@ def solve_head(
     widest = max(affordable.widths.values())
     rows = StandardisedRows([first_features(part, widest) for part in (train, validation)])
     paths = follow_paths(rows, affordable.widths, division, affordable.penalties, plan.num_classes, plan.reporter)
-    choice = choose(paths, division)
     labels = rows.labels[: rows.num_images]
+    choice = average_heads(choose(paths, division), paths, division, labels)
     chosen_rows = rows.first(affordable.widths[choice.features])
 
     # The temperature, from answers of heads that were not fitted to the image.
     temperature = _fit_temperature(choice, division, labels)
     is_judged = division.is_validation if division.is_validation.any() else division.is_held_out
     probabilities = _judged(choice, division, labels, temperature).astype(np.float32)
-    record = _describe(paths, choice, images, temperature)
-    notes += _lines(images, choice)
+    record = describe(paths, choice, images, temperature)
+    notes += lines_of(images, choice)
     _report(plan, notes, choice.warning)
     is_train = np.arange(len(labels)) < len(train)
     is_to_be_tuned = plan.spec.fine_tune.blocks is not None and division.num_folds > 0
@@ -185,38 +187,6 @@ def _fit(
     candidate = Candidate(l2=choice.solution.l2, learning_rate=0.0, dropout=0.0, seed=plan.spec.fit.seed)
     named = {"probabilities/kernel": weights[:-1], "probabilities/bias": weights[-1]}
     return standalone_head(plan.names.head, candidate, named, mean=rows.mean, scale=rows.scale)
-
-
-def _describe(
-    paths: Mapping[FeatureLayers, Path], choice: HeadChoice, images: DividedImages, temperature: float | None
-) -> CrossValidationRecord | None:
-    if images.folds is None or images.look_alikes is None:
-        return None
-    best = {name: path.best for name, path in paths.items()}
-    return CrossValidationRecord(
-        folds=images.folds.count,
-        look_alikes=images.look_alikes.record,
-        held_out=int(images.division.is_held_out.sum()),
-        out_of_fold_loss={name: round(solution.deciding.loss, 5) for name, solution in best.items()},
-        validation_loss={
-            name: round(solution.validation.loss, 5) for name, solution in best.items() if solution.validation
-        },
-        decider=choice.decider,
-        fitted=len(images.examples),
-        temperature=None if temperature is None else round(temperature, 4),
-        note=images.folds.note,
-        warning=choice.warning,
-    )
-
-
-def _lines(images: DividedImages, choice: HeadChoice) -> list[str]:
-    """What was done, for people."""
-    if images.folds is None or images.look_alikes is None:
-        return [choice.line]
-    notes = [images.look_alikes.record.line]
-    notes += [images.folds.note] if images.folds.note else []
-    fitted = f"fitted once more to all {len(images.examples):,} training and validation images"
-    return [*notes, f"{choice.line}, in {images.folds.count} folds; {fitted}"]
 
 
 def _report(plan: TrainingPlan, notes: Sequence[str], warning: str | None) -> None:
