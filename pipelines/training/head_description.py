@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipelines.runs.cross_validation_record import AveragedHead, CrossValidationRecord, FeatureLayers
-from pipelines.runs.training_records import HeadTrial
 
 if TYPE_CHECKING:
     from pipelines.fitting.head_choice import HeadChoice
@@ -58,28 +57,3 @@ def lines_of(images: DividedImages, choice: HeadChoice) -> list[str]:
     notes += [images.folds.note] if images.folds.note else []
     fitted = f"fitted once more to all {len(images.examples):,} training and validation images"
     return [*notes, f"{choice.line}, in {images.folds.count} folds; {fitted}"]
-
-
-def list_trials(paths: Mapping[FeatureLayers, Path], seed: int) -> tuple[HeadTrial, ...]:
-    """Each penalty on each set of features, the best first."""
-    tried = [
-        (name, l2, out_of_fold or validation)
-        for name, path in paths.items()
-        for l2, out_of_fold, validation in path.tried
-    ]
-    trials = [
-        HeadTrial(
-            number=number,
-            features=name,
-            l2=l2,
-            learning_rate=None,
-            dropout=0.0,
-            seed=seed,
-            best_epoch=None,
-            validation_loss=round(scores.loss, 5),
-            validation_accuracy=round(scores.accuracy, 5),
-        )
-        for number, (name, l2, scores) in enumerate(tried)
-        if scores is not None
-    ]
-    return tuple(sorted(trials, key=lambda trial: trial.validation_loss or 0.0))

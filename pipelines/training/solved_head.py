@@ -21,7 +21,7 @@ from pipelines.fitting.penalty_path import list_trials
 from pipelines.fitting.standardised import StandardisedRows
 from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
 from pipelines.runs.training_records import HeadTrial
-from pipelines.training.head_description import describe, lines_of, list_trials
+from pipelines.training.head_description import describe, lines_of
 from pipelines.training.head_division import DividedImages, afford, divide, less_line, list_choices
 from pipelines.training.plan import HeldOut, TrainingPlan
 
