@@ -16,10 +16,12 @@ from pipelines.images.policy import Policy
 from pipelines.runs.examples import Dataset, Example
 from pipelines.runs.square import Square
 from pipelines.system.progress import Reporter, Silent
+from pipelines.system.text import one_line
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
 # (height, width, 3) in [0, 255], the whole picture.
 Grid: TypeAlias = "NDArray[np.uint8]"
@@ -29,6 +31,9 @@ NUM_VIEWS = 8
 NUM_ROWS = 24
 # White pixels between views.
 GAP = 4
+# Pixels above the views for the policy and the columns, and to their left for the names of classes.
+HEADER, MARGIN = 44, 150
+_FONT = 15
 SQUARE = Square(size=160, fit="squash")
 
 
@@ -90,13 +95,14 @@ def preview(
     # A training measures the colours of its training images; where no parts are given, they are not divided yet.
     policy = measured(policy, dataset.part("train") or dataset.examples)
     grid = _draw(examples, policy, square, seed=seed, reporter=reporter)
+    names = [dataset.class_names[example.label] for example in examples]
 
-    from PIL import Image
+    from PIL import Image as images
 
     from pipelines.system.files import atomic
 
     with atomic(target, suffix=target.suffix) as temporary:
-        Image.fromarray(grid).save(temporary)
+        _label(images.fromarray(grid), names, policy.name, step=square.size + GAP).save(temporary)
     return Preview(path=target, rows=len(examples), classes=len({example.label for example in examples}))
 
 
@@ -117,14 +123,37 @@ def _draw(examples: Sequence[Example], policy: Policy, square: Square, *, seed: 
         seed=seed,
     )
     step = size + GAP
-    grid = np.full((len(examples) * step + GAP, (NUM_VIEWS + 1) * step + GAP, 3), 255, np.uint8)
+    grid = np.full((HEADER + len(examples) * step + GAP, MARGIN + (NUM_VIEWS + 1) * step + GAP, 3), 255, np.uint8)
     with naming_changed(examples), reporter.task("preview", len(examples)) as task:
         for row, views in enumerate(batches):
             for column, view in enumerate(np.clip(np.round(views.numpy()), 0, 255).astype(np.uint8)):
-                top, left = row * step + GAP, column * step + GAP
+                top, left = HEADER + row * step + GAP, MARGIN + column * step + GAP
                 grid[top : top + size, left : left + size] = view
             task.advance()
     return grid
+
+
+def _label(picture: Image, names: Sequence[str], policy: str, *, step: int) -> Image:
+    """Write the policy and the columns above the views, and the class of each row beside it."""
+    import matplotlib
+    from PIL import ImageDraw, ImageFont
+
+    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", _FONT)
+    pen = ImageDraw.Draw(picture)
+
+    def write(text: str, place: tuple[float, float], width: int) -> None:
+        line = one_line(text)
+        while line and pen.textlength(line, font) > width:
+            line = line[:-3] + ".." if len(line) > 3 else ""
+        pen.text(place, line, fill=(51, 51, 51), font=font, anchor="lm")
+
+    write(f"policy {policy}", (GAP, HEADER / 2), MARGIN - 2 * GAP)
+    for column in range(NUM_VIEWS + 1):
+        heading = f"view {column}" if column else "original"
+        write(heading, (MARGIN + column * step + GAP, HEADER / 2), step - GAP)
+    for row, name in enumerate(names):
+        write(name, (GAP, HEADER + row * step + step / 2), MARGIN - 2 * GAP)
+    return picture
 
 
 def _choose(dataset: Dataset, per_class: int) -> Sequence[Example]:

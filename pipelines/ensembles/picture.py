@@ -10,6 +10,8 @@ from pipelines.system.files import atomic
 
 PICTURE = "ensemble.png"
 MOST = 40  # members that are drawn; of more, those with the most weight
+MOST_NUMBERED = 16  # members whose shares are written into the matrix
+INTERVALS_WIDTH, NAMES_WIDTH = 6.8, 2.8  # inches
 INK, TAKEN, LEFT = "#333333", "#1f6fb2", "#b8b8b8"
 
 
@@ -27,9 +29,13 @@ def draw_ensemble(board: Leaderboard, path: Path) -> None:
     weights = [_weight_of(name, board) for name in board.names]
     places = sorted(range(len(board.names)), key=lambda place: -weights[place])[:MOST]
     places.sort()
-    height = 1.4 + 0.22 * max(len(rows), len(places), 11)
-    figure = Figure(figsize=(14, height), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    # The matrix has square cells: the page is as high as it is, and no wider than names, intervals and matrix need.
+    is_numbered = len(places) <= MOST_NUMBERED
+    side = len(places) * (0.6 if len(places) <= 6 else 0.42 if is_numbered else 0.24)
+    widths = INTERVALS_WIDTH, NAMES_WIDTH + side + (0.0 if is_numbered else 0.8)
+    height = 1.3 + max(side, 0.24 * len(rows), 1.2)
+    figure = Figure(figsize=(sum(widths), height), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=widths)
 
     has_weights = not METHODS[board.method].is_stacked  # a stack weighs each class of each member by itself
     for place, member in enumerate(rows):
@@ -45,6 +51,7 @@ def draw_ensemble(board: Leaderboard, path: Path) -> None:
     left.set_xlabel(f"validation accuracy, 95 % interval{legend}", fontsize=9)
     left.set_title(f"members, joined by {board.method}", fontsize=10)
     left.margins(x=0.1)
+    left.set_ylim(-0.6, len(rows) - 0.4)
     left.grid(axis="x", color="#e4e4e4")
     left.set_axisbelow(True)
 
@@ -53,16 +60,17 @@ def draw_ensemble(board: Leaderboard, path: Path) -> None:
     numbers = [str(place + 1) for place in places]
     names = [f"{_plain(board.names[place])}  {place + 1}" for place in places]
     right.set_yticks(range(len(places)), names, fontsize=8)
-    right.set_xticks(range(len(places)), numbers, fontsize=8 if len(places) <= 16 else 6)
+    right.set_xticks(range(len(places)), numbers, fontsize=8 if is_numbered else 6)
     right.set_title("validation images called differently, %", fontsize=10)
-    if len(places) <= 16:
+    if is_numbered:
         darkest = max(max(row) for row in matrix)
         for one, row in enumerate(matrix):
             for other, share in enumerate(row):
                 if one != other:
                     ink = "white" if share > 0.6 * darkest else INK
                     right.text(other, one, f"{share:.0f}", ha="center", va="center", fontsize=8, color=ink)
-    figure.colorbar(shown, ax=right, shrink=0.8)
+    else:
+        figure.colorbar(shown, ax=right, shrink=0.8)
     with atomic(path, suffix=".png") as temporary:
         figure.savefig(temporary, dpi=110)
 

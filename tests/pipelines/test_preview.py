@@ -13,7 +13,7 @@ from PIL import Image
 from models.errors import UserError
 from pipelines.images.policies import find_policy
 from pipelines.images.policy import Switches
-from pipelines.preview import GAP, NUM_ROWS, NUM_VIEWS, _choose, preview
+from pipelines.preview import GAP, HEADER, MARGIN, NUM_ROWS, NUM_VIEWS, _choose, preview
 from pipelines.runs.examples import Dataset, Example
 from pipelines.runs.square import Fit, Square
 from tests.pipelines.pictures import drawn, pillow_fitted, saved
@@ -25,7 +25,13 @@ def _cells(path: Path, rows: int) -> np.ndarray:
     """(rows, views, side, side, 3) of a preview's picture."""
     grid = np.asarray(Image.open(path).convert("RGB")).astype(int)
     step = SIZE + GAP
-    assert grid.shape == (rows * step + GAP, (NUM_VIEWS + 1) * step + GAP, 3)
+    # The policy and the columns are named above the views, classes beside them.
+    assert grid.shape == (HEADER + rows * step + GAP, MARGIN + (NUM_VIEWS + 1) * step + GAP, 3)
+    names = grid[HEADER:, :MARGIN]
+    for row in range(rows):
+        assert names[row * step + GAP : (row + 1) * step].min() < 100, "a class has a name"
+    assert grid[:HEADER, :MARGIN].min() < 100 and grid[:HEADER, MARGIN:].min() < 100
+    grid = grid[HEADER:, MARGIN:]
     return np.stack(
         [
             [grid[row * step + GAP :, column * step + GAP :][:SIZE, :SIZE] for column in range(NUM_VIEWS + 1)]

@@ -152,6 +152,20 @@ def test_a_long_name_keeps_its_ends(tmp_path: Path, drawn: list[Figure]) -> None
     assert label.endswith("seed_12")
 
 
+@pytest.mark.parametrize("count", [2, 3, 6, 12, 40])
+def test_the_page_is_as_large_as_its_members_need(count: int, tmp_path: Path) -> None:
+    rows = [row(f"mobilenet_v2-linear-s{place}", 0.7, 1 / count) for place in range(count)]
+    shares = np.abs(np.subtract.outer(np.arange(count), np.arange(count))) / 100
+    path = tmp_path / "ensemble.png"
+    draw_ensemble(board(rows, shares), path)
+    with Image.open(path) as picture:
+        ink = np.asarray(picture.convert("L")) < 250
+    # No eighth of the page, from left to right or from top to bottom, is empty.
+    for axis in (0, 1):
+        parts = np.array_split(ink.any(axis=axis), 8)
+        assert all(part.any() for part in parts), (count, axis)
+
+
 def test_a_stack_has_no_weights(drawn: list[Figure], tmp_path: Path) -> None:
     stack = replace(board([row("one", 0.8, 0.5), row("two", 0.7, 0.5)], np.zeros((2, 2))), method="stack")
     draw_ensemble(stack, tmp_path / "ensemble.png")
