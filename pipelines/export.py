@@ -98,8 +98,10 @@ def export(
     exporters = {name: lookup(EXPORTERS, name, "export format") for name in formats}
     manifest = read_manifest(run)
     _require_free(Path(out), exporters)
-    contents = [read_sample(path) for path in images] or read_samples(images_of_run(run, manifest))
-    model, _ = load_run(run)
+    reporter = reporter or Silent()
+    with reporter.task("loading the run", None):
+        contents = [read_sample(path) for path in images] or read_samples(images_of_run(run, manifest))
+        model, _ = load_run(run)
     return export_model(model, manifest.class_names, contents, out, exporters, fit=manifest.fit, reporter=reporter)
 
 
@@ -134,8 +136,9 @@ def export_model(
     _require_free(folder, exporters)
     side = int(model.input_shape[1])
     preprocessing = Preprocessing(decode=partial(decode_resized, fit=fit), resize=partial(resize, fit=fit))
-    pixels = np.stack([np.asarray(preprocessing.decode(content, side)) for content in contents])
-    expected = predict_on_cpu(model, pixels)
+    with reporter.task("predicting", None):
+        pixels = np.stack([np.asarray(preprocessing.decode(content, side)) for content in contents])
+        expected = predict_on_cpu(model, pixels)
     checked = []
     with _temporary_folder(folder) as temporary, reporter.task("export", 2 * len(exporters)) as task:
         for name, exporter in exporters.items():

@@ -60,7 +60,8 @@ def predict(
         raise UserError(f"`{run}` has no members: it is a single model", "leave --members away")
     reporter = reporter or Silent()
     paths = list(paths)
-    model, manifest = load_run(run)
+    with reporter.task("loading the run", None):
+        model, manifest = load_run(run)
 
     # An ensemble's members always take part: their agreement is in every row.
     is_ensemble = bool(manifest.members)

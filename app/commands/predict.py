@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +19,7 @@ from pipelines.system.text import counted
 
 if TYPE_CHECKING:
     from app.console import Terminal
+    from pipelines.inference.prediction_rows import Prediction
     from pipelines.inference.write_rows import Tally
 
 EscapeFormulas = Annotated[
@@ -64,7 +67,6 @@ def predict(
     headstart predict runs/photos holiday/ --format csv --out holiday.csv
     """
     terminal = terminal_of(context)
-    terminal.allows_bars = out is not None or not sys.stdout.isatty()
     row_format = lookup(FORMATS, format_name, "format")
     _refuse(format_name, escape_formulas=escape_formulas, scores=scores)
     from pipelines.inference.write_rows import require_writable, write
@@ -82,6 +84,8 @@ def predict(
     columns, rows = predict_paths(
         run, paths, top_k=top_k, tta=tta, members=members, scores=scores, stdin=sys.stdin.buffer, reporter=terminal
     )
+    if out is None and sys.stdout.isatty():
+        rows = _bar_until_first(terminal, rows)
     if escape_formulas:
         rows = with_escaped_formulas(rows)
     tally = write(rows, row_format, columns=columns, out=out, stdout=sys.stdout.buffer)
@@ -94,6 +98,14 @@ def _refuse(format_name: str, *, escape_formulas: bool, scores: bool) -> None:
         raise UserError(f"--escape-formulas is for CSV, not for `{format_name}`", "add `--format csv`, or omit it")
     if scores and format_name == "table":
         raise UserError("--scores has no place in the table", "add `--format csv`, `jsonl` or `parquet`")
+
+
+def _bar_until_first(terminal: Terminal, rows: Iterator[Prediction]) -> Iterator[Prediction]:
+    """The rows, of which the first is waited for under a bar; a bar would run through rows on the same terminal."""
+    with terminal.task("predicting", None):
+        terminal.allows_bars = False
+        first = list(islice(rows, 1))
+    return chain(first, rows)
 
 
 def _report(terminal: Terminal, tally: Tally) -> None:

@@ -76,7 +76,7 @@ def with_known_blocks(names: TrainingNames, spec: TrainSpec, reporter: Reporter)
     blocks, source = spec.fine_tune.blocks, names.source
     if blocks in (None, "all") or source.is_untrained or source.block_names():
         return names
-    with reporter.task("building the backbone to list its blocks", None):
+    with reporter.task("listing blocks", None):
         for name in LIBRARIES:
             import_module(name)
         from models.blocks import require_blocks

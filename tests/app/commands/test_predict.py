@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 
 import pipelines.predict
+from app.commands.predict import _bar_until_first
 from app.console import Terminal
 from pipelines.inference.prediction_rows import FORMATS, Columns, Prediction
 from tests.app.test_main import Headstart
@@ -140,3 +141,17 @@ def test_other_files_in_a_folder_are_counted_and_no_failure(
     assert result.err == (
         "2 files in the folders are not images and have no row\nwarning: there are no images among the inputs\n"
     )
+
+
+def test_on_a_terminal_the_first_row_is_waited_for_under_a_bar_and_no_bar_runs_through_the_rows() -> None:
+    terminal, seen = Terminal(), []
+
+    def rows() -> Iterator[Prediction]:
+        for row in ROWS:
+            seen.append(terminal.allows_bars)
+            yield row
+
+    assert terminal.allows_bars
+    assert list(_bar_until_first(terminal, rows())) == list(ROWS)
+    assert seen == [False, False, False]
+    assert list(_bar_until_first(terminal, iter(()))) == []
