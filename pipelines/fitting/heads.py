@@ -13,6 +13,7 @@ from models.bank import Bank, Optimizer
 from models.heads import Candidate, Head
 from pipelines.evaluation.metrics import SMALLEST
 from pipelines.features.cached import Features
+from pipelines.fitting.epoch_lines import has_line
 from pipelines.fitting.head_progress import HeadProgress
 from pipelines.fitting.standardised import measure_moments
 from pipelines.runs.training_records import EpochRecord, HeadTrial
@@ -191,11 +192,12 @@ def _show_epoch(task: Task, record: EpochRecord, search: HeadSearch, num_learnin
     task.advance(1, loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", rate=f"{speed:,.0f} images/s")
     count = len(search.candidates)
     learning = f", {num_learning} of {count} heads learning" if count > 1 else ""
-    task.line(
-        f"epoch {record.epoch}/{search.epochs}: loss {loss:.4f}, validation loss {record.validation_loss:.4f}, "
-        f"accuracy {accuracy:.4f}{learning}",
-        passing=True,
-    )
+    if has_line(record.epoch, search.epochs):
+        task.line(
+            f"epoch {record.epoch}/{search.epochs}: loss {loss:.4f}, validation loss {record.validation_loss:.4f}, "
+            f"accuracy {accuracy:.4f}{learning}",
+            passing=True,
+        )
 
 
 def _best_line(trials: tuple[HeadTrial, ...], epochs: int) -> str:

@@ -24,6 +24,7 @@ from pipelines.evaluation.metrics import losses
 from pipelines.evaluation.predictions import gather_predictions
 from pipelines.fitting.checkpoint import Checkpoint, StageProgress, WeightValues
 from pipelines.fitting.devices import all_devices, copy_for
+from pipelines.fitting.epoch_lines import has_line
 from pipelines.fitting.schedule import count_epoch, rate_factor
 from pipelines.fitting.step import StepOptions, TrainingStep
 from pipelines.runs.stages import Recipe, Stage
@@ -31,7 +32,7 @@ from pipelines.runs.training_records import EpochRecord
 from pipelines.system.progress import Reporter, Task
 
 SHOWN_SECONDS = 0.2  # between two updates of the progress bar
-PASSING_SECONDS = 1.0  # an epoch that takes less has no line of its own where there is a progress bar
+NEW_RATE = 0.2  # weight of the latest images per second in the rate that is shown, which goes on from epoch to epoch
 # Batches of (inputs, labels, weights) as a tf.data dataset or another iterable of tensors, which have no types. Labels
 # are (batch,) int, or (batch, classes) shares where images are mixed; weights (batch,) may be missing.
 Batches: TypeAlias = Iterable[Any]
@@ -144,7 +145,7 @@ class _Loop:
         reporter: Reporter,
         strategy: tf.distribute.Strategy | None,
     ) -> None:
-        self._fit, self._strategy, recipe = fit, strategy, fit.recipe
+        self._fit, self._strategy, recipe, self._rate = fit, strategy, fit.recipe, 0.0
         weights = fit.model.trainable_variables
         factors = [1.0] * len(weights) if fit.factors is None else fit.factors
         self._updates = LayerwiseOptimizer(
@@ -204,8 +205,9 @@ class _Loop:
             progress.steps += 1
             total_loss, num_correct, seen = total_loss + loss, num_correct + correct, seen + int(count)
             if (now := time.monotonic()) - last_shown > SHOWN_SECONDS:
-                speed = f"{seen / (now - began):,.0f} images/s"
-                task.advance(seen - shown, loss=f"{total_loss / seen:.3f}", rate=speed)
+                latest = (seen - shown) / (now - last_shown)
+                self._rate = latest if not self._rate else self._rate + NEW_RATE * (latest - self._rate)
+                task.advance(seen - shown, loss=f"{total_loss / seen:.3f}", rate=f"{self._rate:,.0f} images/s")
                 last_shown, shown = now, seen
         task.advance(data.num_images - shown)
         return total_loss / max(seen, 1), num_correct / max(seen, 1)
@@ -229,11 +231,11 @@ class _Loop:
 def _show_epoch(task: Task, record: EpochRecord, epochs: int) -> None:
     task.advance(0, loss=f"{record.loss:.3f}", accuracy=f"{record.validation_accuracy:.3f}")
     # No longer than a terminal is wide: the speed is beside the progress bar.
-    task.line(
-        f"{record.stage} epoch {record.epoch}/{epochs}: loss {record.loss:.4f}, "
-        f"validation loss {record.validation_loss:.4f}, accuracy {record.validation_accuracy:.4f}",
-        passing=(record.seconds or 0.0) < PASSING_SECONDS,
-    )
+    if has_line(record.epoch, epochs):
+        task.line(
+            f"{record.stage} epoch {record.epoch}/{epochs}: loss {record.loss:.4f}, "
+            f"validation loss {record.validation_loss:.4f}, accuracy {record.validation_accuracy:.4f}"
+        )
 
 
 def _with_weights(batches: Batches) -> Batches:
