@@ -60,7 +60,7 @@ def headstart(
     """Train, evaluate, combine and export image classifiers on your own images.
 
     headstart demo
-    headstart train photos/ --out runs/photos
+    headstart train photos/
     """
     if version:
         _print_versions(terminal_of(context))

@@ -19,6 +19,7 @@ from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.report import Json, Report
 from pipelines.runs.split_file import read_split
 from pipelines.system.progress import Reporter, Silent
+from pipelines.system.text import counted
 
 HELD_OUT: tuple[Split, ...] = ("test", "validation")
 
@@ -198,12 +199,15 @@ def _remarks(
     remarks = []
     num_left_out = len(dataset.examples) - len(examples)
     if is_left_out and num_left_out:
+        verb, pronoun = ("is", "it") if num_left_out == 1 else ("are", "them")
         remarks.append(
-            f"{num_left_out:,} images that the run was trained or chosen on are left out; --split all includes them"
+            f"{counted(num_left_out, 'image')} that the run was trained or chosen on {verb} left out; "
+            f"--split all includes {pronoun}"
         )
     num_seen = sum(run_parts.get(example.sha256) in ("train", "validation") for example in examples)
     if num_seen:
         remarks.append(
-            f"{num_seen:,} of {len(examples):,} images took part in the run's training: these scores are too good"
+            f"{num_seen:,} of {counted(len(examples), 'image')} took part in the run's training: "
+            "these scores are too good"
         )
     return remarks

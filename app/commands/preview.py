@@ -61,7 +61,10 @@ def preview(
         seed=seed,
         reporter=terminal,
     )
-    terminal.note(f"{drawing.rows} images of {drawing.classes} classes, the original on the left")
+    from pipelines.system.text import counted
+
+    images, classes = counted(drawing.rows, "image"), counted(drawing.classes, "class", "classes")
+    terminal.note(f"{images} of {classes}, the original on the left")
     if as_json:
         from app.pages.as_json import print_json
 

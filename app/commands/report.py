@@ -18,9 +18,10 @@ def report(
         typer.Option("--out", "-o", metavar="FILE", show_default="report.html in the run", help="The page to write."),
     ] = None,
 ) -> None:
-    """Write a page that shows a run: its verdict, its worst mistakes, its classes, its images.
+    """Write a page that shows a run and its mistakes.
 
-    One HTML file, without a script or a request to anywhere; it opens in any browser and can be sent on.
+    It has the verdict, the worst mistakes, the classes and the images. One HTML file, without a script or a request to
+    anywhere; it opens in any browser and can be sent on.
 
     headstart report runs/photos
     """

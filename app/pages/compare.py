@@ -24,12 +24,13 @@ def compare_page(rows: Sequence[ComparedRun]) -> Group:
     names = _names(rows)
     images = sorted({row.images for row in rows})
     counts = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
+    noun = "image" if images == [1] else "images"
     parts: list[RenderableType] = [
         _costs(rows, names),
         remark("trained: blocks beside the head; took: training; images/s: on this machine"),
         "",
         _scores(rows, names),
-        remark(f"on {counts} {rows[0].part} images; in brackets: 95 % intervals"),
+        remark(f"on {counts} {rows[0].part} {noun}; in brackets: 95 % intervals"),
     ]
     if len(rows) > 1:
         parts += [

@@ -42,7 +42,7 @@ def demo_page(demo: Demo) -> tuple[RenderableType, ...]:
         "",
         f"The picture of it all: {demo.picture}",
         f"Everything is in {demo.folder} ({demo.seconds:.0f} s). With images of your own:",
-        "  headstart train photos/ --out runs/photos",
+        "  headstart train photos/",
     )
 
 

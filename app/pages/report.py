@@ -14,6 +14,7 @@ from app.pages.confusion import MATRIX_CLASSES, confused_table, matrix_table
 from app.pages.tables import new_table, scored, shortened
 from pipelines.runs.examples import Split
 from pipelines.runs.report import ClassScore, Report
+from pipelines.system.text import counted
 
 NAME_WIDTH = 32
 LISTED_CLASSES, WORST_CLASSES = 50, 20  # of more than the first number of classes, only the second number is listed
@@ -51,7 +52,7 @@ _SUMMARY = (
 
 def evaluation_page(report: Report) -> Group:
     """What `evaluate` prints: summary, classes, confusion matrix and the pairs confused most often."""
-    tables = [summary_table({f"{report.images:,} images": report}), class_table(report.classes)]
+    tables = [summary_table({counted(report.images, "image"): report}), class_table(report.classes)]
     if len(report.classes) <= MATRIX_CLASSES:
         tables.append(matrix_table(report))
     if report.confused:
@@ -70,7 +71,9 @@ def training_page(reports: Mapping[Split, Report] | Mapping[str, Report], *, is_
         is_out_of_fold: whether those of the validation part are of predictions out of fold.
     """
     names = {"validation": "cross-validated"} if is_out_of_fold else {}
-    columns = {f"{names.get(part, part)} ({report.images:,} images)": report for part, report in reports.items()}
+    columns = {
+        f"{names.get(part, part)} ({counted(report.images, 'image')})": report for part, report in reports.items()
+    }
     return summary_table(columns, is_brief=True)
 
 
@@ -129,6 +132,5 @@ def next_lines(out: str) -> tuple[str, ...]:
 
 def skipped_line(count: int) -> str:
     """The warning that files were left out because they are not images."""
-    if count == 1:
-        return "1 file is not a readable image and was left out"
-    return f"{count:,} files are not readable images and were left out"
+    verbs = ("is not a readable image", "was") if count == 1 else ("are not readable images", "were")
+    return f"{counted(count, 'file')} {verbs[0]} and {verbs[1]} left out"

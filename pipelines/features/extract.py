@@ -171,7 +171,7 @@ def _line(record: FeatureRecord, seconds: float, choice: EngineChoice) -> str:
     saved = record.cached * (choice.seconds_per_view or 0.0)
     mirrored = (" and their mirror images" if record.views > 1 else " and its mirror image") if record.mirror else ""
     return (
-        f"features: {record.images:,} images x {record.views} view{'s' if record.views > 1 else ''}{mirrored}, "
+        f"features: {counted(record.images, 'image')} x {counted(record.views, 'view')}{mirrored}, "
         f"{record.cached:,} cached, {record.new:,} new, {seconds:.0f} s{_saving(saved)}"
     )
 

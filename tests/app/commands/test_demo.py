@@ -15,7 +15,7 @@ def test_the_demo_goes_to_runs_demo_and_replaces_nothing(headstart: Headstart, s
     result = headstart("demo")
     assert calls == [Call(("runs/demo",), {"force": False})]
     assert (result.code, result.err) == (0, "")
-    assert "head on frozen base" in result.out and result.out.endswith("headstart train photos/ --out runs/photos\n")
+    assert "head on frozen base" in result.out and result.out.endswith("headstart train photos/\n")
 
 
 def test_options_reach_the_verb(headstart: Headstart, stub: Stub) -> None:

@@ -106,3 +106,9 @@ def test_the_top_one_of_two_classes_is_not_printed_twice() -> None:
 def test_the_plural_of_skipped_files_agrees() -> None:
     assert skipped_line(1) == "1 file is not a readable image and was left out"
     assert skipped_line(1200) == "1,200 files are not readable images and were left out"
+
+
+def test_the_plural_of_images_agrees() -> None:
+    one = sample_report(["a", "b"], 1)
+    assert "test (1 image)" in printed(training_page({"test": one}))[0]
+    assert "1 image " in printed(evaluation_page(one))[0] + " "
