@@ -5,10 +5,12 @@ headstart train photos/ --backbone mobilenet_v2 --out runs/photos
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.data.scan import require_data
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
+from pipelines.training.backbone_fit import fit_lines, resolve_fit
 from pipelines.training.options_without_effect import options_without_effect
 from pipelines.training.plan import TrainingPlan, look_up_names
 
@@ -37,14 +39,20 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
     # Everything that can be wrong is found before what it does not need is imported.
     require_data(spec.data.path)
     names = look_up_names(spec)
-    for line in options_without_effect(spec, is_untrained=names.source.is_untrained):
-        reporter.warn(line)
     from pipelines.runs.manifest import RunRequest
+
+    request = RunRequest(train=spec)  # as asked: the same command resumes it
+    spec = replace(spec, network=resolve_fit(spec.network, [names.source]))
+    for line in (
+        *options_without_effect(spec, is_untrained=names.source.is_untrained),
+        *fit_lines(spec.network, names.source),
+    ):
+        reporter.warn(line)
     from pipelines.training.opening import open_training
     from pipelines.training.preparation import preparing, with_known_blocks
 
     names = with_known_blocks(names, spec, reporter)
-    listing, opened = open_training(spec, RunRequest(train=spec), force=force, reporter=reporter)
+    listing, opened = open_training(spec, request, force=force, reporter=reporter)
 
     # Which images, which parts: every file is decoded once, while TensorFlow is imported and the backbone built.
     from pipelines.data.check import check

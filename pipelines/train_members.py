@@ -6,6 +6,7 @@ headstart train photos/ --backbone mobilenet_v2 --backbone resnet50 --head linea
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from pipelines.members.spec import MEMBERS_FOLDER, Member, list_members, spec_of
 from pipelines.runs.layout import STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
+from pipelines.training.backbone_fit import fit_lines, resolve_fit
 from pipelines.training.execute import describe_data
 from pipelines.training.opening import open_training
 from pipelines.training.options_without_effect import options_without_effect
@@ -51,10 +53,11 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     # Everything that can be wrong and needs no TensorFlow is found before anything is trained.
     require_data(spec.common.data.path)
     method = lookup(METHODS, spec.method, "ensemble method")
-    members, notes = _check_members(spec)
+    request = RunRequest(members=spec)  # as asked: the same command resumes it
+    spec, members, notes = _check_members(spec)
     for line in notes:
         reporter.warn(line)
-    request, resumed = RunRequest(members=spec), ": members that are complete stay as they are"
+    resumed = ": members that are complete stay as they are"
     listing, opened = open_training(spec.common, request, force=force, reporter=reporter, resumed=resumed)
     folder = opened.folder
 
@@ -84,7 +87,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     loaded = load_members(trained, folder, dataset, spec, method)
     run = JoinedRun(
         folder=folder,
-        spec=request,
+        spec=RunRequest(members=spec),
         data=describe_data(dataset),
         notes=(*notes, *ended, *_failure_lines(failures), *loaded.notes),
         seconds=timer.seconds,
@@ -102,19 +105,23 @@ def _failure_lines(failures: Mapping[str, UserError]) -> list[str]:
     return [f"{name} failed: {error.message}" for name, error in failures.items()]
 
 
-def _check_members(spec: MembersSpec) -> tuple[tuple[Member, ...], tuple[str, ...]]:
+def _check_members(spec: MembersSpec) -> tuple[MembersSpec, tuple[Member, ...], tuple[str, ...]]:
     """Refuse what no member can be trained with.
 
     Returns:
-        The members, and a line for each group of options without effect on one.
+        What is asked for, filled in; the members; and a line for each group of options without effect on one.
     """
     names = {member: look_up_names(spec_of(spec, member, Path())) for member in list_members(spec)}
+    network = resolve_fit(spec.common.network, [looked_up.source for looked_up in names.values()])
+    spec = replace(spec, common=replace(spec.common, network=network))
     members, lines = without_copies(spec, names)
     notes = dict.fromkeys(lines)
     for member in members:
-        is_untrained = names[member].source.is_untrained
-        notes |= dict.fromkeys(options_without_effect(spec_of(spec, member, Path()), is_untrained=is_untrained))
-    return members, tuple(notes)
+        source = names[member].source
+        asked = spec_of(spec, member, Path())
+        notes |= dict.fromkeys(options_without_effect(asked, is_untrained=source.is_untrained))
+        notes |= dict.fromkeys(fit_lines(network, source))
+    return spec, members, tuple(notes)
 
 
 def _check_folds(spec: MembersSpec, dataset: Dataset, reporter: Reporter) -> tuple[str, ...]:

@@ -50,10 +50,11 @@ ImageSize = Annotated[
     ),
 ]
 FitOption = Annotated[
-    Fit,
+    Fit | None,
     typer.Option(
         "--fit",
         rich_help_panel=_NETWORK,
+        show_default="that of a run in --backbone; squash",
         help="How a picture becomes that square: squash scales its sides independently, crop takes the greatest "
         "centred square, pad keeps all of it and its proportions, on mid-grey.",
     ),

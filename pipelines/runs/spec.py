@@ -25,15 +25,21 @@ class NetworkSpec:
         backbone: a name of the table, `conv:FILTERS` for a small network, a run's folder, or a `.keras` file.
         weights: `imagenet`, `none` (random: every layer is trained), or a weights file.
         image_size: side of the square input, pixels; None for the backbone's own.
-        fit: how an image is fitted to it, as in `pipelines.runs.square.Square`.
+        fit: how an image is fitted to it, as in `pipelines.runs.square.Square`; None for as in the run that the
+            backbone is of, and squash without one. A verb puts the answer in place of None.
         engine: the compiled form of the frozen base that computes features, or `auto` to measure and take the fastest.
     """
 
     backbone: str = DEFAULT_BACKBONE
     weights: str = "imagenet"
     image_size: PositiveInt | None = None
-    fit: Fit = "squash"
+    fit: Fit | None = None
     engine: str = "auto"
+
+    @property
+    def image_fit(self) -> Fit:
+        """How an image is fitted to the square."""
+        return self.fit or "squash"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ def activations_of(plan: TrainingPlan, frozen: TrainingResult, lower: keras.Mode
         image_size=int(frozen.model.input_shape[1]),
         pooling="none",
         decode_version=DECODE_VERSION,
-        fit=spec.network.fit,
+        fit=spec.network.image_fit,
         layer=boundary_layer(frozen.model.get_layer("backbone"), unfreeze),
         shape=tuple(int(side) for side in lower.output_shape[1:]),
     )

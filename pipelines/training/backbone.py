@@ -152,7 +152,7 @@ class LazyBackbone:
     def __init__(
         self, source: BackboneSource, *, network: NetworkSpec, pooling: Pooling, features: FeatureLayers = "last"
     ) -> None:
-        self.source, self.pooling, self.features, self.fit = source, pooling, features, network.fit
+        self.source, self.pooling, self.features, self.fit = source, pooling, features, network.image_fit
         image_size = self._wanted_size = network.image_size
         self._plain: Model | None = None
         self._model: Model | None = None

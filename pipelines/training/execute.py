@@ -14,6 +14,7 @@ from pipelines.runs.manifest import DataRecord, HeadRecord, Manifest, RunRequest
 from pipelines.runs.models import save_model
 from pipelines.system.files import write_csv
 from pipelines.system.versions import versions
+from pipelines.training.backbone_fit import fit_lines
 from pipelines.training.options_without_effect import options_without_effect
 
 if TYPE_CHECKING:
@@ -82,14 +83,18 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
         data=describe_data(dataset),
         metrics=metrics,
         stages=tuple(result.stages),
-        notes=(*options_without_effect(plan.spec, is_untrained=plan.names.source.is_untrained), *result.notes),
+        notes=(
+            *options_without_effect(plan.spec, is_untrained=plan.names.source.is_untrained),
+            *fit_lines(plan.spec.network, plan.names.source),
+            *result.notes,
+        ),
         seconds=dict(timer.seconds),
         versions=versions(),
         features=result.features,
         engine=result.engine,
         agreement=result.agreement,
         bank=result.bank,
-        fit=plan.spec.network.fit,
+        fit=plan.spec.network.image_fit,
         cross_validation=result.cross_validation,
     )
     finish_run(folder, manifest)

@@ -81,7 +81,7 @@ class TrainingPlan:
 
     def square(self, size: int) -> Square:
         """What a network whose input has sides of `size` pixels sees of every image."""
-        return Square(size=size, fit=self.spec.network.fit)
+        return Square(size=size, fit=self.spec.network.image_fit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

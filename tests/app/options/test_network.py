@@ -56,7 +56,7 @@ def test_a_fit_is_one_that_the_decoding_knows(train: Train, page: str) -> None:
     assert isinstance(asked, TrainSpec)
     assert asked.network.fit == "pad"
     # The colour of the border is said where it is chosen.
-    assert "--fit squash|crop|pad" in page and "on mid-grey. [default: squash]" in page
+    assert "--fit squash|crop|pad" in page and "on mid-grey. [default: that of a run in --backbone; squash]" in page
 
 
 def test_several_backbones_and_heads_make_an_ensemble_in_the_order_of_the_flags(train: Train) -> None:
