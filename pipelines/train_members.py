@@ -60,7 +60,6 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     resumed = ": members that are complete stay as they are"
     listing, opened = open_training(spec.common, request, force=force, reporter=reporter, resumed=resumed)
     folder = opened.folder
-
     # Which images, which parts: once for all members.
     from pipelines.data.check import check
 
