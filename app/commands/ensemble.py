@@ -9,7 +9,7 @@ import typer
 from app.options.ensemble import AsJson, Method
 from app.options.everywhere import terminal_of
 from app.options.fit import LARGEST_SEED
-from app.options.report import WithReport, draw_report
+from app.options.report import WithReport, draw_report, show_report
 
 
 def ensemble(
@@ -54,3 +54,4 @@ def ensemble(
     from app.pages.ensemble import show
 
     show(terminal, manifest, out, as_json=as_json)
+    show_report(terminal, out, wanted=report)

@@ -16,7 +16,7 @@ from app.options.fine_tune import FINE_TUNE
 from app.options.fit import DATA, FIT
 from app.options.network import DEFAULT_BACKBONE, DEFAULT_HEAD, HEAD, NETWORK, Backbones, HeadNames
 from app.options.panels import with_panels
-from app.options.report import WithReport, draw_report
+from app.options.report import WithReport, draw_report, show_report
 from models.errors import lookup
 from pipelines.ensembles.methods import METHODS
 from pipelines.runs.ensemble_spec import DEFAULT_METHOD, MembersSpec
@@ -98,6 +98,7 @@ def _train(terminal: Terminal, members: MembersSpec, *, force: bool, report: boo
         from app.pages.ensemble import show
 
         show(terminal, manifest, out, as_json=as_json)
+        show_report(terminal, out, wanted=report)
         return
     lookup(METHODS, members.method, "ensemble method")  # unused here, but a name that is wrong is never ignored
     if members.method != DEFAULT_METHOD:
@@ -107,6 +108,7 @@ def _train(terminal: Terminal, members: MembersSpec, *, force: bool, report: boo
     trained = run_training(members.common, force=force, reporter=terminal)
     draw_report(terminal, out, wanted=report)
     _show(terminal, trained, out)
+    show_report(terminal, out, wanted=report)
     if as_json:
         from app.pages.as_json import print_run
 

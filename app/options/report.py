@@ -17,10 +17,10 @@ WithReport = Annotated[
 
 
 def draw_report(terminal: Terminal, run: str, *, wanted: bool) -> None:
-    """Write the page of a run that has just been completed, and say where it is.
+    """Write the page of a run that has just been completed.
 
     Args:
-        terminal: where it is said.
+        terminal: shows that it is drawn.
         run: folder of the run, as the user named it.
         wanted: whether it is to be written at all.
 
@@ -32,6 +32,11 @@ def draw_report(terminal: Terminal, run: str, *, wanted: bool) -> None:
     from pipelines.report import report
 
     report(run, reporter=terminal)
+
+
+def show_report(terminal: Terminal, run: str, *, wanted: bool) -> None:
+    """Say where the page of a run is, where it was wanted."""
     from pipelines.runs.layout import REPORT_FILE
 
-    terminal.note(f"report: `{Path(run) / REPORT_FILE}`, a page to open in a browser")
+    if wanted:
+        terminal.note(f"report: `{Path(run) / REPORT_FILE}`, a page to open in a browser")

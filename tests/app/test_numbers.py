@@ -12,6 +12,7 @@ ARGUMENTS = {
     "train": ("photos", "--out", "run"),
     "ensemble": ("one", "two", "--out", "run"),
     "predict": ("run", "photos"),
+    "backbones": (),
     "preview": ("photos", "--out", "preview.png"),
 }
 TOO_LARGE = {float: ("inf", "nan", "1e300"), int: (str(10**30), "inf")}

@@ -46,7 +46,7 @@ def test_train_prints_the_record_on_stdout_and_the_page_on_stderr(
         return manifest
 
     monkeypatch.setattr(pipelines.train, "train", train)
-    result = headstart("train", "photos", "--out", tmp_path / "run", "--json")
+    result = headstart("train", "photos", "--out", tmp_path / "run", "--no-report", "--json")
     assert json.loads(result.out)["metrics"]["validation"]["images"] == 40
     assert "each class, validation:" in result.err and f"next: headstart predict {tmp_path}/run IMAGE" in result.err
 

@@ -24,7 +24,8 @@ def test_a_trial_has_the_keys_of_the_bank_in_run_json() -> None:
     )
     assert json.dumps(asdict(trial)) == (
         '{"number": 3, "l2": 0.01, "learning_rate": 0.001, "dropout": 0.0, "seed": 7, "best_epoch": 0, '
-        '"validation_loss": null, "validation_accuracy": 0.5, "features": "last"}'
+        '"validation_loss": null, "validation_accuracy": 0.5, "features": "last", '
+        '"training_loss": null, "training_accuracy": null}'
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.system.messages import (
     MESSAGES,
+    DetailLine,
     Event,
     Failure,
     Message,
@@ -25,6 +26,7 @@ from pipelines.system.records import DamagedRecord
 ODD = '\udcff caf\u00e9\n\u2028\r\x1b[31m"\\ \U0001f469'
 EXAMPLES: list[Message | Event] = [
     NoteLine(ODD),
+    DetailLine(ODD),
     WarningLine(ODD),
     TaskStart(1, ODD, None),
     TaskStart(2, "counting", 10),
