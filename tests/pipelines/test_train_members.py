@@ -218,7 +218,8 @@ def test_an_ensemble_is_whole_until_its_replacement_is(
 
 
 def test_copies_are_refused_before_the_data_are_looked_at(drawn: Path, tmp_path: Path) -> None:
-    spec = members_spec(drawn, tmp_path / "run", "one", seeds=3, common={"data": str(tmp_path / "nowhere")})
+    (tmp_path / "empty").mkdir()
+    spec = members_spec(drawn, tmp_path / "run", "one", seeds=3, common={"data": str(tmp_path / "empty")})
     with pytest.raises(UserError, match=r"--seeds 3 would train copies"):
         train_members(spec)
     assert not (tmp_path / "run").exists()
