@@ -18,13 +18,7 @@ from models.pools import StackingRegression
 from pipelines.ensembles.budget import choose_within_budget, over_limit
 from pipelines.ensembles.costs import models_to_time
 from pipelines.ensembles.frozen_bases import record_bases
-from pipelines.ensembles.member_predictions import (
-    EnsembleRequest,
-    Images,
-    LoadedMember,
-    MemberPredictions,
-    labels_of,
-)
+from pipelines.ensembles.member_predictions import EnsembleRequest, Images, LoadedMember, MemberPredictions, labels_of
 from pipelines.ensembles.picture import PICTURE, draw_ensemble
 from pipelines.ensembles.ranking import FittedEnsemble, rank_members
 from pipelines.ensembles.timing import time_models
@@ -101,7 +95,7 @@ def join(
     places, chosen_time = choose_within_budget(members, probabilities, labels, request.budget, reporter)
     # Of all members no copy is made: of thousands of classes it has hundreds of megabytes a member.
     chosen = probabilities if len(places) == len(members) else probabilities[places]
-    fitted = fit_weights(chosen, labels, request.method, seed=request.seed)
+    fitted = fit_weights(chosen, labels, request.method, groups=images.groups, seed=request.seed)
     models, model_weights = _spread(fitted, [members[place] for place in places])
 
     # One model, compared with what its members' predictions give.
@@ -128,7 +122,7 @@ def join(
         predictions=predictions,
         folder=run.folder,
     )
-    described = _manifest_of(ensemble, models, images, run, request.budget)
+    described = _manifest_of(ensemble, models, images, _noted(run, fitted.note, reporter), request.budget)
     seconds = {**run.seconds, "join": round(time.monotonic() - started, 2)}
     manifest = replace(described, agreement=agreement, seconds=seconds)
     finish_run(run.folder, manifest)
@@ -164,6 +158,13 @@ def _manifest_of(
         missing=dict(run.missing),
         fit=models[0].manifest.fit,
     )
+
+
+def _noted(run: JoinedRun, note: str | None, reporter: Reporter) -> JoinedRun:
+    if note is None:
+        return run
+    reporter.note(note)
+    return replace(run, notes=(*run.notes, note))
 
 
 def _spread(

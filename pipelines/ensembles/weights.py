@@ -5,7 +5,7 @@ NumPy, SciPy and scikit-learn only: `models.ensemble.combine` builds the Keras m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ class EnsembleWeights:
         temperature: of the pooled probabilities; None where it does not help.
         held_out: (images, classes) pooled probabilities of the images that `stack` was fitted on, each by a regression
             that was fitted without it, before the temperature; None for other methods.
+        note: what was done otherwise than expected, for people.
     """
 
     pool: str
@@ -41,6 +42,7 @@ class EnsembleWeights:
     stack: StackingRegression | None = None
     temperature: float | None = None
     held_out: Doubles | None = None
+    note: str | None = None
 
 
 def fit_weights(
@@ -48,6 +50,7 @@ def fit_weights(
     labels: ArrayLike,
     method: Method,
     *,
+    groups: Sequence[str] | None = None,
     seed: int = 0,
     calibrate: bool = True,
 ) -> EnsembleWeights:
@@ -57,6 +60,7 @@ def fit_weights(
         probabilities: (members, images, classes) on images that no member was trained on.
         labels: (images,) true classes.
         method: how to combine.
+        groups: (images,) keys of `pipelines.data.groups`, which folds keep together; None for none.
         seed: of what is drawn.
         calibrate: whether a temperature is tried.
 
@@ -64,12 +68,13 @@ def fit_weights(
         UserError: the images do not suffice for the method.
     """
     members, truth = np.asarray(probabilities), np.asarray(labels, np.intp)
-    stack = fit_stack(np.asarray(members, np.float64), truth, seed=seed) if method.is_stacked else None
+    stack = fit_stack(np.asarray(members, np.float64), truth, groups=groups, seed=seed) if method.is_stacked else None
     fitted = EnsembleWeights(
         pool=method.pool,
         weights=tuple(method.weigh(members, truth, seed).tolist()),
         stack=stack.regression if stack else None,
         held_out=stack.held_out if stack else None,
+        note=stack.note if stack else None,
     )
     if not calibrate:
         return fitted

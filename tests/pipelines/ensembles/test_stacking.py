@@ -64,3 +64,30 @@ def test_what_is_stated_of_a_stack_holds_on_new_images() -> None:
 def test_log_probabilities_stand_member_by_member() -> None:
     probabilities = np.array([[[0.25, 0.75]], [[0.5, 0.5]]])
     assert np.exp(side_by_side(probabilities)) == pytest.approx(np.array([[0.25, 0.75, 0.5, 0.5]]))
+
+
+def test_copies_are_held_out_together() -> None:
+    """Every image twice, with labels at random: who has seen the copy knows the label, and nobody else does."""
+    probabilities, labels = drawn(20, 60, 2, seed=3)
+    shuffled = np.random.default_rng(0).permutation(labels)
+    twice, doubled = np.concatenate([probabilities, probabilities], axis=1), np.concatenate([shuffled, shuffled])
+    apart = fit_stack(twice, doubled)
+    together = fit_stack(twice, doubled, groups=[str(number % 60) for number in range(120)])
+    assert np.array_equal(together.held_out[:60], together.held_out[60:])
+    assert losses(together.held_out, doubled).mean() > losses(apart.held_out, doubled).mean() + 0.05
+    assert together.note is None and apart.note is None
+
+
+def test_images_without_groups_are_divided_as_before() -> None:
+    probabilities, labels = drawn(2, 60, 3, seed=1)
+    alone = fit_stack(probabilities, labels, groups=[str(number) for number in range(60)])
+    assert np.array_equal(alone.held_out, fit_stack(probabilities, labels).held_out)
+
+
+def test_a_class_of_one_group_is_divided_and_said() -> None:
+    probabilities, labels = drawn(2, 60, 3, seed=1)
+    fitted = fit_stack(
+        probabilities, labels, groups=["one" if label == 0 else str(n) for n, label in enumerate(labels)]
+    )
+    assert fitted.note is not None and "one group of look-alikes" in fitted.note
+    assert np.array_equal(fitted.held_out, fit_stack(probabilities, labels).held_out)
