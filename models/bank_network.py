@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers
 
 from models.heads import Candidate, Head, build_head
+from models.initialisation import initializer
 
 if TYPE_CHECKING:
     from models.arrays import Singles, Tensor, Weights
@@ -135,8 +136,9 @@ def _initialise(
     first = np.zeros(hidden.kernel.shape, np.float32)
     last = np.zeros(output.kernel.shape, np.float32)
     for number, candidate in enumerate(candidates):
-        he, glorot = keras.initializers.HeNormal(candidate.seed), keras.initializers.GlorotUniform(candidate.seed)
-        first[:, number] = he((num_features, head.hidden)).numpy()
-        last[number] = glorot((head.hidden, num_classes)).numpy()
+        lower = initializer(head.init or "he_normal", candidate.seed)
+        upper = initializer(head.init or "glorot_uniform", candidate.seed)
+        first[:, number] = lower((num_features, head.hidden)).numpy()
+        last[number] = upper((head.hidden, num_classes)).numpy()
     hidden.kernel.assign(first)
     output.kernel.assign(last)

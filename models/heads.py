@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from models.initialisation import Init, initialise
+
 if TYPE_CHECKING:
     import keras
 
@@ -21,6 +23,8 @@ class Head:
         batch_norm: whether the hidden layer is batch-normalised (before its ReLU).
         dropout: default rate in [0, 1): on the hidden units, or on the features when there are none.
         about: one line for people.
+        init: the distribution of its initial weights; None for that of He et al. below, of Glorot and Bengio on top. A
+            head without a hidden layer starts at zero where it is trained on cached features.
     """
 
     name: str
@@ -28,6 +32,7 @@ class Head:
     batch_norm: bool
     dropout: float
     about: str
+    init: Init | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,9 @@ HEADS: dict[str, Head] = {
 }
 
 
-def build_head(head: Head, *, num_features: int, num_classes: int, dropout: float | None = None) -> keras.Model:
+def build_head(
+    head: Head, *, num_features: int, num_classes: int, dropout: float | None = None, seed: int = 0
+) -> keras.Model:
     """Build an untrained head.
 
     Args:
@@ -63,6 +70,7 @@ def build_head(head: Head, *, num_features: int, num_classes: int, dropout: floa
         num_features: length of a feature vector.
         num_classes: number of probabilities.
         dropout: rate in [0, 1) that replaces the head's default.
+        seed: of the initial weights, where the head names their distribution.
 
     Returns:
         A model named `head`: features (batch, num_features) -> probabilities (batch, num_classes), whose layers
@@ -81,7 +89,10 @@ def build_head(head: Head, *, num_features: int, num_classes: int, dropout: floa
         stack.append(layers.Dropout(rate, name="dropout"))
     # In float32 whatever the precision below, because half precision loses the small values of a softmax.
     stack.append(layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities"))
-    return Sequential(stack, name="head")
+    model = Sequential(stack, name="head")
+    if head.init is not None:
+        initialise(model, head.init, seed=seed)
+    return model
 
 
 def dropout_of(head: keras.Model) -> float:

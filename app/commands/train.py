@@ -13,7 +13,7 @@ from app.options.conv import CONV
 from app.options.ensemble import MEMBERS, AsJson
 from app.options.everywhere import terminal_of
 from app.options.fine_tune import FINE_TUNE
-from app.options.fit import DATA, FIT
+from app.options.fit import DATA, FIT, Inits, Optimizers, several
 from app.options.network import DEFAULT_BACKBONE, DEFAULT_HEAD, HEAD, NETWORK, Backbones, HeadNames
 from app.options.panels import with_panels
 from app.options.report import WithReport, draw_report, show_report
@@ -26,19 +26,21 @@ if TYPE_CHECKING:
     from app.console import Terminal
     from pipelines.runs.manifest import Manifest
 
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder with a subfolder per class, or with train/, validation/ and test/ of such; a CSV file "
+        "with the columns path,label[,split][,group]; or tfds:NAME[:VERSION]. Images of one "
+        "group stay in one part and one fold.",
+    ),
+]
+
 
 @with_panels(network=NETWORK, conv=CONV, head=HEAD, images=DATA, fit=FIT, fine_tune=FINE_TUNE, ensemble=MEMBERS)
 def train(
     context: typer.Context,
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder with a subfolder per class, or with train/, validation/ and test/ of such; a CSV file "
-            "with the columns path,label[,split][,group]; or tfds:NAME[:VERSION]. Images of one "
-            "group stay in one part and one fold.",
-        ),
-    ],
+    data: Data,
     *,
     out: Annotated[
         str | None,
@@ -56,6 +58,8 @@ def train(
     head_names: HeadNames = None,
     head: Callable[..., HeadSpec],
     images: Callable[..., DataSpec],
+    optimizers: Optimizers = None,
+    inits: Inits = None,
     fit: Callable[..., FitSpec],
     fine_tune: Callable[..., FineTuneSpec],
     ensemble: Callable[..., MembersSpec],
@@ -78,10 +82,16 @@ def train(
         network=network(backbone=backbones[0]),
         conv=conv(),
         head=head(name=head_names[0]),
-        fit=fit(),
+        fit=fit(optimizer=optimizers[0] if optimizers else None, init=inits[0] if inits else None),
         fine_tune=fine_tune(),
     )
-    members = ensemble(common=spec, backbones=tuple(backbones), heads=tuple(head_names))
+    members = ensemble(
+        common=spec,
+        backbones=tuple(backbones),
+        heads=tuple(head_names),
+        optimizers=several(optimizers),
+        inits=several(inits),
+    )
     if out is None:
         members, force = _in_default_place(members, begins_anew=force), False
     _train(terminal, members, force=force, report=report, as_json=as_json)

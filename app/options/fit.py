@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
 from app.options.completion import complete_policy
 from app.options.panels import Panel
 from pipelines.images.policies import POLICIES
-from pipelines.runs.spec import DataSpec, FitSpec
+from pipelines.runs.spec import DataSpec, FitSpec, Init, Optimizer
 
 _DATA, _FIT = "Data", "Training"
 Augment = Annotated[
@@ -60,10 +60,51 @@ Validation = Annotated[
         "--optimizer, --dropout, mlp) and fine-tuned blocks hold them out.",
     ),
 ]
-Optimizer = Annotated[
-    Literal["adam", "adamw", "sgd"] | None,
+
+
+def several(values: list[str] | None) -> tuple[str, ...]:
+    """The values of an option that members differ in; empty where they share one."""
+    return tuple(values) if values and len(values) > 1 else ()
+
+
+def require_optimizers(values: list[str] | None) -> list[str] | None:
+    """Refuse a rule that there is not: Typer takes no lists of choices."""
+    return _require_each(get_args(Optimizer), values)
+
+
+def require_inits(values: list[str] | None) -> list[str] | None:
+    """Refuse a distribution that there is not."""
+    return _require_each(get_args(Init), values)
+
+
+def _require_each(choices: tuple[str, ...], values: list[str] | None) -> list[str] | None:
+    for value in values or ():
+        if value not in choices:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}")
+    return values
+
+
+Optimizers = Annotated[
+    list[str] | None,
     typer.Option(
-        "--optimizer", rich_help_panel=_FIT, show_default="adam; a classic's own", help="The rule of the steps."
+        "--optimizer",
+        metavar="|".join(get_args(Optimizer)),
+        callback=require_optimizers,
+        rich_help_panel=_FIT,
+        show_default="adam; a classic's own",
+        help="The rule of the steps; several make an ensemble.",
+    ),
+]
+Inits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--init",
+        metavar="|".join(get_args(Init)),
+        callback=require_inits,
+        rich_help_panel=_FIT,
+        show_default="the network's own",
+        help="Distribution of the initial weights of an mlp head, or of a network from scratch; several make an "
+        "ensemble.",
     ),
 ]
 LearningRate = Annotated[
@@ -173,7 +214,6 @@ FIT = Panel(
     options={
         "class_weights": ClassWeights,
         "validation": Validation,
-        "optimizer": Optimizer,
         "learning_rate": LearningRate,
         "epochs": Epochs,
         "patience": Patience,

@@ -113,7 +113,10 @@ class SharedHyperparameters:
         return self._file("held-out", member, f"-{seed}.npy")
 
     def _file(self, kind: str, member: Member, ending: str) -> Path:
-        return self.state / f"{kind}-{file_names(self.spec.backbones)[member.backbone]}-{member.head}{ending}"
+        rules: list[str | None] = [member.optimizer] if len(self.spec.optimizers) > 1 else []
+        rules += [member.init] if len(self.spec.inits) > 1 else []
+        parts = [kind, file_names(self.spec.backbones)[member.backbone], member.head, *filter(None, rules)]
+        return self.state / f"{'-'.join(parts)}{ending}"
 
 
 @contextmanager

@@ -29,21 +29,33 @@ def without_copies(
     copies = [
         member
         for member, looked_up in names.items()
-        if member.seed != spec.common.fit.seed and not is_changed_by_seed(spec, looked_up)
+        if not is_first_of_kind(spec, member) and not is_changed_by_seed(spec, looked_up)
     ]
     members = tuple(member for member in names if member not in copies)
     kinds = tuple(dict.fromkeys((member.backbone, member.head) for member in copies))
     if not copies:
         return members, ()
-    if all(member.seed == spec.common.fit.seed for member in members):
+    if spec.seeds > 1 and all(member.seed == spec.common.fit.seed for member in members):
         raise UserError(
             f"--seeds {spec.seeds} would train copies: a seed changes next to nothing of a linear head without dropout",
             "add --bag, --dropout 0.5 or --fine-tune BLOCKS, choose --head mlp, or omit --seeds",
+        )
+    if spec.seeds == 1:
+        return members, tuple(
+            f"{backbone}, {head} head: trained once, other rules and initial weights give copies of a linear head"
+            for backbone, head in kinds
         )
     return members, tuple(
         f"{backbone}, {head} head: 1 seed instead of {counted(spec.seeds, 'seed')}, which would be copies of it"
         for backbone, head in kinds
     )
+
+
+def is_first_of_kind(spec: MembersSpec, member: Member) -> bool:
+    """Whether a member has the first seed, rule and initialisation, of which others may be copies."""
+    is_first = member.seed == spec.common.fit.seed
+    is_first = is_first and (not spec.optimizers or member.optimizer == spec.optimizers[0])
+    return is_first and (not spec.inits or member.init == spec.inits[0])
 
 
 def is_changed_by_seed(spec: MembersSpec, names: TrainingNames) -> bool:

@@ -1,4 +1,4 @@
-"""Lists the members of an ensemble: the product of its backbones, heads, seeds and folds."""
+"""Lists the members of an ensemble: the product of backbones, heads, optimizers, initial weights, seeds and folds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.errors import UserError
 from pipelines.runs.ensemble_spec import MembersSpec
-from pipelines.runs.spec import TrainSpec
+from pipelines.runs.spec import Init, Optimizer, TrainSpec
 
 MEMBERS_FOLDER = "members"
 
@@ -24,6 +24,8 @@ class Member:
         backbone: as the user named it.
         head: its head's name.
         seed: of everything that is drawn for it.
+        optimizer: its rule; None for what is common.
+        init: distribution of its initial weights; None for what is common.
         fold: that it is validated on, from 0; None without folds.
     """
 
@@ -33,6 +35,8 @@ class Member:
     head: str
     seed: int
     fold: int | None = None
+    optimizer: Optimizer | None = None
+    init: Init | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +69,28 @@ def list_members(spec: MembersSpec) -> tuple[Member, ...]:
     seeds = range(spec.common.fit.seed, spec.common.fit.seed + spec.seeds)
     folds = range(spec.folds) if spec.folds else (None,)
     members = []
-    for backbone, head, seed, fold in itertools.product(spec.backbones, spec.heads, seeds, folds):
+    optimizers = spec.optimizers or (spec.common.fit.optimizer,)
+    inits = spec.inits or (spec.common.fit.init,)
+    product = itertools.product(spec.backbones, spec.heads, optimizers, inits, seeds, folds)
+    for backbone, head, optimizer, init, seed, fold in product:
         parts = [names[backbone]]
         parts += [head] if len(spec.heads) > 1 else []
+        parts += [optimizer] if optimizer and len(optimizers) > 1 else []
+        parts += [init] if init and len(inits) > 1 else []
         parts += [f"{'r' if spec.boost else 's'}{seed}"] if spec.seeds > 1 else []
         group = "-".join(parts)
         name = group if fold is None else f"{group}-f{fold}"
-        members.append(Member(name=name, group=group, backbone=backbone, head=head, seed=seed, fold=fold))
+        member = Member(
+            name=name,
+            group=group,
+            backbone=backbone,
+            head=head,
+            seed=seed,
+            fold=fold,
+            optimizer=optimizer,
+            init=init,
+        )
+        members.append(member)
     return tuple(members)
 
 
@@ -83,7 +102,7 @@ def spec_of(spec: MembersSpec, member: Member, out: Path) -> TrainSpec:
         out=str(out),
         network=replace(common.network, backbone=member.backbone),
         head=replace(common.head, name=member.head),
-        fit=replace(common.fit, seed=member.seed),
+        fit=replace(common.fit, seed=member.seed, optimizer=member.optimizer, init=member.init),
     )
 
 
@@ -100,7 +119,13 @@ def file_names(backbones: tuple[str, ...]) -> dict[str, str]:
 
 
 def _refuse_contradictions(spec: MembersSpec) -> None:
-    for kind, names in (("backbone", spec.backbones), ("head", spec.heads)):
+    kinds: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("backbone", spec.backbones),
+        ("head", spec.heads),
+        ("optimizer", spec.optimizers),
+        ("initialisation", spec.inits),
+    )
+    for kind, names in kinds:
         repeated = next((name for name in names if names.count(name) > 1), None)
         if repeated is not None:
             raise UserError(

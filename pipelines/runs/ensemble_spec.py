@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipelines.runs.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
-from pipelines.runs.spec import TrainSpec
+from pipelines.runs.spec import Init, Optimizer, TrainSpec
 
 DEFAULT_METHOD = "greedy"
 
@@ -18,6 +18,8 @@ class MembersSpec:
         common: what all members share; its backbone, head and seed are those of the first.
         backbones: names, runs or files.
         heads: names of `models.heads.HEADS`.
+        optimizers: rules; empty for the common one.
+        inits: distributions of initial weights; empty for the common one.
         seeds: how many; they count up from the common one. With `boost`, how many follow each other.
         folds: of cross-validation; 0 for the data's own validation part.
         bag: whether each member is trained on a bootstrap sample of its own.
@@ -29,6 +31,8 @@ class MembersSpec:
     common: TrainSpec
     backbones: tuple[str, ...]
     heads: tuple[str, ...]
+    optimizers: tuple[Optimizer, ...] = ()
+    inits: tuple[Init, ...] = ()
     seeds: PositiveInt = 1
     folds: NonNegativeInt = 0
     bag: bool = False
@@ -39,6 +43,7 @@ class MembersSpec:
     def is_single(self) -> bool:
         """Whether this is one plain training: no option asks for an ensemble, a contradictory one neither."""
         is_one = len(self.backbones) * len(self.heads) * self.seeds == 1
+        is_one = is_one and len(self.optimizers) < 2 and len(self.inits) < 2
         return is_one and not (self.folds or self.bag or self.boost)
 
 

@@ -45,7 +45,7 @@ class BackboneRecord:
 class HeadRecord:
     """The head of a run: its name in `models.heads.HEADS`, its shape, and which features before it are pooled how.
 
-    `mirror` is whether they are averaged over the image and its mirror image.
+    `mirror`: whether they are averaged over image and mirror image; `init`: the distribution of its initial weights.
     """
 
     name: str
@@ -56,6 +56,7 @@ class HeadRecord:
     about: str = ""
     features: str = "last"
     mirror: bool = False
+    init: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +121,7 @@ class StageRecord:
         share: of the way from the frozen to the fine-tuned weights that the fine-tuned model has; None without
             fine-tuning, and in runs of earlier versions, which went all of it.
         kept: whether the fine-tuned model was kept.
-        compared: part -> the fine-tuned model (first) against the frozen one. The validation images chose the epoch of
-            the first, so that their difference is too good; the test images chose nothing.
+        compared: part -> the fine-tuned model (first) against the frozen one; validation chose the epoch of the first.
         recipe: that it was trained by, derived values filled in; None in runs of earlier versions.
     """
 
@@ -197,7 +197,7 @@ class Manifest:
         metrics: part -> scores.
         stages: of the training, in order.
         notes: what was done otherwise than asked or expected, in words.
-        seconds: phase -> wall time in seconds.
+        seconds: phase -> wall time.
         versions: of headstart, Python, Keras, TensorFlow, numpy.
         features: how many were cached and computed; None where every epoch ran the whole network.
         engine: that computed them.

@@ -14,6 +14,7 @@ Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
 Pooling: TypeAlias = Literal["avg", "max", "flatten", "fc6", "fc7"]
 FeatureSet: TypeAlias = Literal["auto", "last", "levels"]
 Activation: TypeAlias = Literal["relu", "leaky_relu", "elu", "tanh", "sigmoid", "linear"]
+Init: TypeAlias = Literal["gaussian", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "orthogonal"]
 Validation: TypeAlias = Literal["auto", "hold-out"]
 
 
@@ -125,6 +126,8 @@ class FitSpec:
         batch: images a step where a network is trained; None for the network's own where it is trained from scratch,
             and 32 elsewhere.
         weight_decay: on kernels only, where a network is trained; None for the network's or the optimizer's own.
+        init: distribution of the initial weights of a head with a hidden layer, and of a network from scratch; None for
+            their own.
         momentum: of `sgd`, where a network is trained; None for 0.9.
         precision: what a network is trained in; `auto` is half precision on a GPU that computes in it.
         seed: of everything that is drawn.
@@ -138,6 +141,7 @@ class FitSpec:
     patience: PositiveInt = 8
     batch: PositiveInt | None = None
     weight_decay: NonNegativeFloat | None = None
+    init: Init | None = None
     momentum: Rate | None = None
     precision: Precision = "auto"
     seed: NonNegativeInt = 0

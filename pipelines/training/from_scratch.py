@@ -12,6 +12,7 @@ from models.blocks import list_blocks
 from models.classifier import pool_features
 from models.errors import UserError
 from models.heads import HEADS, build_head
+from models.initialisation import initialise
 from models.splitting import split_at
 from pipelines.fitting.network import NetworkFit, fit_network
 from pipelines.runs.stages import Stage
@@ -29,6 +30,8 @@ def train_from_scratch(plan: TrainingPlan) -> TrainingResult:
     """Train every layer from random weights."""
     source = plan.names.source
     backbone = source.build(plan.spec.network.image_size)
+    if plan.spec.fit.init is not None:
+        initialise(backbone, plan.spec.fit.init, seed=plan.spec.fit.seed)
     plan.reporter.note(f"{source.name} has no pretrained weights; training all layers from scratch")
     plan = replace(plan, spec=with_published_recipe(plan.spec, source.backbone))
     notes = [line] if (line := unpublished_line(plan)) else []

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from models.conv_network import PREFIX
+from models.heads import HEADS
 
 if TYPE_CHECKING:
     from pipelines.runs.spec import TrainSpec
@@ -44,6 +45,8 @@ def options_without_effect(spec: TrainSpec, *, is_untrained: bool) -> list[str]:
             lines.append(_line(_given(spec, _AUGMENTATION), "--views 1 caches the clean image alone"))
     if not uses_features:
         lines.append(_line(_given(spec, _FEATURES), "no features are cached in this training"))
+    if uses_features and not HEADS[spec.head.name].hidden:
+        lines.append(_line(_given(spec, {"fit": ("init",)}), "a linear head starts at zero"))
     if not spec.network.backbone.startswith(PREFIX):
         lines.append(_line(_given(spec, _SMALL_NETWORK), f"only --backbone {PREFIX}FILTERS lists its layers"))
     # A network from scratch without --optimizer may have one of its own.

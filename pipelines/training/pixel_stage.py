@@ -74,7 +74,11 @@ def train_on_pixels(
     spec = plan.spec
     num_features = int(build_feature_extractor(backbone, pooling=spec.head.pooling).output_shape[-1])
     head = build_head(
-        plan.names.head, num_features=num_features, num_classes=plan.num_classes, dropout=spec.head.dropout
+        plan.names.head,
+        num_features=num_features,
+        num_classes=plan.num_classes,
+        dropout=spec.head.dropout,
+        seed=spec.fit.seed,
     )
     model = build_classifier(backbone, head, pooling=spec.head.pooling)
     size = int(model.input_shape[1])

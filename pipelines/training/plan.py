@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipelines.runs.examples import Dataset, Example, Split
     from pipelines.runs.feature_records import FeatureRecord
     from pipelines.runs.manifest import Agreement, BackboneRecord, StageRecord
-    from pipelines.runs.spec import DataSpec, HeadSpec, TrainSpec
+    from pipelines.runs.spec import DataSpec, TrainSpec
     from pipelines.runs.training_records import EpochRecord, HeadTrial
     from pipelines.system.progress import Reporter
     from pipelines.training.backbone import BackboneSource
@@ -151,7 +151,7 @@ def look_up_names(spec: TrainSpec) -> TrainingNames:
         UserError: a name is unknown, the engine cannot run here, or two options contradict each other.
     """
     network = spec.network
-    head, source = _find_head(spec.head), find_backbone(network, spec.conv, spec.head.pooling)
+    head, source = _find_head(spec), find_backbone(network, spec.conv, spec.head.pooling)
     names = TrainingNames(head=head, source=source, policy=find_policy(spec.data.augment, switches_of(spec.data)))
     _refuse_contradictions(spec, names)
     return names
@@ -186,8 +186,9 @@ def class_weights(dataset: Dataset, policy: str) -> Weights | None:
     return np.asarray(compute_class_weight("balanced", classes=classes, y=labels), np.float32)
 
 
-def _find_head(spec: HeadSpec) -> Head:
-    head = lookup(HEADS, spec.name, "head")
+def _find_head(options: TrainSpec) -> Head:
+    spec = options.head
+    head = replace(lookup(HEADS, spec.name, "head"), init=options.fit.init)
     if spec.hidden is None:
         return head
     if not head.hidden:

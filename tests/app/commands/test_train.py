@@ -65,6 +65,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--train-bn": ((), {"train_bn": True}),
     "--tensorboard": ((), {"tensorboard": True}),
     "--layerwise": ((), {"layerwise": True}),
+    "--init": (("gaussian",), {"init": "gaussian"}),
 }
 ENSEMBLE_OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--seeds": (("3",), {"seeds": 3}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,3 +90,14 @@ def test_beside_others_a_linear_head_is_trained_once() -> None:
         f"{backbone}, linear head: 1 seed instead of 3 seeds, which would be copies of it"
         for backbone in ("vgg16", "resnet50")
     )
+
+
+def test_rules_and_initial_weights_give_copies_of_a_linear_head_and_members_elsewhere() -> None:
+    several: dict[str, Any] = {"optimizers": ("sgd", "adam"), "inits": ("gaussian", "he_normal")}
+    linear = replace(spec_with(**several), seeds=1)
+    members, lines = without_copies(linear, names_of(linear))
+    assert [(member.optimizer, member.init) for member in members] == [("sgd", "gaussian")]
+    assert len(lines) == 1 and "trained once" in lines[0]
+    for spec in (replace(spec_with(heads=("mlp",), **several), seeds=1), replace(linear, bag=True)):
+        assert without_copies(spec, names_of(spec)) == (list_members(spec), ())
+        assert len(list_members(spec)) == 4

@@ -65,3 +65,28 @@ def test_a_member_is_trained_with_the_common_options_and_its_own_names_and_seed(
     assert member.name == "resnet50-mlp-s6"
     expected = with_options(common, out="run/resnet50-mlp-s6", backbone="resnet50", head="mlp", seed=6)
     assert spec_of(spec, member, Path("run/resnet50-mlp-s6")) == expected
+
+
+def test_rules_and_initialisations_multiply_the_members_and_name_them() -> None:
+    common = train_spec(data="photos", out="run", backbone="conv:10,20")
+    spec = MembersSpec(
+        common=common,
+        backbones=("conv:10,20",),
+        heads=("linear",),
+        optimizers=("sgd", "adam"),
+        inits=("gaussian", "he_normal"),
+    )
+    assert not spec.is_single
+    members = list_members(spec)
+    assert [member.name for member in members] == [
+        "conv_10_20-sgd-gaussian",
+        "conv_10_20-sgd-he_normal",
+        "conv_10_20-adam-gaussian",
+        "conv_10_20-adam-he_normal",
+    ]
+    expected = with_options(common, out="run/x", optimizer="adam", init="gaussian")
+    assert spec_of(spec, members[2], Path("run/x")) == expected
+    one = replace(spec, optimizers=(), inits=("gaussian",))
+    assert one.is_single and [member.name for member in list_members(one)] == ["conv_10_20"]
+    with pytest.raises(UserError, match="optimizer `sgd` is given twice"):
+        list_members(replace(spec, optimizers=("sgd", "sgd")))

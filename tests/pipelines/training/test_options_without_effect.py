@@ -73,6 +73,14 @@ def test_augmentation_needs_more_than_the_clean_view() -> None:
     assert line.startswith("--views: without effect")
 
 
+def test_initial_weights_matter_where_they_are_drawn() -> None:
+    asked = with_options(PLAIN, init="gaussian")
+    (line,) = options_without_effect(asked, is_untrained=False)
+    assert line == "--init: without effect, a linear head starts at zero"
+    for options, is_untrained in (({"head": "mlp"}, False), ({}, True), ({"cache": False}, False)):
+        assert options_without_effect(with_options(asked, **options), is_untrained=is_untrained) == []
+
+
 def test_one_line_names_all_of_a_kind() -> None:
     (line,) = options_without_effect(with_options(PLAIN, batch=8, ema=0.9), is_untrained=False)
     assert line.startswith("--batch, --ema: without effect, only heads are trained")
