@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from models.arrays import Doubles, Labels, Probabilities
-from pipelines.evaluation.intervals import paired_bootstrap
+from pipelines.evaluation.intervals import NORMAL_975, paired_bootstrap
 from pipelines.evaluation.metrics import losses
 from pipelines.runs.examples import Split
 from pipelines.runs.report import Comparison, ModelComparison, Score
@@ -72,6 +72,22 @@ def compare_models(
     )
 
 
+def is_worth_keeping(compared: ModelComparison) -> bool:
+    """Whether a fine-tuned model (first) is kept instead of the frozen one.
+
+    It has to be better by more than the standard error of the difference: the same images chose its epoch, and of a
+    handful of images some epoch is better by chance.
+
+    Args:
+        compared: on the validation images.
+    """
+    if not compared.first_is_better:
+        return False
+    low, high = compared.log_loss.interval
+    standard_error = (high - low) / (2 * NORMAL_975)
+    return compared.accuracy.first_is_clearly_better or -compared.log_loss.value > standard_error
+
+
 def fine_tuning_lines(
     compared: Mapping[Split, ModelComparison], *, is_kept: bool, share: float | None = None
 ) -> list[str]:
@@ -84,8 +100,11 @@ def fine_tuning_lines(
     """
     is_between = share is not None and share < 1
     chosen = "its epoch and that share" if is_between else "its epoch"
+    verdict = f"the {'fine-tuned' if is_kept else 'frozen'} model is kept"
+    if not is_kept and compared["validation"].first_is_better:
+        verdict += ", for the gain is within its standard error"
     lines = [
-        f"fine-tuning: {_gain(compared['validation'])}: the {'fine-tuned' if is_kept else 'frozen'} model is kept; "
+        f"fine-tuning: {_gain(compared['validation'])}: {verdict}; "
         f"these images chose {chosen}, so the gain is somewhat too good"
     ]
     if share is not None and is_between:

@@ -14,7 +14,7 @@ import numpy as np
 from models.freezing import freeze
 from models.heads import dropout_of
 from pipelines.evaluation.calibration import calibrate
-from pipelines.evaluation.comparison import compare_models, fine_tuning_lines
+from pipelines.evaluation.comparison import compare_models, fine_tuning_lines, is_worth_keeping
 from pipelines.evaluation.predictions import gather_predictions
 from pipelines.fitting.network import NetworkFit, fit_network
 from pipelines.training.activations import activations_of
@@ -87,7 +87,7 @@ def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
         part: compare_models(probabilities, before[part][0], labels, names=("fine-tuned", "frozen"), part=part)
         for part, (probabilities, labels) in after.items()
     }
-    is_kept = between is not None and compared["validation"].first_is_better
+    is_kept = between is not None and is_worth_keeping(compared["validation"])
     lines = fine_tuning_lines(compared, is_kept=is_kept, share=between.share if between else None)
     for line in lines:
         plan.reporter.note(line)

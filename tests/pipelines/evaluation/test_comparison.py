@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from pipelines.evaluation.comparison import compare_models, compare_scores, fine_tuning_lines
+from pipelines.evaluation.comparison import compare_models, compare_scores, fine_tuning_lines, is_worth_keeping
 from pipelines.evaluation.intervals import paired_bootstrap
 
 
@@ -82,3 +82,29 @@ def test_the_line_of_a_fine_tuning_shows_both_models_and_which_is_kept() -> None
     assert on_test == f"fine-tuning, on images that chose nothing: calibrated test loss {scores}"
     (line,) = fine_tuning_lines({"validation": validation}, is_kept=False)
     assert "the frozen model is kept" in line
+
+
+def probabilities_with(losses: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Of two classes, the first of which is right with these losses, all below log 2: every answer is correct."""
+    right = np.exp(-np.array(losses))
+    return np.stack([right, 1 - right], axis=1), np.zeros(len(losses), np.int32)
+
+
+@pytest.mark.parametrize(("gains", "is_kept"), [([0.1] * 8, True), ([0.2, -0.1] * 4, False), ([0.2, 0.0] * 4, True)])
+def test_a_gain_within_its_standard_error_does_not_keep_the_fine_tuned_model(
+    gains: list[float], *, is_kept: bool
+) -> None:
+    # Gains of 0.2 and -0.1: mean 0.05, standard error 0.15 / sqrt(8) = 0.053. Of 0.2 and 0: 0.1 and 0.035.
+    before, labels = probabilities_with([0.4] * 8)
+    after, _ = probabilities_with([0.4 - gain for gain in gains])
+    compared = compare_models(after, before, labels, names=("fine-tuned", "frozen"), part="validation")
+    assert compared.first_is_better
+    assert is_worth_keeping(compared) is is_kept
+    line = fine_tuning_lines({"validation": compared}, is_kept=is_kept)[0]
+    assert ("within its standard error" in line) is not is_kept
+
+
+def test_a_worse_model_is_never_kept() -> None:
+    before, labels = probabilities_with([0.3] * 8)
+    after, _ = probabilities_with([0.4] * 8)
+    assert not is_worth_keeping(compare_models(after, before, labels, names=("new", "old"), part="validation"))
