@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from app.pages.report import class_table, training_page
 from app.pages.tables import WIDTH, remark
 from pipelines.runs.examples import Split
+from pipelines.runs.score_basis import basis_of, is_out_of_fold
 from pipelines.system.text import counted, name_list
 
 if TYPE_CHECKING:
@@ -33,11 +34,6 @@ def training_end(manifest: Manifest) -> Group:
         line = f"{_part_name(manifest, split)}, {counted(report.images, 'image')}: {_choice(manifest, split)}"
         parts.append(remark("\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="  "))))
     return Group(*parts)
-
-
-def is_out_of_fold(manifest: Manifest) -> bool:
-    """Whether the scores of the validation part are those of all images, predicted out of fold."""
-    return manifest.cross_validation is not None and not manifest.cross_validation.validation_loss
 
 
 def few_images_warning(manifest: Manifest) -> str:
@@ -77,15 +73,22 @@ def _part_name(manifest: Manifest, part: Split) -> str:
 
 def _choice(manifest: Manifest, part: Split) -> str:
     """What the images of a part had a say in."""
-    record = manifest.cross_validation
-    if part == "test":
-        return "they chose nothing"
-    if record is None:
-        stages = {stage.name for stage in manifest.stages}
-        chosen = "the epoch" if stages == {"from scratch"} else "the head"
-        chosen += " and whether fine-tuning is kept" if "fine-tune" in stages else ""
-        return f"they chose {chosen}, so that their scores are a little too good"
-    if is_out_of_fold(manifest):
-        return "each predicted by a head that was not fitted to it; together they chose features and penalty"
-    chose = "they chose features and penalty" if record.decider == "validation" else "they chose nothing"
-    return f"predicted by a head of the training images alone; {chose}"
+    sentences = {
+        "test": "they chose nothing",
+        "out of fold": "each predicted by a head that was not fitted to it; together they chose features and penalty",
+        "given": "predicted by a head of the training images alone; they chose nothing",
+        "chose the head": "predicted by a head of the training images alone; they chose features and penalty",
+        "chose the model": f"they chose {_chosen(manifest)}, so that their scores are a little too good",
+    }
+    return sentences[basis_of(manifest, part)]
+
+
+def _chosen(manifest: Manifest) -> str:
+    """What a validation part chose that chose something of the model."""
+    stages = {stage.name for stage in manifest.stages}
+    chosen = "the epoch" if stages == {"from scratch"} else "the head"
+    if "fine-tune" not in stages:
+        return chosen
+    if manifest.cross_validation is not None:
+        return "the epoch of fine-tuning and whether it is kept"
+    return f"{chosen} and whether fine-tuning is kept"

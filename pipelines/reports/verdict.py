@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.runs.examples import Split
+from pipelines.runs.score_basis import basis_of
 from pipelines.system.text import counted, one_line
 
 if TYPE_CHECKING:
@@ -61,11 +62,14 @@ def _basis(manifest: Manifest, part: Split, report: Report) -> str:
         if smallest.support < 10
         else ""
     )
-    if part == "test":
-        return f"They are test images, which chose nothing: expect this of images like them.{few}"
-    if manifest.cross_validation is not None and manifest.cross_validation.decider == "folds":
-        return (
-            "They are predictions out of fold: each by a head that was not fitted to the image. The folds chose the "
-            f"head as well, so the figures are slightly too good; there is no test part.{few}"
-        )
-    return f"They are validation images, which chose the model: the figures are somewhat too good.{few}"
+    chose_it = "They are validation images, which chose the model: the figures are somewhat too good."
+    sentences = {
+        "test": "They are test images, which chose nothing: expect this of images like them.",
+        "out of fold": "They are predictions out of fold: each by a head that was not fitted to the image. The folds "
+        "chose the head as well, so the figures are slightly too good; there is no test part.",
+        "given": "They are validation images, which chose nothing: they are predicted by a head of the training "
+        "images alone.",
+        "chose the head": chose_it,
+        "chose the model": chose_it,
+    }
+    return sentences[basis_of(manifest, part)] + few

@@ -75,6 +75,19 @@ def test_what_validation_images_chose_depends_on_the_stages(names: tuple[str, ..
     assert words in page
 
 
+def test_a_fine_tuned_model_that_is_kept_is_judged_by_the_validation_part_and_not_out_of_fold() -> None:
+    stages = stage_with(), stage_with(name="fine-tune", kept=True)
+    page = text(metrics={"validation": counts(30, 30)}, cross_validation=cross_validated(), stages=stages)
+    assert "they chose the epoch of fine-tuning and whether it is kept, so that their scores are a little" in page
+    assert "cross-validated" not in page and "not fitted to it" not in page
+    frozen = text(
+        metrics={"validation": counts(30, 30)},
+        cross_validation=cross_validated(),
+        stages=(stage_with(), stage_with(name="fine-tune", kept=False)),
+    )
+    assert "cross-validated (60 images)" in frozen
+
+
 def test_classes_with_fewer_than_ten_judged_images_are_named_with_what_to_do() -> None:
     metrics = {"validation": counts(10, 9, 3, 1, 0), "test": counts(10, 3, 3, 2, 0)}
     warning = few_images_warning(manifest_with(metrics=metrics))

@@ -11,6 +11,7 @@ from pipelines.evaluation.metrics import report
 from pipelines.reports.verdict import judge, percent
 from pipelines.runs.cross_validation_record import CrossValidationRecord
 from pipelines.runs.look_alike_record import LookAlikeRecord
+from tests.pipelines.manifests import stage_with
 from tests.pipelines.reports.made import made_manifest, scores
 
 
@@ -43,6 +44,14 @@ def test_validation_images_are_said_to_have_chosen_the_model() -> None:
         fitted=50,
     )
     assert "out of fold" in judge(replace(manifest, cross_validation=record)).basis
+    # Beside a validation part of the user's own, the folds chose, and these images nothing.
+    given = replace(record, validation_loss={"last": 0.4})
+    assert "which chose nothing" in judge(replace(manifest, cross_validation=given)).basis
+    decided = replace(given, decider="validation")
+    assert "which chose the model" in judge(replace(manifest, cross_validation=decided)).basis
+    # A fine-tuned model that is kept is judged by the validation part, which chose its epoch.
+    tuned = replace(manifest, cross_validation=record, stages=(stage_with(name="fine-tune", kept=True),))
+    assert "which chose the model" in judge(tuned).basis
 
 
 def test_a_class_with_few_images_is_named() -> None:
