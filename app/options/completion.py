@@ -64,7 +64,11 @@ def complete_views(incomplete: str) -> list[str]:
 
 def complete_part(incomplete: str) -> list[str]:
     """Parts of a data set."""
-    return _beginning(incomplete, "auto", "all", "train", "validation", "test")
+    from typing import get_args
+
+    from pipelines.runs.examples import Part
+
+    return _beginning(incomplete, *get_args(Part))
 
 
 def _beginning(incomplete: str, *names: str) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.arrays import Indices, Labels
 from models.errors import UserError
-from pipelines.data.groups import group_keys, say_ways
+from pipelines.data.groups import keys_of_examples, say_ways
 from pipelines.runs.examples import Dataset, Example
 from pipelines.system.text import counted, name_list, one_line
 
@@ -164,11 +164,10 @@ def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, .
 
     examples = pooled(dataset)
     labels = np.asarray([example.label for example in examples])
-    given = [example.group for example in examples]
-    near = [example.near_duplicate for example in examples]
-    keys = np.asarray(group_keys([example.sha256 for example in examples], given, near))
+    has_groups = any(example.group or example.near_duplicate for example in examples)
+    keys = np.asarray(keys_of_examples(examples))
     for label, name in enumerate(dataset.class_names):
-        kind = "groups" if any(given) or any(near) else "distinct images"
+        kind = "groups" if has_groups else "distinct images"
         _require_distinct(name, len(set(keys[labels == label])), count, kind)
     folds = []
     for _, validation in StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(keys, labels, keys):
@@ -181,11 +180,11 @@ def divide_folds(dataset: Dataset, count: int, *, seed: int) -> tuple[Dataset, .
 def describe_groups(dataset: Dataset) -> str | None:
     """How many groups `divide_folds` keeps together, and how they were found; None where each is a single image."""
     examples = pooled(dataset)
-    given, near = [example.group for example in examples], [example.near_duplicate for example in examples]
-    num_groups = len(set(group_keys([example.sha256 for example in examples], given, near)))
+    num_groups = len(set(keys_of_examples(examples)))
     if num_groups == len(examples):
         return None
-    said = say_ways(has_groups=any(given), near="alike by their edges" if any(near) else None)
+    near = "alike by their edges" if any(example.near_duplicate for example in examples) else None
+    said = say_ways(has_groups=any(example.group for example in examples), near=near)
     return f"{counted(len(examples), 'image')} in {counted(num_groups, 'group')} ({said}), each of them in one fold"
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipelines.runs.examples import Example
 
 
 def group_keys(
@@ -47,6 +51,15 @@ def group_keys(
         # A name from a CSV may hold bytes that are not UTF-8.
         keys.append(name if is_content else hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest())
     return keys
+
+
+def keys_of_examples(examples: Sequence[Example]) -> list[str]:
+    """The keys of images that are checked: those of one key are copies, near duplicates or of one given group."""
+    return group_keys(
+        [example.sha256 for example in examples],
+        [example.group for example in examples],
+        [example.near_duplicate for example in examples],
+    )
 
 
 def say_ways(*, has_groups: bool, near: str | None) -> str:

@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from models.arrays import FeatureRows, Flags, HalfRows, Indices
-from pipelines.data.groups import group_keys
+from pipelines.data.groups import keys_of_examples
 from pipelines.runs.examples import Example
 from pipelines.runs.look_alike_record import LookAlikeRecord, StricterCosine
 
@@ -60,10 +60,8 @@ def find_look_alikes(
     labels = np.asarray([example.label for example in examples], np.intp)
     sizes = np.bincount(labels, minlength=len(class_names))
     places_of = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
-    given = [example.group for example in examples]
     cosines = _list_cosines(rows, labels)
-    near = [example.near_duplicate for example in examples]
-    known = _first_of(group_keys([example.sha256 for example in examples], given, near))
+    known = _first_of(keys_of_examples(examples))
     can_be_smaller = ~_is_swallowed(known, labels, sizes)
     step_of = np.zeros(len(class_names), np.intp)
     alike = np.arange(len(examples))
@@ -82,8 +80,8 @@ def find_look_alikes(
         images=len(examples),
         groups=len(first_images),
         cosine=cosines[0] or COSINE,
-        has_given_groups=any(given),
-        has_near_duplicates=any(near),
+        has_given_groups=any(example.group for example in examples),
+        has_near_duplicates=any(example.near_duplicate for example in examples),
         stricter=tuple(
             StricterCosine(class_name=class_names[label], cosine=cosines[step_of[label]])
             for label in np.flatnonzero(step_of).tolist()

@@ -1,4 +1,4 @@
-"""Groups the near duplicates of a class: images that are six times more alike than two images of it commonly are.
+"""Groups the near duplicates of a class: images that are five times more alike than two images of it commonly are.
 
 They are found by the fingerprints that the check of the images takes: the same for every network, without a pass
 through one.

@@ -15,6 +15,7 @@ import numpy as np
 
 from models.ensemble import combine
 from models.pools import StackingRegression
+from pipelines.data.groups import keys_of_examples
 from pipelines.ensembles.budget import choose_within_budget, over_limit
 from pipelines.ensembles.costs import models_to_time
 from pipelines.ensembles.frozen_bases import record_bases
@@ -95,7 +96,7 @@ def join(
     places, chosen_time = choose_within_budget(members, probabilities, labels, request.budget, reporter)
     # Of all members no copy is made: of thousands of classes it has hundreds of megabytes a member.
     chosen = probabilities if len(places) == len(members) else probabilities[places]
-    fitted = fit_weights(chosen, labels, request.method, groups=images.groups, seed=request.seed)
+    fitted = fit_weights(chosen, labels, request.method, groups=keys_of_examples(images.fitted), seed=request.seed)
     models, model_weights = _spread(fitted, [members[place] for place in places])
 
     # One model, compared with what its members' predictions give.

@@ -10,7 +10,6 @@ import numpy as np
 
 from models.arrays import Doubles, Indices, Labels, Probabilities
 from models.fusing import Columns
-from pipelines.data.groups import group_keys
 from pipelines.ensembles.selection import Budget
 from pipelines.runs.examples import Example
 from pipelines.runs.manifest import Manifest
@@ -100,12 +99,6 @@ class Images:
     test: tuple[Example, ...]
     all: tuple[Example, ...]
     class_names: tuple[str, ...]
-
-    @property
-    def groups(self) -> list[str]:
-        """Keys of the fitted images: those of one key are copies, near duplicates or of one given group."""
-        groups, near = [image.group for image in self.fitted], [image.near_duplicate for image in self.fitted]
-        return group_keys([image.sha256 for image in self.fitted], groups, near)
 
 
 def labels_of(examples: tuple[Example, ...]) -> Labels:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from models.arrays import Doubles, Flags, Indices
+from models.arrays import Doubles, Flags, Indices, Probabilities
 from models.errors import UserError
 from pipelines.evaluation.class_scores import ClassCounts
 from pipelines.evaluation.confusions import Confusions
@@ -174,10 +174,13 @@ def calibration_error(confidence: Doubles, is_correct: Flags) -> float:
         confidence: (images,) probability of the most probable class, in [0, 1].
         is_correct: (images,) whether that class is the true one.
     """
-    # Bin m of M holds confidences in (m / M, (m + 1) / M].
-    bins = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
-    sums = np.bincount(bins, weights=is_correct - confidence, minlength=BINS)
+    sums = np.bincount(bins_of(confidence), weights=is_correct - confidence, minlength=BINS)
     return float(np.abs(sums).sum() / len(confidence))
+
+
+def bins_of(confidence: Doubles | Probabilities) -> Indices:
+    """(images,) the bin of each confidence in the calibration error: bin m of M holds those in (m / M, (m + 1) / M]."""
+    return np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
 
 
 def _score_block(probabilities: Doubles, labels: Indices) -> tuple[Indices, Doubles, Indices, Doubles]:

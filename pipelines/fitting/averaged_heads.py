@@ -12,11 +12,11 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from models.arrays import Doubles, Flags, Labels, Probabilities
+from models.arrays import Doubles, Labels, Probabilities
 from pipelines.evaluation.intervals import paired_bootstrap
 from pipelines.evaluation.metrics import losses
 from pipelines.fitting.head_choice import HeadChoice, HeadPart
-from pipelines.fitting.penalty_path import Division, Judgement, Path, Solution
+from pipelines.fitting.penalty_path import Division, Path, Solution, judge
 from pipelines.runs.cross_validation_record import FeatureLayers
 
 LEAST_SHARE = 0.05  # of the logits; a head of less is left out: on clothing, 3 to 10 % changed nothing
@@ -80,17 +80,11 @@ def _find_share(first: Doubles, second: Doubles, labels: Labels) -> float:
 
 def _judged(chosen: Solution, probabilities: Probabilities, division: Division, labels: Labels) -> Solution:
     """The scores of averaged heads, each image by heads that were not fitted to it."""
-    by_image, is_correct = losses(probabilities, labels), probabilities.argmax(1) == labels
-
-    def judgement(is_judged: Flags) -> Judgement | None:
-        if not is_judged.any():
-            return None
-        return Judgement(loss=float(by_image[is_judged].mean()), accuracy=float(is_correct[is_judged].mean()))
-
+    loss, is_correct = losses(probabilities, labels), probabilities.argmax(1) == labels
     return replace(
         chosen,
         probabilities=probabilities,
-        losses=by_image,
-        out_of_fold=judgement(division.is_held_out),
-        validation=judgement(division.is_validation),
+        losses=loss,
+        out_of_fold=judge(loss, is_correct, division.is_held_out),
+        validation=judge(loss, is_correct, division.is_validation),
     )

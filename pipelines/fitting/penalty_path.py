@@ -73,6 +73,13 @@ class Judgement:
     accuracy: float
 
 
+def judge(loss: Doubles, is_correct: Flags, is_judged: Flags) -> Judgement | None:
+    """The mean scores of the images that are judged, of (images,) losses and answers; None where there are none."""
+    if not is_judged.any():
+        return None
+    return Judgement(loss=float(loss[is_judged].mean()), accuracy=float(is_correct[is_judged].mean()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Solution:
     """The heads of one penalty.
@@ -221,21 +228,14 @@ def _judge(rows: StandardisedRows, division: Division, l2: float, heads: SolvedH
             if head >= 0:
                 is_judged = judges[places] == head
                 probabilities[places][is_judged] = softmax(heads.logits(block[is_judged], int(head)), axis=-1)
-    loss = losses(probabilities, labels)
-    is_correct = probabilities.argmax(1) == labels
+    loss, is_correct = losses(probabilities, labels), probabilities.argmax(1) == labels
     num_fitted = int(division.is_fitted.sum())
-
-    def judgement(is_judged: Flags) -> Judgement | None:
-        if not is_judged.any():
-            return None
-        return Judgement(loss=float(loss[is_judged].mean()), accuracy=float(is_correct[is_judged].mean()))
-
     return Solution(
         l2=l2,
         heads=heads,
         probabilities=probabilities,
         losses=loss,
-        out_of_fold=judgement(division.is_held_out),
-        validation=judgement(division.is_validation),
+        out_of_fold=judge(loss, is_correct, division.is_held_out),
+        validation=judge(loss, is_correct, division.is_validation),
         training=Judgement(loss=fitted_loss / num_fitted, accuracy=fitted_correct / num_fitted),
     )

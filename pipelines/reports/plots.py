@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.evaluation.intervals import wilson
+from pipelines.evaluation.metrics import bins_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from models.arrays import Labels, Probabilities
 
-NUM_BINS = 15  # of equal width, as in the calibration error (Guo et al., 2017, arXiv:1706.04599, section 2)
 # Stand for colours of the page, which differ in light and dark; no other colour is one of these.
 _INK, _MARK = "#010203", "#010204"
 _OF_PAGE = {_INK: "currentColor", _MARK: "var(--good)"}
 
 
 def reliability_plot(probabilities: Probabilities, labels: Labels) -> str:
-    """How often an answer is right, by how sure the model is: a point for each tenth or so of confidence.
+    """How often an answer is right, by how sure the model is: a point for each bin of the calibration error.
 
     Args:
         probabilities: (images, classes).
@@ -29,10 +31,8 @@ def reliability_plot(probabilities: Probabilities, labels: Labels) -> str:
     Returns:
         An SVG element.
     """
-    from pipelines.evaluation.intervals import wilson
-
     confidence, is_correct = probabilities.max(1), probabilities.argmax(1) == labels
-    bins = np.minimum((confidence * NUM_BINS).astype(int), NUM_BINS - 1)
+    bins = bins_of(confidence)
     figure, axes = _axes(width=5.2, height=4.2)
     axes.plot([0, 1], [0, 1], color=_INK, alpha=0.5, linewidth=1, linestyle="--")
     for number in np.unique(bins):

@@ -42,7 +42,6 @@ class _Tuning:
     Attributes:
         cut: the classifier.
         data: what its top is trained on: activations at the boundary, or pixels.
-        is_cached: whether these are activations from the cache.
         trunk: what turns pixels into activations in every epoch; None where they are cached, or all is trained.
         start: weights of the top before it is trained.
         added: what the validation images add to the weights of the head; None where it was fitted without them.
@@ -50,10 +49,14 @@ class _Tuning:
 
     cut: Cut
     data: FitData
-    is_cached: bool
     trunk: keras.Model | None
     start: list[Weights]
     added: list[Weights] | None
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether it is trained on activations from the cache."""
+        return self.cut.lower is not None and self.trunk is None
 
 
 def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
@@ -132,7 +135,6 @@ def _prepare(plan: TrainingPlan, frozen: TrainingResult, stage: Stage) -> _Tunin
     return _Tuning(
         cut=cut,
         data=activations or pixels_of(plan, int(model.input_shape[1])),
-        is_cached=activations is not None,
         trunk=None if activations else cut.lower,
         start=_copy_weights(cut.top),
         added=added,
