@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from pipelines.ensembles.methods import METHODS
+from pipelines.reports.drawing import page_drawer
 from pipelines.runs.folder import open_run
 from pipelines.runs.layout import SPLIT_FILE
 from pipelines.runs.manifest import Manifest, RunRequest
@@ -34,7 +35,9 @@ FEW_IMAGES = 50
 LISTED_CLASSES = 5
 
 
-def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | None = None) -> Manifest:
+def ensemble(
+    spec: EnsembleSpec, *, force: bool = False, report: bool = False, reporter: Reporter | None = None
+) -> Manifest:
     """Combine runs into one.
 
     Classes are matched by name. Weights are fitted on images that validated every member (or that it predicted out of
@@ -43,6 +46,7 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
     Args:
         spec: what is asked for.
         force: replace a run that is there.
+        report: draw its page.
         reporter: shows notes and progress; nothing by default.
 
     Raises:
@@ -64,14 +68,16 @@ def ensemble(spec: EnsembleSpec, *, force: bool = False, reporter: Reporter | No
     folder, _ = open_run(spec.out, RunRequest(ensemble=spec), force=force, reporter=reporter)
 
     # The members' models and predictions, and one model of them.
-    from pipelines.ensembles.join import JoinedRun, join
+    from pipelines.ensembles.join import join
+    from pipelines.ensembles.joined_run import JoinedRun
     from pipelines.ensembles.member_predictions import EnsembleRequest
     from pipelines.ensembles.selection import Budget
 
     members = _load_members(runs, images, reporter)
     budget = Budget(latency_ms=spec.max_latency, size_mb=spec.max_size)
     request = EnsembleRequest(method=method, name=spec.method, seed=spec.seed, budget=budget)
-    run = JoinedRun(folder=folder, spec=RunRequest(ensemble=spec), data=runs[0].manifest.data)
+    draw = page_drawer(spec.out, reporter) if report else None
+    run = JoinedRun(folder=folder, spec=RunRequest(ensemble=spec), data=runs[0].manifest.data, draw=draw)
     return join(members, images, request, run, reporter=reporter)
 
 

@@ -35,11 +35,8 @@ def report(run: str, *, out: str | None = None, reporter: Reporter | None = None
         raise UserError(f"`{target}` is not the name of a page", "end --out in .html")
     if not target.absolute().parent.is_dir():
         raise UserError(f"no folder `{target.parent}` for the page", "make it, or choose another --out")
-    from pipelines.reports.page import render_page
-    from pipelines.system.files import atomic
+    from pipelines.reports.page import write_page
 
     with reporter.task("drawing the report", None):
-        page = render_page(folder, manifest, name=folder.absolute().name)
-        with atomic(target, suffix=target.suffix) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        write_page(folder, manifest, target, name=folder.absolute().name)
     return target

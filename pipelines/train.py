@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.data.scan import require_data
+from pipelines.reports.drawing import page_drawer
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
 from pipelines.training.backbone_fit import fit_lines, resolve_fit
 from pipelines.training.options_without_effect import options_without_effect
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from pipelines.runs.spec import TrainSpec
 
 
-def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = None) -> Manifest:
+def train(spec: TrainSpec, *, force: bool = False, report: bool = False, reporter: Reporter | None = None) -> Manifest:
     """Train a classifier on the user's images and leave a complete run in `spec.out`.
 
     Args:
         spec: what is asked for.
         force: replace a run that is there.
+        report: draw its page.
         reporter: shows notes and progress; nothing by default.
 
     Returns:
@@ -48,26 +50,19 @@ def train(spec: TrainSpec, *, force: bool = False, reporter: Reporter | None = N
         *fit_lines(spec.network, names.source),
     ):
         reporter.warn(line)
-    from pipelines.training.opening import open_training
+    from pipelines.training.opening import check_images, open_training
     from pipelines.training.preparation import preparing, with_known_blocks
 
     names = with_known_blocks(names, spec, reporter)
     listing, opened = open_training(spec, request, force=force, reporter=reporter)
 
     # Which images, which parts: every file is decoded once, while TensorFlow is imported and the backbone built.
-    from pipelines.data.check import check
-    from pipelines.data.same_images import joins_near_duplicates, write_split_once
-    from pipelines.data.summary import summarise
-
     with preparing(names, spec, reporter) as names:
-        joins = joins_near_duplicates(opened)
-        dataset = check(listing, strict=spec.data.strict, joins_near_duplicates=joins, reporter=reporter)
-        for remark in (*summarise(dataset), *dataset.remarks):
-            reporter.note(remark)
-        write_split_once(opened, dataset, reporter)
+        dataset = check_images(listing, opened, spec, reporter)
     timer.end_phase("check")
 
     from pipelines.training.execute import execute_plan
 
-    plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=opened.folder, reporter=reporter)
+    draw = page_drawer(spec.out, reporter) if report else None
+    plan = TrainingPlan(spec=spec, names=names, dataset=dataset, folder=opened.folder, reporter=reporter, draw=draw)
     return execute_plan(plan, timer)

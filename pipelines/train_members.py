@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING
 
 from models.errors import UserError, lookup
 from pipelines.data.dataset_file import write_dataset
-from pipelines.data.same_images import joins_near_duplicates, write_split_once
 from pipelines.data.scan import require_data
-from pipelines.data.summary import summarise
 from pipelines.ensembles.methods import METHODS
 from pipelines.members.processes import DATASET_FILE, train_in_processes
 from pipelines.members.seeds import without_copies
 from pipelines.members.spec import MEMBERS_FOLDER, Member, list_members, spec_of
+from pipelines.reports.drawing import page_drawer
 from pipelines.runs.layout import STATE_FOLDER, is_run
 from pipelines.runs.manifest import Manifest, RunRequest
 from pipelines.system.progress import PhaseTimer, Reporter, Silent
 from pipelines.training.backbone_fit import fit_lines, resolve_fit
 from pipelines.training.execute import describe_data
-from pipelines.training.opening import open_training
+from pipelines.training.opening import check_images, open_training
 from pipelines.training.options_without_effect import options_without_effect
 from pipelines.training.plan import look_up_names
 
@@ -33,12 +32,15 @@ if TYPE_CHECKING:
     from pipelines.runs.examples import Dataset
 
 
-def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter | None = None) -> Manifest:
+def train_members(
+    spec: MembersSpec, *, force: bool = False, report: bool = False, reporter: Reporter | None = None
+) -> Manifest:
     """Train the members of an ensemble and combine them into a run in `spec.common.out`.
 
     Args:
         spec: what is asked for.
         force: replace a run that is there.
+        report: draw its page.
         reporter: shows notes and progress; nothing by default.
 
     Returns:
@@ -60,14 +62,9 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
     resumed = ": members that are complete stay as they are"
     listing, opened = open_training(spec.common, request, force=force, reporter=reporter, resumed=resumed)
     folder = opened.folder
-    # Which images, which parts: once for all members.
-    from pipelines.data.check import check
 
-    joins = joins_near_duplicates(opened)
-    dataset = check(listing, strict=spec.common.data.strict, joins_near_duplicates=joins, reporter=reporter)
-    for remark in (*summarise(dataset), *dataset.remarks):
-        reporter.note(remark)
-    write_split_once(opened, dataset, reporter)
+    # Which images, which parts: once for all members.
+    dataset = check_images(listing, opened, spec.common, reporter)
     write_dataset(folder / STATE_FOLDER / DATASET_FILE, dataset)
     notes = (*notes, *_check_folds(spec, dataset, reporter))
     timer.end_phase("check")
@@ -80,7 +77,8 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
         raise _no_member(failures)
 
     # One model of them.
-    from pipelines.ensembles.join import JoinedRun, join
+    from pipelines.ensembles.join import join
+    from pipelines.ensembles.joined_run import JoinedRun
     from pipelines.ensembles.trained_members import load_members
 
     loaded = load_members(trained, folder, dataset, spec, method)
@@ -91,6 +89,7 @@ def train_members(spec: MembersSpec, *, force: bool = False, reporter: Reporter 
         notes=(*notes, *ended, *_failure_lines(failures), *loaded.notes),
         seconds=timer.seconds,
         missing={name: error.message for name, error in failures.items()},
+        draw=page_drawer(spec.common.out, reporter) if report else None,
     )
     return join(loaded.predictions, loaded.images, loaded.request, run, reporter=reporter)
 

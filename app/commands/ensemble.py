@@ -9,7 +9,7 @@ import typer
 from app.options.ensemble import AsJson, Method
 from app.options.everywhere import terminal_of
 from app.options.fit import LARGEST_SEED
-from app.options.report import WithReport, draw_report, show_report
+from app.options.report import WithReport, show_report
 
 
 def ensemble(
@@ -49,8 +49,7 @@ def ensemble(
     from pipelines.runs.ensemble_spec import EnsembleSpec
 
     spec = EnsembleSpec(runs=tuple(runs), out=out, method=method, max_latency=max_latency, max_size=max_size, seed=seed)
-    manifest = combine_runs(spec, force=force, reporter=terminal)
-    draw_report(terminal, out, wanted=report)
+    manifest = combine_runs(spec, force=force, report=report, reporter=terminal)
     from app.pages.ensemble import show
 
     show(terminal, manifest, out, as_json=as_json)

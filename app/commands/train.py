@@ -16,7 +16,7 @@ from app.options.fine_tune import FINE_TUNE
 from app.options.fit import DATA, FIT, Inits, Optimizers, several
 from app.options.network import DEFAULT_BACKBONE, DEFAULT_HEAD, HEAD, NETWORK, Backbones, HeadNames
 from app.options.panels import with_panels
-from app.options.report import WithReport, draw_report, show_report
+from app.options.report import WithReport, show_report
 from models.errors import lookup
 from pipelines.ensembles.methods import METHODS
 from pipelines.runs.ensemble_spec import DEFAULT_METHOD, MembersSpec
@@ -103,8 +103,7 @@ def _train(terminal: Terminal, members: MembersSpec, *, force: bool, report: boo
     if not members.is_single:
         from pipelines.train_members import train_members
 
-        manifest = train_members(members, force=force, reporter=terminal)
-        draw_report(terminal, out, wanted=report)
+        manifest = train_members(members, force=force, report=report, reporter=terminal)
         from app.pages.ensemble import show
 
         show(terminal, manifest, out, as_json=as_json)
@@ -115,9 +114,7 @@ def _train(terminal: Terminal, members: MembersSpec, *, force: bool, report: boo
         terminal.warn("--method: without effect, one model is trained, and there is nothing to join")
     from pipelines.train import train as run_training
 
-    trained = run_training(members.common, force=force, reporter=terminal)
-    draw_report(terminal, out, wanted=report)
-    _show(terminal, trained, out)
+    _show(terminal, run_training(members.common, force=force, report=report, reporter=terminal), out)
     show_report(terminal, out, wanted=report)
     if as_json:
         from app.pages.as_json import print_run

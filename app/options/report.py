@@ -16,24 +16,6 @@ WithReport = Annotated[
 ]
 
 
-def draw_report(terminal: Terminal, run: str, *, wanted: bool) -> None:
-    """Write the page of a run that has just been completed.
-
-    Args:
-        terminal: shows that it is drawn.
-        run: folder of the run, as the user named it.
-        wanted: whether it is to be written at all.
-
-    Raises:
-        UserError: the page cannot be written; the run itself is complete.
-    """
-    if not wanted:
-        return
-    from pipelines.report import report
-
-    report(run, reporter=terminal)
-
-
 def show_report(terminal: Terminal, run: str, *, wanted: bool) -> None:
     """Say where the page of a run is, where it was wanted."""
     from pipelines.runs.layout import REPORT_FILE

@@ -6,9 +6,8 @@ The weights are fitted on predictions of images that none of the members was tra
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from pipelines.data.groups import keys_of_examples
 from pipelines.ensembles.budget import choose_within_budget, over_limit
 from pipelines.ensembles.costs import models_to_time
 from pipelines.ensembles.frozen_bases import record_bases
+from pipelines.ensembles.joined_run import JoinedRun
 from pipelines.ensembles.member_predictions import EnsembleRequest, Images, LoadedMember, MemberPredictions, labels_of
 from pipelines.ensembles.picture import PICTURE, draw_ensemble
 from pipelines.ensembles.ranking import FittedEnsemble, rank_members
@@ -32,7 +32,7 @@ from pipelines.images.batches import pixel_batches
 from pipelines.images.unchanged import change_of
 from pipelines.runs.examples import Example, Split
 from pipelines.runs.folder import finish_run, write_examples
-from pipelines.runs.manifest import Agreement, BackboneRecord, DataRecord, HeadRecord, Manifest, RunRequest
+from pipelines.runs.manifest import Agreement, BackboneRecord, HeadRecord, Manifest
 from pipelines.runs.models import save_model
 from pipelines.runs.square import Fit, Square
 from pipelines.system.versions import versions
@@ -45,27 +45,6 @@ if TYPE_CHECKING:
     from pipelines.system.progress import Reporter
 
 _JOINED = ""  # the key of the ensemble's time; that of a base is never empty
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinedRun:
-    """What the manifest of an ensemble needs beside the ensemble.
-
-    Attributes:
-        folder: of the run, opened by `pipelines.runs.folder.open_run`.
-        spec: what was asked for.
-        data: which images.
-        notes: what was done otherwise than asked or expected.
-        seconds: phases before this one.
-        missing: name of a member that could not be trained -> why.
-    """
-
-    folder: Path
-    spec: RunRequest
-    data: DataRecord
-    notes: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def join(
@@ -123,10 +102,10 @@ def join(
         predictions=predictions,
         folder=run.folder,
     )
-    described = _manifest_of(ensemble, models, images, _noted(run, fitted.note, reporter), request.budget)
+    described = _manifest_of(ensemble, models, images, run.noted(fitted.note, reporter), request.budget)
     seconds = {**run.seconds, "join": round(time.monotonic() - started, 2)}
     manifest = replace(described, agreement=agreement, seconds=seconds)
-    finish_run(run.folder, manifest)
+    finish_run(run.folder, manifest, draw=run.draw)
     return manifest
 
 
@@ -159,13 +138,6 @@ def _manifest_of(
         missing=dict(run.missing),
         fit=models[0].manifest.fit,
     )
-
-
-def _noted(run: JoinedRun, note: str | None, reporter: Reporter) -> JoinedRun:
-    if note is None:
-        return run
-    reporter.note(note)
-    return replace(run, notes=(*run.notes, note))
 
 
 def _spread(

@@ -15,6 +15,7 @@ from pipelines.reports.thumbnails import as_address, thumbnail
 from pipelines.reports.verdict import judge, percent
 from pipelines.runs.examples import SPLITS, Example
 from pipelines.runs.split_file import read_split
+from pipelines.system.files import atomic
 from pipelines.system.text import one_line
 
 if TYPE_CHECKING:
@@ -65,17 +66,24 @@ class ClassRow:
     f1: float | None
 
 
-def render_page(folder: Path, manifest: Manifest, *, name: str) -> str:
-    """Render the page of a run: one HTML document that asks for nothing from anywhere.
+def write_page(folder: Path, manifest: Manifest, target: Path, *, name: str) -> None:
+    """Write the page of a run: one HTML document that asks for nothing from anywhere.
 
     Args:
-        folder: of the complete run.
+        folder: of the run, complete but for its manifest.
         manifest: of it.
+        target: the file.
         name: of the run, as its page calls it.
 
     Raises:
         UserError: a file of the run is damaged.
     """
+    page = _render(folder, manifest, name=name)
+    with atomic(target, suffix=target.suffix) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _render(folder: Path, manifest: Manifest, *, name: str) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 

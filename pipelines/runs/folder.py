@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TypeAlias
 
 from models.errors import UserError
 from pipelines.runs.examples import Dataset, Example
@@ -28,6 +29,9 @@ from pipelines.system.files import write_csv, write_json
 from pipelines.system.lock import LOCK_FILE, is_locked, lock_folder, unlock_folder
 from pipelines.system.progress import Reporter
 from pipelines.system.records import DamagedRecord, as_record, read_plain
+
+# Draws the page of a run: the folder that it lies in, its manifest.
+DrawPage: TypeAlias = Callable[[Path, Manifest], None]
 
 
 def open_run(
@@ -142,8 +146,16 @@ def _begin_state(folder: Path, request: RunRequest, *, force: bool) -> None:
     fresh.rename(folder / STATE_FOLDER)
 
 
-def finish_run(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, which makes the run complete; put it into its place, delete the state and free the lock."""
+def finish_run(folder: Path, manifest: Manifest, *, draw: DrawPage | None = None) -> None:
+    """Write the manifest, which makes the run complete; put it into its place, delete the state and free the lock.
+
+    Args:
+        folder: of the run.
+        manifest: of it.
+        draw: draws its page, before it is complete: a run that is killed in between is resumed. None for no page.
+    """
+    if draw is not None:
+        draw(folder, manifest)
     write_manifest(folder, manifest)
     run = run_to_replace(folder)
     if run is not None:

@@ -97,7 +97,7 @@ def complete_run(plan: TrainingPlan, result: TrainingResult, timer: PhaseTimer) 
         fit=plan.spec.network.image_fit,
         cross_validation=result.cross_validation,
     )
-    finish_run(folder, manifest)
+    finish_run(folder, manifest, draw=plan.draw)
     return manifest
 
 

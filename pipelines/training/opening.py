@@ -1,16 +1,19 @@
-"""Lists the images of a training and opens the folder of its run, before anything heavy is imported."""
+"""Lists the images of a training and opens the folder of its run, before TensorFlow is imported; then checks them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipelines.data.check import check
 from pipelines.data.outside import require_outside
-from pipelines.data.same_images import OpenedRun
+from pipelines.data.same_images import OpenedRun, joins_near_duplicates, write_split_once
 from pipelines.data.scan import scan
+from pipelines.data.summary import summarise
 from pipelines.runs.folder import open_run
 
 if TYPE_CHECKING:
     from pipelines.data.listing import Listing
+    from pipelines.runs.examples import Dataset
     from pipelines.runs.manifest import RunRequest
     from pipelines.runs.spec import TrainSpec
     from pipelines.system.progress import Reporter
@@ -38,3 +41,23 @@ def open_training(
     if is_resumed:
         reporter.note(f"resuming the interrupted training{resumed}")
     return listing, OpenedRun(folder=folder, request=request, is_resumed=is_resumed, force=force)
+
+
+def check_images(listing: Listing, opened: OpenedRun, spec: TrainSpec, reporter: Reporter) -> Dataset:
+    """Check the images, give each its part, and say what was understood; those of a run that is resumed stay the same.
+
+    Args:
+        listing: the files.
+        opened: the run.
+        spec: of the training, or what all members of an ensemble share.
+        reporter: shows progress and remarks.
+
+    Raises:
+        UserError: the images are not usable, or are not those that the training began with.
+    """
+    joins = joins_near_duplicates(opened)
+    dataset = check(listing, strict=spec.data.strict, joins_near_duplicates=joins, reporter=reporter)
+    for remark in (*summarise(dataset), *dataset.remarks):
+        reporter.note(remark)
+    write_split_once(opened, dataset, reporter)
+    return dataset

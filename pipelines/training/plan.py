@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipelines.runs.cross_validation_record import CrossValidationRecord, FeatureLayers
     from pipelines.runs.examples import Dataset, Example, Split
     from pipelines.runs.feature_records import FeatureRecord
+    from pipelines.runs.folder import DrawPage
     from pipelines.runs.manifest import Agreement, BackboneRecord, StageRecord
     from pipelines.runs.spec import DataSpec, TrainSpec
     from pipelines.runs.training_records import EpochRecord, HeadTrial
@@ -58,6 +59,7 @@ class TrainingPlan:
         folder: of the run.
         reporter: shows progress.
         image_weights: (images of the training part,) of mean 1, how often each is seen in an epoch; None for once.
+        draw: draws the page of the run; None for no page.
         is_fold: whether the validation part is a fold, which other members are trained on.
     """
 
@@ -67,6 +69,7 @@ class TrainingPlan:
     folder: Path
     reporter: Reporter
     image_weights: Weights | None = None
+    draw: DrawPage | None = None
     is_fold: bool = False
 
     @property

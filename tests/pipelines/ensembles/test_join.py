@@ -12,7 +12,8 @@ from PIL import Image
 
 from models.arrays import Doubles, Probabilities
 from models.errors import UserError
-from pipelines.ensembles.join import JoinedRun, join
+from pipelines.ensembles.join import join
+from pipelines.ensembles.joined_run import JoinedRun
 from pipelines.ensembles.member_predictions import EnsembleRequest, Images, LoadedMember, MemberPredictions
 from pipelines.ensembles.methods import METHODS
 from pipelines.ensembles.selection import Budget

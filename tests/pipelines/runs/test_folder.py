@@ -51,6 +51,23 @@ def _interrupted(folder: Path, request: object) -> Path:
     return folder
 
 
+def test_a_run_whose_page_is_being_drawn_is_not_complete_yet(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    open_run(run, REQUEST, force=False)
+
+    def killed(folder: Path, manifest: Manifest) -> None:
+        assert (folder, manifest) == (run, MANIFEST)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finish_run(run, MANIFEST, draw=killed)
+    assert not is_run(run)
+    assert open_run(run, REQUEST, force=False) == (run, True)
+    drawn: list[bool] = []
+    finish_run(run, MANIFEST, draw=lambda folder, _: drawn.append(is_run(folder)))
+    assert drawn == [False] and is_run(run)
+
+
 def test_the_same_request_resumes_and_another_does_not(tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert open_run(run, REQUEST, force=False) == (run, False)
