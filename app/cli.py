@@ -14,7 +14,20 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from app.commands import backbones, cache, compare, demo, ensemble, evaluate, export, predict, preview, report, train
+from app.commands import (
+    audit,
+    backbones,
+    cache,
+    compare,
+    demo,
+    ensemble,
+    evaluate,
+    export,
+    predict,
+    preview,
+    report,
+    train,
+)
 from app.console import Terminal
 from app.help import PlainCommand, PlainGroup, keep_lines
 from app.options.everywhere import Color, Quiet, Verbose, spread, terminal_of
@@ -27,6 +40,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
     "report": report.report,
+    "audit": audit.audit,
     "predict": predict.predict,
     "export": export.export,
     "preview": preview.preview,

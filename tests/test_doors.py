@@ -26,7 +26,8 @@ DOORS: dict[str, set[str]] = {
     "members": {"training", "fitting", "features", "evaluation", "data", "images", "runs", "system"},
     "inference": {"features", "evaluation", "data", "images", "runs", "system"},
     "demonstration": {"runs", "system"},
-    "reports": {"evaluation", "images", "runs", "system"},
+    "audit": {"evaluation", "data", "images", "runs", "system"},
+    "reports": {"audit", "evaluation", "images", "runs", "system"},
     "ensembles": {"members", "inference", "features", "evaluation", "data", "images", "runs", "system"},
 }
 # Verbs that other verbs may import; every verb may import every room.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -64,10 +64,12 @@ class Decoding:
         max_pixels: a file whose header announces more is refused before it is decoded.
         is_fingerprinted: whether an image must have a fingerprint; one that was decoded before there were any is
             decoded again.
+        examine: called with each readable image and its content, in one of the threads; nothing by default.
     """
 
     max_pixels: int
     is_fingerprinted: bool
+    examine: Callable[[CheckedFile, bytes], None] | None = None
 
 
 def check_files(
@@ -123,7 +125,10 @@ def _check_file(file: ListedFile, known_images: KnownImages, decoding: Decoding)
     source = str(png) if result.transcoded else file.path
     if result.transcoded:
         mark_used(png)
-    return CheckedFile(file, sha256, source, result.reason, result.fingerprint, None if result is known else result)
+    checked = CheckedFile(file, sha256, source, result.reason, result.fingerprint, None if result is known else result)
+    if decoding.examine is not None and checked.reason is None:
+        decoding.examine(checked, content)
+    return checked
 
 
 def _decode(content: bytes, sha256: str, max_pixels: int) -> DecodeResult:

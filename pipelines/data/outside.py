@@ -8,12 +8,14 @@ from models.errors import UserError
 from pipelines.system.text import one_line
 
 
-def require_outside(data: str, out: str) -> None:
-    """Refuse a folder for a run that lies in DATA, or is DATA, also through links.
+def require_outside(data: str, out: str, *, subject: str = "the run", option: str = "--out") -> None:
+    """Refuse a folder for results that lies in DATA, or is DATA, also through links.
 
     Args:
         data: a folder, a CSV file or `tfds:NAME`; only a folder can hold others.
-        out: where the run would go; it need not exist.
+        out: where they would go; it need not exist.
+        subject: what would go there, for people.
+        option: that names the place.
 
     Raises:
         UserError: names both.
@@ -23,6 +25,6 @@ def require_outside(data: str, out: str) -> None:
     folder, place = os.path.realpath(data), os.path.realpath(out)
     if place == folder or place.startswith(folder.rstrip(os.sep) + os.sep):
         raise UserError(
-            f"the run would go to `{one_line(out)}`, inside the images of `{one_line(data)}`",
-            "give --out a folder outside of it: nothing is ever written between images",
+            f"{subject} would go to `{one_line(out)}`, inside the images of `{one_line(data)}`",
+            f"give {option} a folder outside of it: nothing is ever written between images",
         )

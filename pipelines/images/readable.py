@@ -197,7 +197,7 @@ def _as_png(image: Image) -> DecodedContent:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image.load()
-            upright = _eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
+            upright = eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
     except UnreadableImage:
         raise
     except Exception as error:  # as above, on damaged pixels
@@ -207,7 +207,7 @@ def _as_png(image: Image) -> DecodedContent:
     return DecodedContent(content=buffer.getvalue(), pixels=np.asarray(upright))
 
 
-def _eight_bits(image: Image) -> Image:
+def eight_bits(image: Image) -> Image:
     """Scale 16 bits a channel to 8; other modes are left to Pillow's conversion.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.arrays import Probabilities, Tensor
+from models.arrays import HalfRows, Probabilities, Tensor
 from pipelines.evaluation.predictions import join_rows, predict_batches
 from pipelines.features.cached import CLEAN, BaseKey, Features
 from pipelines.features.extract import extract
@@ -54,6 +54,26 @@ def predict_examples(
         features.append(of_base)
         engines.append(engine)
     return _predict_features(_top(model, bases), features), f"cached features ({'; '.join(dict.fromkeys(engines))})"
+
+
+def frozen_features(run: str, manifest: Manifest, examples: Sequence[Example], reporter: Reporter) -> HalfRows | None:
+    """Features (examples, features) of the first frozen base of a run; None where no part of it is frozen.
+
+    Args:
+        run: the run's folder.
+        manifest: of the run.
+        examples: the images.
+        reporter: where progress goes.
+
+    Raises:
+        UserError: as `predict_examples`.
+    """
+    bases = frozen_bases(manifest)
+    if not bases:
+        return None
+    model, _ = load_run(run)
+    features, _ = _extract(model, bases[0], manifest.fit, examples, reporter, is_named=False)
+    return features.halves(np.arange(len(examples)))
 
 
 def frozen_bases(manifest: Manifest) -> tuple[BaseRecord, ...]:

@@ -1,4 +1,4 @@
-"""The page of a run in a real browser: what it asks for, what it says on the console, whether it fits a phone."""
+"""The pages in a real browser: what it asks for, what it says on the console, whether it fits a phone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.report import report
 from tests.pipelines.reports.made import make_run
+from tests.pipelines.reports.test_audit_page import make_page
 from tests.pipelines.reports.test_page import HOSTILE
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["run", "audit"])
+def page_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run, and that of an audit, with hostile names."""
+    if request.param == "audit":
+        return make_page(tmp_path_factory.mktemp("made"), HOSTILE)
     return report(str(make_run(tmp_path_factory.mktemp("made"), HOSTILE)))
 
 
