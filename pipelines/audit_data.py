@@ -98,7 +98,7 @@ def audit(
     images = read_images(listing, reporter)
 
     def evidence_of(distinct: list[AuditedImage]) -> Evidence | None:
-        return None if run is None else _evidence(run, images, distinct, reporter)
+        return None if run is None else gather_evidence(run, images, distinct, reporter)
 
     found, groups = audit_images(images, evidence_of, reporter)
     written = Written(audit=found)
@@ -149,8 +149,8 @@ def _keep_corrections(folder: Path) -> None:
         )
 
 
-def _evidence(run: str, data: AuditedData, distinct: list[AuditedImage], reporter: Reporter) -> Evidence:
-    """What a run knows of the images; features are computed where the cache lacks them."""
+def gather_evidence(run: str, data: AuditedData, distinct: list[AuditedImage], reporter: Reporter) -> Evidence:
+    """What a run knows of distinct images: held-out predictions, and features, computed where the cache lacks them."""
     from pipelines.audit.evidence import Evidence
     from pipelines.data.class_names import align
     from pipelines.evaluation.saved_predictions import read_held_out, read_predictions

@@ -82,6 +82,7 @@ class ShortcutTest:
         chance: balanced accuracy without knowing anything.
         p_value: the share of shuffled labels that are told as well.
         is_claimed: whether that is a shortcut.
+        is_strong: whether it tells more than half of what chance leaves open.
         traits: that carry it, the most telling first; empty where none is claimed.
     """
 
@@ -91,6 +92,7 @@ class ShortcutTest:
     chance: float
     p_value: float
     is_claimed: bool
+    is_strong: bool = False
     traits: tuple[TraitShare, ...] = ()
 
     def to_json(self) -> Json:
@@ -102,6 +104,7 @@ class ShortcutTest:
             "chance": self.chance,
             "p_value": self.p_value,
             "is_claimed": self.is_claimed,
+            "is_strong": self.is_strong,
             "traits": [{"trait": one.trait, "alone": one.alone, "drop": one.drop} for one in self.traits],
         }
 

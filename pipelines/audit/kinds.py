@@ -53,8 +53,13 @@ KINDS: dict[str, Kind] = {
     ),
     "shortcut": Kind(
         severity="high",
-        title="classes told by what is not in the picture",
+        title="classes told by what is not content",
         suggestion="collect or save the images of all classes in the same way, and test on others",
+    ),
+    "weak-shortcut": Kind(
+        severity="medium",
+        title="classes partly told by what is not content",
+        suggestion="see what carries it: colours may be content, the way an image was saved is not",
     ),
     "wrong-label": Kind(
         severity="high",

@@ -25,6 +25,7 @@ SHUFFLES = 2000
 # Claimed where fewer than one in a hundred shuffles is as good, and the gain over chance is this share of all there is
 # to gain: less would be no way for a network to be right.
 LEAST_P, LEAST_GAIN = 0.01, 0.05
+STRONG_GAIN = 0.5  # of all there is to gain
 LISTED = 3  # traits
 REPEATS = 2  # shuffles of one trait
 
@@ -74,6 +75,7 @@ def judge_traits(traits: TraitColumns, labels: Labels) -> ShortcutTest:
         chance=1 / num_classes,
         p_value=p_value,
         is_claimed=is_claimed,
+        is_strong=is_claimed and gain > STRONG_GAIN,
         traits=_carriers(traits, labels, forests, folds, accuracy) if is_claimed else (),
     )
 

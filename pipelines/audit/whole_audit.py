@@ -78,4 +78,5 @@ def _shortcut_finding(test: ShortcutTest) -> Finding:
         f"{100 * test.accuracy:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f}) without looking at the "
         f"picture, by chance {100 * test.chance:.0f} %"
     )
-    return Finding(kind="shortcut", detail=f"{detail}: {carriers}" if carriers else detail, rank=test.accuracy)
+    kind = "shortcut" if test.is_strong else "weak-shortcut"
+    return Finding(kind=kind, detail=f"{detail}: {carriers}" if carriers else detail, rank=test.accuracy)

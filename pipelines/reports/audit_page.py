@@ -19,6 +19,7 @@ SHOWN = 24  # findings of a kind with their pictures
 MOST_BYTES = 2_400_000  # of all pictures, 4 to 5 kB each; as many for each kind
 # Of these kinds, the picture that it was compared with is shown beside it.
 PAIRED = frozenset({"two-labels", "near-two-labels", "leak", "near-leak", "near-duplicate"})
+SHORTCUTS = frozenset({"shortcut", "weak-shortcut"})  # which have a section of their own
 WITHOUT_PICTURES = frozenset({"unreadable"})
 
 
@@ -76,7 +77,7 @@ def write_audit_page(audit: Audit, target: Path) -> None:
             "audit": audit,
             "data_name": one_line(Path(audit.root).name or audit.root),
             "verdict": _verdict(audit),
-            "sections": [section for section in sections if section.kind != "shortcut"],
+            "sections": [section for section in sections if section.kind not in SHORTCUTS],
             "num_images": sum(audit.class_counts.values()),
             "kinds": KINDS,
         }

@@ -22,7 +22,7 @@ def test_the_label_that_is_wrong_in_a_case_by_hand() -> None:
     doubts = doubt_labels(PROBABILITIES, LABELS)
     assert doubts.is_wrong.tolist() == [False, False, True, False, False]
     assert doubts.proposed.tolist() == [1, 1, 1, 0, 0]
-    assert doubts.doubt == pytest.approx([-0.8, -0.6, 0.8, -0.8, -0.4], abs=1e-6)
+    assert doubts.doubt == pytest.approx([0.1, 0.2, 0.9, 0.1, 0.3], abs=1e-6)
 
 
 def test_a_class_without_images_claims_none() -> None:
