@@ -1,4 +1,4 @@
-"""Reports identical images that have two labels, and images and groups that appear in two parts."""
+"""Reports identical images that have two labels, and images, near duplicates and groups that are in two parts."""
 
 from __future__ import annotations
 
@@ -42,6 +42,32 @@ def leaks(readable: Sequence[tuple[ListedFile, str]], parts: Sequence[Split]) ->
         if earlier[1] != part:
             leaked.setdefault(sha256, [earlier, (file.path, part)])
     return [_remark(len(leaked), "parts", min(leaked.values()))] if leaked else []
+
+
+def near_leaks(
+    readable: Sequence[tuple[ListedFile, str]], parts: Sequence[Split], stand_in: Sequence[str | None]
+) -> list[str]:
+    """A remark where near duplicates that are not identical appear in two parts.
+
+    Args:
+        readable: files with the SHA-256 of their content.
+        parts: the part of each file.
+        stand_in: for each file the hash that stands for its near duplicates; None where it has none.
+    """
+    members: dict[str, list[tuple[str, str, Split]]] = {}
+    for (file, sha256), part, near in zip(readable, parts, stand_in, strict=True):
+        if near is not None:
+            members.setdefault(near, []).append((file.path, sha256, part))
+    leaked = []
+    for group in members.values():
+        path, sha256, part = min(group)
+        other = min((one for one in group if one[2] != part and one[1] != sha256), default=None)
+        if other is not None:
+            leaked.append(((path, part), (other[0], other[2])))
+    if not leaked:
+        return []
+    example = " and ".join(f"`{one_line(path)}` ({place})" for path, place in min(leaked))
+    return [f"{counted(len(leaked), 'group')} of near duplicates in two parts, such as {example}"]
 
 
 def group_leaks(readable: Sequence[tuple[ListedFile, str]], parts: Sequence[Split]) -> list[str]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.errors import UserError
-from pipelines.data.duplicates import group_leaks, label_conflicts, leaks
+from pipelines.data.duplicates import group_leaks, label_conflicts, leaks, near_leaks
 from pipelines.data.groups import group_keys, say_ways
 from pipelines.data.listing import ListedFile
 from pipelines.runs.examples import SPLITS, Split
@@ -57,8 +57,8 @@ def divide(
 
     Returns:
         The part of each file, in order, and remarks: how many groups were divided, images moved so that each part has
-        every class, classes that a given part lacks, images and groups that appear in two given parts, identical
-        images with different labels.
+        every class, classes that a given part lacks, images, near duplicates and groups that appear in two given
+        parts, identical images with different labels.
 
     Raises:
         UserError: names a class that has too few distinct images or groups to have one in each part, or that has no
@@ -81,6 +81,7 @@ def divide(
         remarks.append(f"no validation part is given: {count:,} of {len(train):,} training images are used as one")
     remarks.extend(_missing_classes(readable, parts, class_names))
     remarks.extend(leaks(readable, parts))
+    remarks.extend(near_leaks(readable, parts, stand_in))
     remarks.extend(group_leaks(readable, parts))
     return parts, remarks
 

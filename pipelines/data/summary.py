@@ -1,4 +1,4 @@
-"""Says in two lines what a training has understood of the user's images."""
+"""Says what a training has understood of the user's images, and whether an audit would show what is wrong."""
 
 from __future__ import annotations
 
@@ -31,3 +31,29 @@ def summarise(dataset: Dataset) -> tuple[str, ...]:
         f"({divided}); largest `{one_line(dataset.class_names[largest])}`: {class_counts[largest]:,}"
     )
     return tuple(lines)
+
+
+def audit_line(dataset: Dataset) -> str | None:
+    """The command that shows what the check of the images has met; None where it has met nothing.
+
+    That is files that are not images, images in two classes or parts, and near duplicates in two parts.
+
+    Args:
+        dataset: checked and divided.
+    """
+    if not dataset.skipped and not _has_copies_apart(dataset):
+        return None
+    root = one_line(dataset.root)
+    return f"`headstart audit {root} --out DIR` shows these images, and looks for wrong labels and shortcuts"
+
+
+def _has_copies_apart(dataset: Dataset) -> bool:
+    """Whether one content, or near duplicates, are in two classes or parts."""
+    place_of: dict[str, tuple[int, str]] = {}
+    for example in dataset.examples:
+        place = (example.label, example.split)
+        # Near duplicates are of one class.
+        for key in (example.sha256, f"near {example.near_duplicate}"):
+            if key != "near None" and place_of.setdefault(key, place) != place:
+                return True
+    return False

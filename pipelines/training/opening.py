@@ -8,7 +8,7 @@ from pipelines.data.check import check
 from pipelines.data.outside import require_outside
 from pipelines.data.same_images import OpenedRun, joins_near_duplicates, write_split_once
 from pipelines.data.scan import scan
-from pipelines.data.summary import summarise
+from pipelines.data.summary import audit_line, summarise
 from pipelines.runs.folder import open_run
 
 if TYPE_CHECKING:
@@ -59,5 +59,7 @@ def check_images(listing: Listing, opened: OpenedRun, spec: TrainSpec, reporter:
     dataset = check(listing, strict=spec.data.strict, joins_near_duplicates=joins, reporter=reporter)
     for remark in (*summarise(dataset), *dataset.remarks):
         reporter.note(remark)
+    if (line := audit_line(dataset)) is not None:
+        reporter.note(line)
     write_split_once(opened, dataset, reporter)
     return dataset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.data.duplicates import group_leaks, label_conflicts, leaks
+from pipelines.data.duplicates import group_leaks, label_conflicts, leaks, near_leaks
 from pipelines.data.listing import ListedFile
 from pipelines.runs.examples import Split
 
@@ -41,3 +41,14 @@ def test_groups_in_two_parts_are_counted_once_each_and_the_first_is_named_safely
     images += [image("/5", 0, "v", "\x1b[31m"), image("/6", 0, "u", "\x1b[31m"), image("/7", 0, "t", "p")]
     parts: list[Split] = ["test", "validation", "train", "test", "test", "train", "test"]
     assert group_leaks(images, parts) == [r"2 groups with images in two parts, such as `\x1b[31m` (train and test)"]
+
+
+def test_near_duplicates_in_two_parts_are_counted_once_each_group_and_identical_ones_are_not() -> None:
+    images = [image(f"/{number}", 0, content) for number, content in enumerate("aabcdde")]
+    near = ["a", "a", "a", "c", "c", "d", None]
+    assert near_leaks(images, ["train"] * 7, near) == []
+    # The copies of `a` in two parts are identical: another remark has them.
+    assert near_leaks(images, ["train", "test", "train", "test", "test", "test", "test"], near) == []
+    assert near_leaks(images, ["train", "train", "test", "validation", "train", "test", "test"], near) == [
+        "2 groups of near duplicates in two parts, such as `/0` (train) and `/2` (test)"
+    ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pipelines.data.summary import summarise
-from pipelines.runs.examples import Dataset, Example, Split
+import pytest
+
+from pipelines.data.summary import audit_line, summarise
+from pipelines.runs.examples import Dataset, Example, Skipped, Split
 
 
 def dataset(*counts: dict[Split, int]) -> Dataset:
@@ -32,3 +34,39 @@ def test_classes_of_one_size_are_one_phrase() -> None:
         "12 images of 2 classes: 10 to train on, 2 validation",
         "each class has 6 images",
     )
+
+
+def images(*places: tuple[int, Split, str, str | None]) -> Dataset:
+    """Images, each with its class, part, content and the content that stands for its near duplicates."""
+    examples = tuple(
+        Example(path=f"/{number}", label=label, split=split, sha256=sha256, source="", near_duplicate=near)
+        for number, (label, split, sha256, near) in enumerate(places)
+    )
+    return Dataset(root="my photos", origin="folders", class_names=("a", "b"), examples=examples)
+
+
+@pytest.mark.parametrize(
+    ("places", "is_worth_it"),
+    [
+        ([(0, "train", "1", None), (1, "test", "2", None)], False),
+        ([(0, "train", "1", None), (0, "train", "1", None)], False),
+        ([(0, "train", "1", "1"), (0, "train", "2", "1")], False),
+        ([(0, "train", "1", None), (1, "train", "1", None)], True),
+        ([(0, "train", "1", None), (0, "test", "1", None)], True),
+        ([(0, "train", "1", "1"), (0, "test", "2", "1")], True),
+    ],
+)
+def test_the_audit_is_named_where_there_is_something_to_see(
+    places: list[tuple[int, Split, str, str | None]], is_worth_it: bool
+) -> None:
+    line = audit_line(images(*places))
+    assert (line is not None) is is_worth_it
+    if line is not None:
+        assert line.startswith("`headstart audit my photos --out DIR` shows these images")
+
+
+def test_the_audit_is_named_where_files_are_left_out() -> None:
+    data = Dataset(
+        root="p", origin="folders", class_names=("a",), examples=(), skipped=(Skipped(path="/x", reason="empty"),)
+    )
+    assert audit_line(data) is not None
