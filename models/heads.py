@@ -119,3 +119,9 @@ def widened(model: keras.Model, head: Head, num_features: int) -> keras.Model:
     ignored = np.zeros((num_features - known, kernel.shape[1]), kernel.dtype)
     wider.set_weights([np.concatenate([kernel, ignored]), *others])
     return wider
+
+
+def cool(head: keras.Model, temperature: float) -> None:
+    """Divide a head's logits by a temperature (Guo et al., 2017), inside its last layer."""
+    last = head.get_layer("probabilities")
+    last.set_weights([weight / temperature for weight in last.get_weights()])

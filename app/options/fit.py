@@ -55,9 +55,9 @@ Validation = Annotated[
     typer.Option(
         "--validation",
         rich_help_panel=_FIT,
-        help="auto: cross-validation chooses a linear head, which is then fitted to the validation images too; "
-        "hold-out: they choose it and stay out. A head that is trained in steps (--epochs, --learning-rate, "
-        "--optimizer, --dropout, mlp) and fine-tuned blocks hold them out.",
+        help="auto: cross-validation chooses the head, which is then fitted to the validation images too; "
+        "hold-out: they choose it and stay out. Fine-tuned blocks, and members whose heads are trained in steps "
+        "(--epochs, --learning-rate, --optimizer, --dropout, mlp), hold them out.",
     ),
 ]
 

@@ -75,7 +75,7 @@ def _choice(manifest: Manifest, part: Split) -> str:
     """What the images of a part had a say in."""
     sentences = {
         "test": "they chose nothing",
-        "out of fold": "each predicted by a head that was not fitted to it; together they chose features and penalty",
+        "out of fold": "each predicted by a head that was not fitted to it; together they chose the head",
         "given": "predicted by a head of the training images alone; they chose nothing",
         "chose the head": "predicted by a head of the training images alone; they chose features and penalty",
         "chose the model": f"they chose {_chosen(manifest)}, so that their scores are a little too good",

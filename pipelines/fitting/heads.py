@@ -8,41 +8,17 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from models.arrays import Doubles, Weights
-from models.bank import Bank, Optimizer
-from models.heads import Candidate, Head
-from pipelines.evaluation.metrics import SMALLEST
+from models.arrays import Indices, Probabilities, Weights
+from models.bank import Bank
+from pipelines.evaluation.predictions import join_rows
 from pipelines.features.cached import Features
-from pipelines.fitting.epoch_lines import has_line
-from pipelines.fitting.head_progress import HeadProgress
+from pipelines.features.subset import FeatureSubset
+from pipelines.fitting.bank_epochs import BankFit, HeadSearch, run_epochs
 from pipelines.fitting.standardised import measure_moments
 from pipelines.runs.training_records import EpochRecord, HeadTrial
-from pipelines.system.progress import Reporter, Task
+from pipelines.system.progress import Reporter
 
-BATCH = 256  # images a training step
-VALIDATION_BATCH = 1024  # images, at most
-VALIDATION_LOGITS = 2**25  # of one batch, at most: 128 MB
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadSearch:
-    """The heads of a bank, and how they are trained.
-
-    Attributes:
-        head: the shape they share.
-        candidates: hyperparameters, one a head.
-        num_classes: number of classes.
-        optimizer: the rule.
-        epochs: at most.
-        seed: of the order of the images and of the views.
-    """
-
-    head: Head
-    candidates: tuple[Candidate, ...]
-    num_classes: int
-    optimizer: Optimizer
-    epochs: int
-    seed: int
+PREDICTION_BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,24 +40,24 @@ class FittedHeads:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Epoch:
-    """Scores of one epoch, each (heads,): training loss and validation log-loss in nats, accuracies in [0, 1]."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoldHeads:
+    """The best head of a bank by cross-validation.
 
-    loss: Doubles
-    training_accuracy: Doubles
-    validation_loss: Doubles
-    accuracy: Doubles
+    Attributes:
+        head: fitted to all images, features (batch, features) -> probabilities.
+        probabilities: (images, classes), each by a head that was not fitted to the image; of images that no fold holds
+            out, by `head`.
+        trials: one record a candidate, the least loss out of fold first.
+        history: one record an epoch, of the best: means over the heads of the folds.
+        seconds: of training.
+    """
 
-    def record(self, epoch: int, head: int) -> EpochRecord:
-        return EpochRecord(
-            stage="head",
-            epoch=epoch + 1,
-            loss=float(self.loss[head]),
-            accuracy=float(self.training_accuracy[head]),
-            validation_loss=float(self.validation_loss[head]),
-            validation_accuracy=float(self.accuracy[head]),
-        )
+    head: keras.Model
+    probabilities: Probabilities
+    trials: tuple[HeadTrial, ...]
+    history: tuple[EpochRecord, ...]
+    seconds: float
 
 
 def fit_heads(
@@ -109,31 +85,63 @@ def fit_heads(
     weights = np.ones(len(train), np.float32) if sample_weights is None else sample_weights
     if class_weights is not None:
         weights = weights * class_weights[train.labels]
-    progress = HeadProgress(bank)
-    epochs: list[_Epoch] = []
-    with reporter.task("heads", search.epochs) as task:
-        for number in range(search.epochs):
-            began = time.monotonic()
-            loss, training_accuracy = _train_epoch(bank, train, weights, np.random.default_rng((search.seed, number)))
-            validation_loss, accuracy = _judge(bank, validation, search.num_classes)
-            epoch = _Epoch(
-                loss=loss, training_accuracy=training_accuracy, validation_loss=validation_loss, accuracy=accuracy
-            )
-            progress.record(number, epoch.validation_loss, epoch.accuracy)
-            epochs.append(epoch)
-            speed = len(train) / (time.monotonic() - began)
-            _show_epoch(task, epoch.record(number, progress.best), search, progress.num_learning, speed)
-            if not progress.num_learning:
-                break
+    fit = BankFit(bank=bank, train=train, weights=weights, judged=validation)
+    progress, history = run_epochs(search, (fit,), reporter)
     trials = progress.trials()
-    reporter.note(_best_line(trials, len(epochs)))
+    reporter.note(_best_line(trials, len(history)))
     return FittedHeads(
-        heads=tuple(bank.head_model(number, progress.state) for number in range(len(trials))),
+        heads=tuple(bank.head_model(number, progress.states[0]) for number in range(len(trials))),
         best=progress.best,
         trials=trials,
-        history=tuple(epoch.record(number, progress.best) for number, epoch in enumerate(epochs)),
+        history=history,
         seconds=time.monotonic() - started,
     )
+
+
+def fit_fold_heads(
+    search: HeadSearch, images: Features, fold_of: Indices, *, weights: Weights, reporter: Reporter
+) -> FoldHeads:
+    """Choose a head and its epoch by cross-validation, and fit it to all images.
+
+    Each fold has a bank that never sees the images of the fold, and one more bank sees all images. They are trained
+    side by side: the losses of all folds together decide on learning rates, stops and the best epoch of each head, so
+    that no fold stops where its own images like it best.
+
+    Args:
+        search: the heads.
+        images: features; every epoch draws one view of each image at random.
+        fold_of: (images,) the fold that holds each out, from 0; -1 where none does.
+        weights: (images,) in the loss.
+        reporter: shows progress.
+    """
+    started = time.monotonic()
+    keras.utils.set_random_seed(search.seed)
+    fits, held_out = [], [np.flatnonzero(fold_of == fold) for fold in range(int(fold_of.max()) + 1)]
+    for places in (*held_out, None):
+        others = np.arange(len(images)) if places is None else np.setdiff1d(np.arange(len(images)), places)
+        train = FeatureSubset(images, others, is_kept=False)
+        judged = None if places is None else FeatureSubset(images, places, is_kept=False)
+        bank = _build_bank(search, train)
+        fits.append(BankFit(bank=bank, train=train, weights=weights[others], judged=judged))
+    progress, history = run_epochs(search, fits, reporter)
+    heads = [fit.bank.head_model(progress.best, state) for fit, state in zip(fits, progress.states, strict=True)]
+    probabilities = predict_features(heads[-1], images)
+    for places, head, fit in zip(held_out, heads, fits, strict=False):
+        assert fit.judged is not None, "the bank that sees all images is the last"
+        probabilities[places] = predict_features(head, fit.judged)
+    return FoldHeads(
+        head=heads[-1],
+        probabilities=probabilities,
+        trials=progress.trials(),
+        history=history,
+        seconds=time.monotonic() - started,
+    )
+
+
+def predict_features(head: keras.Model, features: Features) -> Probabilities:
+    """Probabilities (images, classes) of a head on the clean views of a part."""
+    pieces = (np.asarray(head.predict_on_batch(rows)) for _, rows in features.pieces(PREDICTION_BATCH))
+    return join_rows(pieces, len(features))
 
 
 def _build_bank(search: HeadSearch, train: Features) -> Bank:
@@ -146,58 +154,6 @@ def _build_bank(search: HeadSearch, train: Features) -> Bank:
         mean=mean,
         scale=scale,
     )
-
-
-def _train_epoch(bank: Bank, train: Features, weights: Weights, random: np.random.Generator) -> tuple[Doubles, Doubles]:
-    """Train for one epoch; returns the (heads,) mean losses and accuracies before each step, weighted alike."""
-    order = random.permutation(len(train))
-    views = random.integers(train.num_views, size=len(train))
-    total, correct, total_weight = np.zeros(len(bank.candidates)), np.zeros(len(bank.candidates)), 0.0
-    for start in range(0, len(order), BATCH):
-        images = order[start : start + BATCH]
-        weight = float(weights[images].sum())
-        if weight <= 0:
-            continue
-        loss, share = bank.step(train.rows(images, views[start : start + BATCH]), train.labels[images], weights[images])
-        total, correct, total_weight = total + loss * weight, correct + share * weight, total_weight + weight
-        # After every batch: around each row that is read, the system may map half a megabyte.
-        train.release()
-    return total / total_weight, correct / total_weight
-
-
-def _judge(bank: Bank, part: Features, num_classes: int) -> tuple[Doubles, Doubles]:
-    """Score the heads on the clean views; a few probabilities at a time are in memory, however many classes there are.
-
-    Args:
-        bank: the heads.
-        part: features of the validation images.
-        num_classes: number of classes.
-
-    Returns:
-        (heads,) log-losses in nats, and (heads,) accuracies in [0, 1].
-    """
-    total, correct = np.zeros(len(bank.candidates)), np.zeros(len(bank.candidates))
-    rows_at_once = VALIDATION_LOGITS // (len(bank.candidates) * num_classes)
-    for places, rows in part.pieces(max(1, min(VALIDATION_BATCH, rows_at_once))):
-        losses, is_correct = bank.judge(rows, part.labels[places])
-        # As in a report, no image counts more than the smallest probability allows.
-        total += np.minimum(losses, -np.log(SMALLEST)).sum(1, dtype=np.float64)
-        correct += is_correct.sum(1)
-    return total / len(part), correct / len(part)
-
-
-def _show_epoch(task: Task, record: EpochRecord, search: HeadSearch, num_learning: int, speed: float) -> None:
-    """Show the best head's scores, and how many heads are still learning."""
-    loss, accuracy = record.loss, record.validation_accuracy
-    task.advance(1, loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", rate=f"{speed:,.0f} images/s")
-    count = len(search.candidates)
-    learning = f", {num_learning} of {count} heads learning" if count > 1 else ""
-    if has_line(record.epoch, search.epochs):
-        task.line(
-            f"epoch {record.epoch}/{search.epochs}: loss {loss:.4f}, validation loss {record.validation_loss:.4f}, "
-            f"accuracy {accuracy:.4f}{learning}",
-            passing=True,
-        )
 
 
 def _best_line(trials: tuple[HeadTrial, ...], epochs: int) -> str:

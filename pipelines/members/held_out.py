@@ -83,8 +83,8 @@ def predict_head_held_out(plan: TrainingPlan, candidate: Candidate, *, train: Fe
         validation: features that decide when a head stops.
     """
     from pipelines.features.subset import FeatureSubset
-    from pipelines.fitting.heads import fit_heads
-    from pipelines.training.head_stage import predict_features, search_of
+    from pipelines.fitting.heads import fit_heads, predict_features
+    from pipelines.training.head_stage import search_of
     from pipelines.training.plan import class_weights, list_stages
 
     epochs = list_stages(plan.spec, is_untrained=False)[0].epochs

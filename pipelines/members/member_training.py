@@ -21,6 +21,7 @@ from models.machine_errors import full_disk
 from pipelines.data.dataset_file import read_dataset
 from pipelines.data.folds import divide_folds
 from pipelines.features.subset import first_features
+from pipelines.fitting.heads import predict_features
 from pipelines.images.colour_covariance import measured
 from pipelines.images.unchanged import naming_changed
 from pipelines.members.boosting import BoostingEnds
@@ -39,7 +40,8 @@ from pipelines.system.relay import ProgressRelay, serve
 from pipelines.system.text import counted
 from pipelines.training.execute import complete_run, execute_plan
 from pipelines.training.feature_stage import notes_of
-from pipelines.training.head_stage import FittedHead, HeadFeatures, fit_bank, fit_head, predict_features
+from pipelines.training.fit_head import fit_head
+from pipelines.training.head_stage import FittedHead, HeadFeatures, fit_bank
 from pipelines.training.pictures import draw_training
 from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages, look_up_names
 from pipelines.training.solved_head import can_be_solved

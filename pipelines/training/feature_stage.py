@@ -10,11 +10,13 @@ from pipelines.evaluation.predictions import predict_batches
 from pipelines.features.cached import CLEAN
 from pipelines.features.extract import Extracted, extract
 from pipelines.features.subset import first_features
+from pipelines.fitting.heads import predict_features
 from pipelines.images.batches import pixel_batches
 from pipelines.runs.examples import SPLITS, Split
 from pipelines.runs.manifest import Agreement
 from pipelines.training.feature_layers import find_layers
-from pipelines.training.head_stage import HeadFeatures, fit_head, predict_features
+from pipelines.training.fit_head import fit_head
+from pipelines.training.head_stage import HeadFeatures
 from pipelines.training.inputs import augmenter_of, parts_of, views_of
 from pipelines.training.plan import TrainingPlan, TrainingResult, list_stages
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from models.freezing import freeze
-from models.heads import dropout_of
+from models.heads import cool, dropout_of
 from pipelines.evaluation.calibration import calibrate
 from pipelines.evaluation.comparison import compare_models, fine_tuning_lines, is_worth_keeping
 from pipelines.evaluation.predictions import gather_predictions
@@ -117,12 +117,6 @@ def fine_tune(plan: TrainingPlan, frozen: TrainingResult) -> TrainingResult:
     # Its features are no longer those of the published weights: nothing cached under their hash holds.
     backbone = replace(frozen.backbone, weights_sha256=None, fine_tuned=tuning.cut.trained)
     return replace(result, predictions=after, judged=None, out_of_fold=None, backbone=backbone)
-
-
-def cool(head: keras.Model, temperature: float) -> None:
-    """Divide a head's logits by a temperature (Guo et al., 2017), inside its last layer."""
-    last = head.get_layer("probabilities")
-    last.set_weights([weight / temperature for weight in last.get_weights()])
 
 
 def _prepare(plan: TrainingPlan, frozen: TrainingResult, stage: Stage) -> _Tuning:

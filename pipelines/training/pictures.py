@@ -17,9 +17,11 @@ def draw_training(plan: TrainingPlan, result: TrainingResult) -> None:
         f"{counted(len(plan.dataset.part('train')), 'training image')} of {Path(spec.data.path).name}"
     )
     path, num_validation = plan.folder / PICTURE, len(plan.dataset.part("validation"))
+    # Folds judged the head; fine-tuning is judged by the validation part.
+    by_folds = chosen is not None and not any(stage.trained for stage in result.stages)
+    judged, num_judged = ("out of fold", chosen.held_out) if chosen and by_folds else ("validation", num_validation)
+    caption = Caption(title=title, judged=judged, num_judged=num_judged)
     if result.history:
-        draw_curves(result.history, result.stages, path, Caption(title=title, num_judged=num_validation))
-        return
-    judged = "validation" if chosen is None else "out of fold"
-    num_judged = num_validation if chosen is None else chosen.held_out
-    draw_penalties(result.bank, path, Caption(title=title, judged=judged, num_judged=num_judged))
+        draw_curves(result.history, result.stages, path, caption)
+    else:
+        draw_penalties(result.bank, path, caption)

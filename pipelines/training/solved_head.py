@@ -13,7 +13,6 @@ import numpy as np
 
 from models.bank_network import standalone_head
 from models.heads import Candidate
-from pipelines.evaluation.calibration import apply_temperature, fit_temperature
 from pipelines.features.subset import first_features
 from pipelines.fitting.averaged_heads import average_heads
 from pipelines.fitting.head_choice import HeadChoice, choose, fit_to, follow_paths
@@ -24,9 +23,10 @@ from pipelines.runs.training_records import HeadTrial
 from pipelines.training.head_description import describe, lines_of
 from pipelines.training.head_division import DividedImages, afford, divide, less_line, list_choices
 from pipelines.training.plan import HeldOut, TrainingPlan
+from pipelines.training.temperature_of_folds import calibrate_by_folds, fit_temperature_of_folds
 
 if TYPE_CHECKING:
-    from models.arrays import Doubles, Flags, Labels, Probabilities
+    from models.arrays import Flags, Labels, Probabilities
     from pipelines.evaluation.predictions import Predictions
     from pipelines.features.cached import Features
     from pipelines.fitting.penalty_path import Division
@@ -111,9 +111,12 @@ def solve_head(
     chosen_rows = rows.first(affordable.widths[choice.features])
 
     # The temperature, from answers of heads that were not fitted to the image.
-    temperature = _fit_temperature(choice, division, labels)
+    # Folds that cannot be believed tell no temperature either.
+    temperature = None if choice.warning else fit_temperature_of_folds(choice.solution.probabilities, labels, division)
     is_judged = division.is_validation if division.is_validation.any() else division.is_held_out
-    probabilities = _judged(choice, division, labels, temperature).astype(np.float32)
+    probabilities = choice.solution.probabilities
+    if temperature is not None:
+        probabilities = calibrate_by_folds(probabilities, labels, division, temperature)
     record = describe(paths, choice, images, temperature)
     notes += lines_of(images, choice)
     _report(plan, notes, choice.warning)
@@ -148,30 +151,6 @@ def _out_of_fold(
         return None
     predictions = probabilities[is_held_out], labels[is_held_out]
     return HeldOut(predictions=predictions, examples=_chosen(images.examples, is_held_out))
-
-
-def _fit_temperature(choice: HeadChoice, division: Division, labels: Labels) -> float | None:
-    """The temperature that suits images which the deciding heads were not fitted to; None where none helps."""
-    # Folds that cannot be believed tell no temperature either.
-    if not division.num_folds or choice.warning:
-        return None
-    return fit_temperature(choice.solution.probabilities[division.is_held_out], labels[division.is_held_out])
-
-
-def _judged(
-    choice: HeadChoice, division: Division, labels: Labels, temperature: float | None
-) -> Probabilities | Doubles:
-    """The answers that judge the head, at a temperature to which the image's own fold did not contribute."""
-    probabilities = choice.solution.probabilities
-    if temperature is None:
-        return probabilities
-    scaled = apply_temperature(probabilities, temperature)
-    for fold in range(division.num_folds):
-        others = division.is_held_out & (division.fold_of != fold)
-        of_others = fit_temperature(probabilities[others], labels[others]) or 1.0
-        is_fold = division.fold_of == fold
-        scaled[is_fold] = apply_temperature(probabilities[is_fold], of_others)
-    return scaled
 
 
 def _fit(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from models.optimizer import used_weight_decay
 from models.precision import precision_of
+from pipelines.fitting.bank_epochs import BATCH
 from pipelines.fitting.head_progress import NUM_DIVISIONS, PLATEAU_EPOCHS
-from pipelines.fitting.heads import BATCH
 from pipelines.runs.training_records import StageRecipe
 from pipelines.training.inputs import views_of
 

@@ -32,13 +32,13 @@ from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.features.cached import CLEAN, Features
 from pipelines.features.extract import extract
 from pipelines.features.subset import FeatureSubset, first_features
+from pipelines.fitting.heads import predict_features
 from pipelines.runs.cross_validation_record import FeatureLayers
 from pipelines.runs.examples import Dataset
 from pipelines.runs.spec import DataSpec, FineTuneSpec, NetworkSpec, TrainSpec
 from pipelines.system.progress import Silent
 from pipelines.train import train
 from pipelines.training.feature_layers import find_layers
-from pipelines.training.head_stage import predict_features
 from pipelines.training.plan import TrainingPlan, look_up_names
 from pipelines.training.solved_head import solve_head
 from tests.benchmarks.accuracy_cells import Cell, Place, add_cell, read_cells

@@ -12,7 +12,8 @@ import numpy as np
 from models.heads import HEADS, Candidate
 from pipelines.features.cached import Features
 from pipelines.features.shards import ShardStore, key
-from pipelines.fitting.heads import HeadSearch, fit_heads
+from pipelines.fitting.bank_epochs import HeadSearch
+from pipelines.fitting.heads import fit_heads
 from pipelines.runs.examples import Example
 from pipelines.system.progress import Silent
 

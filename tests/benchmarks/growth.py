@@ -73,7 +73,8 @@ def _fit(folder: Path, size: int) -> dict[str, object]:
     from models.heads import HEADS, Candidate
     from pipelines.features.cached import Features
     from pipelines.features.shards import ShardStore
-    from pipelines.fitting.heads import HeadSearch, fit_heads
+    from pipelines.fitting.bank_epochs import HeadSearch
+    from pipelines.fitting.heads import fit_heads
     from pipelines.system.progress import Silent
 
     stores = ShardStore(folder / "clean"), ShardStore(folder / "augmented")

@@ -55,8 +55,9 @@ def _parts(examples: list[Example]) -> dict[str, Callable[[], Any]]:
     from models.zoo import BACKBONES
     from pipelines.features.cached import Features
     from pipelines.features.shards import ShardStore, key
+    from pipelines.fitting.bank_epochs import HeadSearch
     from pipelines.fitting.candidates import HeadGrid, list_candidates
-    from pipelines.fitting.heads import HeadSearch, fit_heads
+    from pipelines.fitting.heads import fit_heads
     from pipelines.images.augment import build_augmenter
     from pipelines.images.batches import view_batches
     from pipelines.images.policies import POLICIES

@@ -14,8 +14,9 @@ from tests.specs import train_spec, with_options
 
 
 def spec_on(drawn: Path, data: Path, out: Path, **options: object) -> TrainSpec:
-    """A new head on the frozen network of the run `one` of the fixture `drawn`."""
-    spec = train_spec(data=str(data), out=str(out), backbone=str(drawn / "one"), epochs=12, heads=4)
+    """A new head, in steps and judged by the validation part, on the network of the run `one` of fixture `drawn`."""
+    backbone = str(drawn / "one")
+    spec = train_spec(data=str(data), out=str(out), backbone=backbone, epochs=12, heads=4, validation="hold-out")
     return with_options(spec, **options)
 
 

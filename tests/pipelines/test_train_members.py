@@ -19,7 +19,8 @@ from pipelines.ensemble import ensemble
 from pipelines.ensembles import join
 from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
-from pipelines.fitting.heads import FittedHeads, HeadSearch, fit_heads
+from pipelines.fitting.bank_epochs import HeadSearch
+from pipelines.fitting.heads import FittedHeads, fit_heads
 from pipelines.members import member_training, processes
 from pipelines.runs.ensemble_spec import EnsembleSpec
 from pipelines.runs.layout import MODEL_FILE, STATE_FOLDER, is_run

@@ -52,7 +52,7 @@ def test_the_weights_are_those_of_the_best_epoch(bank: Bank) -> None:
         train(bank)
         states.append(bank.state())
         progress.record(epoch, np.array(loss), np.zeros(2))
-    for best, *epochs in zip(progress.state, *states, strict=True):
+    for best, *epochs in zip(progress.states[0], *states, strict=True):
         np.testing.assert_array_equal(best[0], epochs[1][0])
         np.testing.assert_array_equal(best[1], epochs[2][1])
     assert not np.array_equal(states[1][0][0], states[2][0][0]), "weights that never change prove nothing"

@@ -14,8 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from models.bank import Bank
 from models.heads import HEADS, Candidate
 from pipelines.features.cached import Features
+from pipelines.fitting.bank_epochs import HeadSearch
 from pipelines.fitting.candidates import HeadGrid, list_candidates
-from pipelines.fitting.heads import FittedHeads, HeadSearch, fit_heads
+from pipelines.fitting.heads import FittedHeads, fit_heads
 from pipelines.system.progress import Silent
 from tests.pipelines.fitting.drawn_features import NUM_CLASSES, NUM_FEATURES, draw_features, rows_of, store_features
 

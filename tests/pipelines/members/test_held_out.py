@@ -12,11 +12,11 @@ from models.errors import UserError
 from models.heads import Candidate
 from pipelines.features.cached import Features
 from pipelines.features.shards import ShardStore, key
-from pipelines.fitting.heads import fit_heads
+from pipelines.fitting.heads import fit_heads, predict_features
 from pipelines.members.held_out import divide_held_out, predict_head_held_out, predict_network_held_out
 from pipelines.runs.manifest import BackboneRecord
 from pipelines.training import from_scratch
-from pipelines.training.head_stage import predict_features, search_of
+from pipelines.training.head_stage import search_of
 from pipelines.training.plan import TrainingPlan, TrainingResult
 from tests.pipelines.training.prepared import prepare
 from tests.specs import with_options

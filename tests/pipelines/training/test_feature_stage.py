@@ -132,7 +132,7 @@ def test_fine_tuning_starts_from_the_head_that_cross_validation_chose(
     assert tuned.trained == ("block3",) and tuned.kept is not None
     # The comparison is on the validation part alone, though the folds chose the head on training images too.
     assert tuned.compared["validation"].images == sum(manifest.data.images["validation"].values())
-    frozen = train(spec_on(drawn, data, tmp_path / "frozen", features="levels", epochs=None))
+    frozen = train(spec_on(drawn, data, tmp_path / "frozen", features="levels", epochs=None, validation="auto"))
     if not tuned.kept:
         assert manifest.metrics == frozen.metrics
     # What is saved is what was scored.

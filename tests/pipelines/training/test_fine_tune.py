@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
+from models.heads import cool
 from pipelines.evaluation.calibration import apply_temperature
 from pipelines.evaluation.metrics import losses
 from pipelines.fitting.checkpoint import StageProgress
 from pipelines.training import fine_tune as module
-from pipelines.training.fine_tune import cool, fine_tune
+from pipelines.training.fine_tune import fine_tune
 from pipelines.training.pixel_stage import predict_parts
 from pipelines.training.tensorboard_events import EVENTS
 from tests.pipelines.training.prepared import Prepare, weights_of

@@ -28,7 +28,7 @@ def solved(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose head is solved."""
     folder = tmp_path_factory.mktemp("solved")
     draw_folders(folder / "data", {"": 20}, seed=31)
-    train(with_options(spec_on(drawn, folder / "data", folder / "run"), epochs=None))
+    train(with_options(spec_on(drawn, folder / "data", folder / "run"), epochs=None, validation="auto"))
     return folder / "run"
 
 
@@ -68,7 +68,7 @@ def test_test_images_change_nothing(drawn: Path, image_folder: Draw, tmp_path: P
     for number, seed in enumerate((1, 2)):
         data = image_folder(f"tested-{number}", parts={"train": 8}, seed=50)
         image_folder(f"tested-{number}", parts={"test": 4}, seed=seed)
-        train(with_options(spec_on(drawn, data, tmp_path / str(number)), epochs=None))
+        train(with_options(spec_on(drawn, data, tmp_path / str(number)), epochs=None, validation="auto"))
         runs.append(tmp_path / str(number))
     first, second = (load_run(run)[0].get_weights() for run in runs)
     assert all(np.array_equal(*weights) for weights in zip(first, second, strict=True))
@@ -90,7 +90,7 @@ def test_a_given_validation_part_judges_a_head_of_the_training_images(
     drawn: Path, image_folder: Draw, tmp_path: Path
 ) -> None:
     data = image_folder("given", parts={"train": 10, "validation": 6}, seed=42)
-    manifest = train(with_options(spec_on(drawn, data, tmp_path / "run"), epochs=None))
+    manifest = train(with_options(spec_on(drawn, data, tmp_path / "run"), epochs=None, validation="auto"))
     record = manifest.cross_validation
     assert record is not None
     assert (record.held_out, record.fitted, manifest.metrics["validation"].images) == (30, 48, 18)
