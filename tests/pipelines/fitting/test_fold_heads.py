@@ -68,6 +68,7 @@ def test_the_loss_that_chooses_is_that_of_the_predictions_out_of_fold(tmp_path: 
     accuracy = (fitted.probabilities.argmax(1) == images.labels).mean()
     assert best.validation_accuracy == pytest.approx(accuracy, abs=1e-5)
     assert best.best_epoch is not None
+    assert best.validation_loss is not None
     losses = [record.validation_loss or np.inf for record in fitted.history]
     assert losses[best.best_epoch - 1] == pytest.approx(best.validation_loss, abs=1e-5)
     # The best of its own epochs, up to the least gain that counts.
