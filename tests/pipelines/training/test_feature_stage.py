@@ -125,7 +125,7 @@ def test_fine_tuning_starts_from_the_head_that_cross_validation_chose(
     drawn: Path, image_folder: Draw, tmp_path: Path
 ) -> None:
     data = image_folder("pictures", per_class=12, seed=6)
-    options = {"fine_tune": "1", "features": "levels", "epochs": None}
+    options = {"fine_tune": "1", "features": "levels", "epochs": None, "validation": "auto"}
     manifest = train(spec_on(drawn, data, tmp_path / "tuned", **options))
     head, tuned = manifest.stages
     assert manifest.cross_validation is not None and head.recipe is not None and head.recipe.optimizer == "l-bfgs"
