@@ -28,7 +28,9 @@ def fit_head(plan: TrainingPlan, stage: Stage, features: HeadFeatures) -> Fitted
         if solved is not None:
             return _of_solved(plan, stage, solved, features)
     heads = list_head_candidates(plan, num_features=bank_width(features), count=plan.spec.head.heads)
-    return fit_in_folds(plan, stage, features, heads) or fit_bank(plan, stage, features, heads)
+    # Where solving it took too long, so would training it in every fold.
+    in_folds = None if can_be_solved(plan) else fit_in_folds(plan, stage, features, heads)
+    return in_folds or fit_bank(plan, stage, features, heads)
 
 
 def _of_solved(plan: TrainingPlan, stage: Stage, solved: SolvedHead, features: HeadFeatures) -> FittedHead:

@@ -43,15 +43,11 @@ def fit_in_folds(plan: TrainingPlan, stage: Stage, features: HeadFeatures, heads
         None where the validation part chooses: where the user gave it or holds it out, images have weights, the model
         is fine-tuned next, or there are too few groups of images or too many weights.
     """
-    spec = plan.spec
-    holds_out = plan.is_fold or spec.fit.validation == "hold-out" or plan.dataset.has_given_validation
-    if holds_out or plan.image_weights is not None or spec.fine_tune.blocks is not None:
-        return None
     (layers, *_), width = features.widths, bank_width(features)
     num_images = len(features.train) + len(features.validation)
     most_folds = FOLDS if num_images <= MANY_IMAGES else FEW_FOLDS
     count = _affordable(grid_of(plan, width), num_images=num_images, epochs=stage.epochs, num_folds=most_folds)
-    if not count:
+    if _holds_out(plan) or not count:
         return None
     images = divide(plan, features.train, features.validation, num_folds=most_folds, num_last=features.num_last)
     if images.folds is None:
@@ -61,16 +57,11 @@ def fit_in_folds(plan: TrainingPlan, stage: Stage, features: HeadFeatures, heads
     parts = [first_features(part, width) for part in (features.train, features.validation)]
     chosen, notes = _best_on_validation(plan, stage, heads, count, parts)
     joined = FeatureSubset(JoinedFeatures(parts), np.arange(num_images))
-    fitted = fit_fold_heads(
-        search_of(plan, chosen.candidates, epochs=stage.epochs),
-        joined,
-        images.division.fold_of,
-        weights=images.division.weights,
-        reporter=plan.reporter,
-    )
+    search, division = search_of(plan, chosen.candidates, epochs=stage.epochs), images.division
+    fitted = fit_fold_heads(search, joined, division.fold_of, weights=division.weights, reporter=plan.reporter)
 
     # The temperature, and the predictions that judge the head.
-    division, labels, probabilities = images.division, joined.labels, fitted.probabilities
+    labels, probabilities = joined.labels, fitted.probabilities
     temperature = fit_temperature_of_folds(probabilities, labels, division)
     if temperature is not None:
         probabilities = calibrate_by_folds(probabilities, labels, division, temperature)
@@ -79,17 +70,25 @@ def fit_in_folds(plan: TrainingPlan, stage: Stage, features: HeadFeatures, heads
     lines = [*notes, *_lines_of(images, fitted)]
     for line in lines:
         plan.reporter.note(line)
+    examples = tuple(images.examples[place] for place in np.flatnonzero(is_judged))
     return FittedHead(
         head=fitted.head,
         features=layers,
         predictions=(probabilities[is_judged], labels[is_judged]),
-        judged=tuple(images.examples[place] for place in np.flatnonzero(is_judged)),
+        judged=examples,
         stage=describe_bank(plan, stage, fitted, temperature=temperature),
         trials=fitted.trials,
         history=fitted.history,
         cross_validation=_record(layers, images, fitted, temperature),
         notes=(*heads.notes, *lines),
     )
+
+
+def _holds_out(plan: TrainingPlan) -> bool:
+    """Whether the validation part chooses, however few heads there are."""
+    spec, has_own = plan.spec, plan.dataset.has_given_validation
+    is_held_out = plan.is_fold or has_own or spec.fit.validation == "hold-out"
+    return is_held_out or plan.image_weights is not None or spec.fine_tune.blocks is not None
 
 
 def _affordable(grid: HeadGrid, *, num_images: int, epochs: int, num_folds: int) -> int:
