@@ -61,11 +61,10 @@ def fit_in_folds(plan: TrainingPlan, stage: Stage, features: HeadFeatures, heads
     fitted = fit_fold_heads(search, joined, division.fold_of, weights=division.weights, reporter=plan.reporter)
 
     # The temperature, and the predictions that judge the head.
-    labels, probabilities = joined.labels, fitted.probabilities
-    temperature = fit_temperature_of_folds(probabilities, labels, division)
-    if temperature is not None:
-        probabilities = calibrate_by_folds(probabilities, labels, division, temperature)
-        cool(fitted.head, temperature)
+    labels = joined.labels
+    temperature = fit_temperature_of_folds(fitted.probabilities, labels, division)
+    probabilities = calibrate_by_folds(fitted.probabilities, labels, division, temperature)
+    cool(fitted.head, temperature or 1.0)
     is_judged = division.is_held_out
     lines = [*notes, *_lines_of(images, fitted)]
     for line in lines:

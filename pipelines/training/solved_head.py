@@ -114,9 +114,7 @@ def solve_head(
     # Folds that cannot be believed tell no temperature either.
     temperature = None if choice.warning else fit_temperature_of_folds(choice.solution.probabilities, labels, division)
     is_judged = division.is_validation if division.is_validation.any() else division.is_held_out
-    probabilities = choice.solution.probabilities
-    if temperature is not None:
-        probabilities = calibrate_by_folds(probabilities, labels, division, temperature)
+    probabilities = calibrate_by_folds(choice.solution.probabilities, labels, division, temperature)
     record = describe(paths, choice, images, temperature)
     notes += lines_of(images, choice)
     _report(plan, notes, choice.warning)

@@ -27,7 +27,7 @@ def fit_temperature_of_folds(probabilities: Probabilities, labels: Labels, divis
 
 
 def calibrate_by_folds(
-    probabilities: Probabilities, labels: Labels, division: Division, temperature: float
+    probabilities: Probabilities, labels: Labels, division: Division, temperature: float | None
 ) -> Probabilities:
     """Probabilities (images, classes) at a temperature to which the image's own fold did not contribute.
 
@@ -35,8 +35,10 @@ def calibrate_by_folds(
         probabilities: (images, classes), out of fold where a fold holds the image out.
         labels: (images,) class indices.
         division: into folds.
-        temperature: of all folds; that of images which no fold holds out.
+        temperature: of all folds; that of images which no fold holds out. None changes nothing.
     """
+    if temperature is None:
+        return probabilities
     scaled = apply_temperature(probabilities, temperature).astype(np.float32)
     for fold in range(division.num_folds):
         is_fold = division.fold_of == fold
