@@ -1,4 +1,4 @@
-"""Prints an ensemble: its members, their disagreement, its scores, and its gain over the best member."""
+"""Prints an ensemble: its members, their disagreement, its scores, its gain over the best member, and each class."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app.console import Terminal
 from app.pages.as_json import print_run
 from app.pages.report import next_lines, skipped_line, training_page
 from app.pages.tables import WIDTH, new_table, scored, shortened, shortened_inside
+from app.pages.training_end import class_scores, few_images_warning, fitted_on_validation
 from models.errors import UserError
 from pipelines.ensembles.methods import METHODS
 from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, Spread
@@ -42,7 +43,7 @@ def show(terminal: Terminal, manifest: Manifest, out: str, *, as_json: bool = Fa
         UserError: after all that, where members could not be trained.
     """
     assert manifest.leaderboard is not None, "an ensemble has one"
-    terminal.page(ensemble_page(manifest.leaderboard, manifest.metrics), stream="stderr")
+    terminal.page(ensemble_page(manifest.leaderboard, manifest.metrics), "", class_scores(manifest), stream="stderr")
     limit = manifest.spec.ensemble.max_latency if manifest.spec.ensemble else None
     if limit is not None and manifest.leaderboard.chosen_ms is not None:
         terminal.note(limit_line(manifest.leaderboard.chosen_ms, limit))
@@ -50,6 +51,8 @@ def show(terminal: Terminal, manifest: Manifest, out: str, *, as_json: bool = Fa
         terminal.warn(skipped_line(manifest.data.skipped))
     for note in manifest.notes:
         terminal.warn(note)
+    if warning := few_images_warning(manifest):
+        terminal.warn(warning)
     for line in next_lines(out):
         terminal.note(line)
     if as_json:
@@ -143,7 +146,7 @@ def gain_lines(board: Leaderboard) -> list[str]:
     """The gain over the best member, in lines of at most 80 columns."""
     # Runs of before 2026-11-24 have a gain of one group over itself.
     lines = _compared_lines(board, board.gain) if board.gain and len(board.names) > 1 else _alone_lines(board)
-    if fitted := _fitted_on_validation(board):
+    if fitted := fitted_on_validation(board):
         lines.append(f"  {fitted} on validation images: the validation figures look better than they are")
     for score, fold in board.folds.items():
         low, high = fold.interval
@@ -186,16 +189,6 @@ def _alone_lines(board: Leaderboard) -> list[str]:
         return [f"`{board.names[0]}` is the only member: nothing to compare it with"]
     models = counted(len(board.members), "model")
     return [f"mean of the {models} of `{board.names[0]}`: no other member to compare it with"]
-
-
-def _fitted_on_validation(board: Leaderboard) -> str:
-    """What of the ensemble was fitted on the validation images; empty where nothing was."""
-    method = METHODS[board.method]
-    if method.is_stacked:
-        return "the penalty of the stack was chosen"
-    if method.is_fitted and len(board.names) > 1:  # one group has all the weight
-        return "the weights were fitted"
-    return "the temperature was fitted" if board.temperature else ""
 
 
 def _cell(value: object) -> str:

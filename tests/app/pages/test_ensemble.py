@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ from pipelines.runs.leaderboard import EnsembleGain, Leaderboard, MemberRow, Spr
 from pipelines.runs.manifest import RunRequest
 from pipelines.runs.report import Comparison, FoldScore, ModelComparison, Score
 from tests.app.pages.samples import printed, sample_report
-from tests.pipelines.manifests import manifest_with
+from tests.pipelines.manifests import MANIFEST, manifest_with
 
 
 def member(number: int, **values: Any) -> MemberRow:  # fields of several types
@@ -193,17 +192,14 @@ def test_how_near_a_greatest_time_was_is_shown(limit: float, expected: str) -> N
 
 
 def test_the_end_of_a_combination_warns_and_names_the_next_command(capsys: pytest.CaptureFixture[str]) -> None:
-    scores = sample_report(["cat", "dog"], 40)
-    manifest = SimpleNamespace(
+    manifest = manifest_with(
         leaderboard=replace(board(2), chosen_ms=Spread(median=9.0, quartiles=(8.8, 9.1))),
-        metrics={"test": scores},
-        data=SimpleNamespace(skipped=3),
+        metrics={"test": sample_report(["cat", "dog"], 40)},
+        data=replace(MANIFEST.data, skipped=3),
         notes=("a note",),
         spec=RunRequest(ensemble=EnsembleSpec(runs=("a", "b"), out="c", max_latency=10.0)),
-        missing={},
     )
-    # What the page reads of a manifest is enough.
-    show(Terminal(), cast(Any, manifest), "runs/my ensemble")
+    show(Terminal(), manifest, "runs/my ensemble")
     out, err = capsys.readouterr()
     assert out == "" and "ensemble vs best member" in err
     assert err.splitlines()[-7:] == [
