@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -97,4 +98,4 @@ def _say_where(terminal: Terminal, written: Written) -> None:
     if (fixed := written.fixed) is not None:
         changes = f"{fixed.left_out:,} left out, {fixed.relabelled:,} with another class"
         terminal.note(f"`{fixed.path}` has {counted(fixed.images, 'image')}: {changes}")
-        terminal.note(f"train on it: `headstart train {fixed.path}`")
+        terminal.note(f"train on it: `headstart train {shlex.quote(fixed.path)}`")

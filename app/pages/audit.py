@@ -56,11 +56,12 @@ def _suggestions(audit: Audit) -> list[str]:
 
 def _shortcut_lines(test: ShortcutTest) -> list[str]:
     low, high = (100 * bound for bound in test.interval)
-    told = f"{100 * test.accuracy:.0f} % ({low:.0f} .. {high:.0f}), by chance {100 * test.chance:.0f} %"
-    if not test.is_claimed:
-        return [f"no shortcut: size, format, camera, colours and numbering tell {told}"]
+    told = [
+        f"{'a' if test.is_claimed else 'no'} shortcut: size, format, camera, colours and numbering alone tell",
+        f"  {100 * test.accuracy:.0f} % ({low:.0f} .. {high:.0f}), by chance {100 * test.chance:.0f} %",
+    ]
     carriers = [
         f"  {share.trait} alone tells {100 * share.alone:.0f} %; without it {100 * share.drop:.0f} points are lost"
         for share in test.traits
     ]
-    return [f"shortcut: a model that never sees a picture tells the class of {told}", *carriers]
+    return told + carriers

@@ -95,11 +95,6 @@ KINDS: dict[str, Kind] = {
         is_left_out=True,
     ),
     "tiny": Kind(severity="medium", title="tiny images", suggestion="replace it by a larger one"),
-    "outlier": Kind(
-        severity="medium",
-        title="images unlike all others",
-        suggestion="look at it: does it belong to the data at all?",
-    ),
     "duplicate": Kind(
         severity="low",
         title="copies within a class",
@@ -110,6 +105,11 @@ KINDS: dict[str, Kind] = {
         severity="low",
         title="near duplicates within a class",
         suggestion="give both one `group`, so that no division separates them",
+    ),
+    "outlier": Kind(
+        severity="low",
+        title="images unlike all others",
+        suggestion="look at it: does it belong to the data at all?",
     ),
     "blurred": Kind(severity="low", title="blurred images", suggestion="look at it: keep it if new ones are like it"),
     "dark": Kind(severity="low", title="underexposed images", suggestion="look at it: keep it if new ones are like it"),

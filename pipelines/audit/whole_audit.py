@@ -75,8 +75,8 @@ def _shortcut_finding(test: ShortcutTest) -> Finding:
     low, high = test.interval
     carriers = ", ".join(f"{share.trait} alone {100 * share.alone:.0f} %" for share in test.traits)
     detail = (
-        f"{100 * test.accuracy:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f}) without looking at the "
-        f"picture, by chance {100 * test.chance:.0f} %"
+        f"{100 * test.accuracy:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f}) from what is "
+        f"not content, by chance {100 * test.chance:.0f} %"
     )
     kind = "shortcut" if test.is_strong else "weak-shortcut"
     return Finding(kind=kind, detail=f"{detail}: {carriers}" if carriers else detail, rank=test.accuracy)

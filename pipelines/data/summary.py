@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 
 from pipelines.runs.examples import SPLITS, Dataset
@@ -43,7 +44,7 @@ def audit_line(dataset: Dataset) -> str | None:
     """
     if not dataset.skipped and not _has_copies_apart(dataset):
         return None
-    root = one_line(dataset.root)
+    root = one_line(shlex.quote(dataset.root))
     return f"`headstart audit {root} --out DIR` shows these images, and looks for wrong labels and shortcuts"
 
 

@@ -120,3 +120,7 @@ def test_likeness_finds_the_window_whichever_is_cropped() -> None:
     assert aligned_likeness(small[1], small[0])[0] == pytest.approx(aligned_likeness(small[0], small[1])[0], abs=1e-5)
     assert aligned_likeness(small[0], small[2])[0] < 0.5
     assert aligned_likeness(small[0], np.full_like(small[0], 7))[0] == pytest.approx(0, abs=1e-4)
+
+
+def test_nothing_to_compare_is_no_error() -> None:
+    assert aligned_likeness(np.zeros((0, 32, 32), np.float32), np.zeros((0, 32, 32), np.float32)).shape == (0,)

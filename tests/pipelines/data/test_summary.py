@@ -62,7 +62,7 @@ def test_the_audit_is_named_where_there_is_something_to_see(
     line = audit_line(images(*places))
     assert (line is not None) is is_worth_it
     if line is not None:
-        assert line.startswith("`headstart audit my photos --out DIR` shows these images")
+        assert line.startswith("`headstart audit 'my photos' --out DIR` shows these images")
 
 
 def test_the_audit_is_named_where_files_are_left_out() -> None:
