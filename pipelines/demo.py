@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipelines.export import Exported
-    from pipelines.inference.prediction_rows import Prediction
+    from pipelines.inference.prediction import Prediction
     from pipelines.runs.report import Comparison, Report
     from pipelines.system.progress import Reporter
 

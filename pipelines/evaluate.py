@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from pipelines.data.class_names import align
@@ -20,6 +21,10 @@ from pipelines.runs.report import Json, Report
 from pipelines.runs.split_file import read_split
 from pipelines.system.progress import Reporter, Silent
 from pipelines.system.text import counted
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.conformal import SetRule
+    from pipelines.evaluation.coverage import Coverage
 
 HELD_OUT: tuple[Split, ...] = ("test", "validation")
 
@@ -35,6 +40,7 @@ class Evaluation:
         skipped: number of files that are not readable images.
         how: how the predictions were computed: `cached features (...)` or `the saved model, float32 ...`.
         tta: gain and cost of averaging over views; None where it was not asked for.
+        coverage: of sets of classes; None where it was not asked for.
     """
 
     report: Report
@@ -43,6 +49,7 @@ class Evaluation:
     skipped: int
     how: str
     tta: ViewsGain | None = None
+    coverage: Coverage | None = None
 
     def to_json(self) -> Json:
         """What `evaluate --json` prints."""
@@ -52,6 +59,7 @@ class Evaluation:
             "skipped": self.skipped,
             "how": self.how,
             "tta": None if self.tta is None else self.tta.to_json(),
+            "coverage": None if self.coverage is None else self.coverage.to_json(),
         }
 
 
@@ -77,6 +85,8 @@ def evaluate(
     split: Part = "auto",
     cache: bool = True,
     tta: str | None = None,
+    coverage: float | None = None,
+    is_by_class: bool = False,
     reporter: Reporter | None = None,
 ) -> Evaluation:
     """Evaluate a run on labelled images.
@@ -89,21 +99,21 @@ def evaluate(
         cache: use cached features where the backbone is frozen; otherwise the saved model in float32.
         tta: views to average over (see `pipelines.inference.test_time`), on the saved model; None for the images as
             they are.
+        coverage: that sets of classes are made for, in (0, 1); None for no sets.
+        is_by_class: promise it within each class.
         reporter: where progress goes; nowhere by default.
 
     Raises:
         UserError: the run or the data is unusable, or the data has classes that the run does not know.
     """
     reporter = reporter or Silent()
-    if tta is not None:
-        require_views(tta)
     manifest = read_manifest(run)
+    rule = _set_rule(run, manifest, coverage, is_by_class=is_by_class, tta=tta)
     selection, num_skipped = _read_images(run, manifest, data, split, reporter)
-    for remark in selection.remarks:
-        reporter.note(remark)
 
     import numpy as np
 
+    from pipelines.evaluation.coverage import measure_coverage
     from pipelines.evaluation.metrics import report
     from pipelines.inference.examples import predict_examples
 
@@ -125,11 +135,26 @@ def evaluate(
         skipped=num_skipped,
         how=how,
         tta=gain,
+        coverage=None if rule is None else measure_coverage(probabilities, labels, rule, manifest.class_names),
     )
 
 
+def _set_rule(
+    run: str, manifest: Manifest, coverage: float | None, *, is_by_class: bool, tta: str | None
+) -> SetRule | None:
+    """The rule of the sets for a coverage, None where none was asked for; refuses views that there are not."""
+    from pipelines.evaluation.conformal import refuse_sets_of_views
+    from pipelines.inference.decisions import read_decisions
+
+    rule = read_decisions(run, manifest, coverage=coverage, is_by_class=is_by_class, costs=None).sets
+    if tta is not None:
+        require_views(tta)
+        refuse_sets_of_views(rule)
+    return rule
+
+
 def _read_images(run: str, manifest: Manifest, data: str, split: Part, reporter: Reporter) -> tuple[Selection, int]:
-    """The images to evaluate on, labelled by the run's classes, and the number of files that are not readable."""
+    """The images to evaluate on, labelled by the run's classes, and how many files are not readable; says remarks."""
     listing = scan(data, for_training=False, reporter=reporter)
     alignment = align(listing.class_names, manifest.class_names)
 
@@ -147,6 +172,8 @@ def _read_images(run: str, manifest: Manifest, data: str, split: Part, reporter:
         part=selection.part,
         remarks=(*alignment.remarks, *selection.remarks),
     )
+    for remark in aligned.remarks:
+        reporter.note(remark)
     return aligned, len(dataset.skipped)
 
 

@@ -12,10 +12,12 @@ from itertools import chain, islice
 from typing import BinaryIO
 
 from models.errors import UserError
+from pipelines.evaluation.conformal import refuse_sets_of_views
 from pipelines.inference.compiled import compile_folded, compile_saved
+from pipelines.inference.decisions import NO_DECISIONS, Decisions
 from pipelines.inference.inputs import STDIN, Input, expand, load
 from pipelines.inference.predict_inputs import BATCH, RowContents, predict_inputs
-from pipelines.inference.prediction_rows import Columns, Prediction
+from pipelines.inference.prediction import Columns, Prediction
 from pipelines.inference.test_time import require_views
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
@@ -33,6 +35,7 @@ def predict(
     tta: str | None = None,
     members: bool = False,
     scores: bool = False,
+    decisions: Decisions = NO_DECISIONS,
     stdin: BinaryIO | None = None,
     reporter: Reporter | None = None,
 ) -> tuple[Columns, Iterator[Prediction]]:
@@ -45,6 +48,7 @@ def predict(
         tta: views to average over (see `pipelines.inference.test_time`); None for the images as they are.
         members: list the prediction of each member of an ensemble.
         scores: list the probability of every class.
+        decisions: sets of classes for a coverage, answers by cost; by default the most probable class alone.
         stdin: the stream of `-`; binary.
         reporter: where progress goes; nowhere by default.
 
@@ -52,10 +56,12 @@ def predict(
         The columns of the rows, and one row per input in order, computed as they are asked for.
 
     Raises:
-        UserError: `run` is not a complete run, or has no members where they are asked for; unknown views.
+        UserError: `run` is not a complete run, or has no members where they are asked for; unknown views, or views
+            beside a coverage.
     """
     if tta is not None:
         require_views(tta)
+        refuse_sets_of_views(decisions.sets)
     if members and not read_manifest(run).members:
         raise UserError(f"`{run}` has no members: it is a single model", "leave --members away")
     reporter = reporter or Silent()
@@ -71,12 +77,23 @@ def predict(
     function = compile_saved(model, tta, members=is_ensemble)
     if is_many and tta is None:
         function = compile_folded(model, function, members=is_ensemble, batch=BATCH, reporter=reporter)
-
+    if decisions.sets is not None:
+        reporter.note(decisions.sets.line)
     names, listed = manifest.class_names, manifest.order if members else ()
-    contents = RowContents(class_names=names, top_k=top_k, members=listed, has_scores=scores)
+    contents = RowContents(class_names=names, top_k=top_k, members=listed, has_scores=scores, decisions=decisions)
     rows = predict_inputs(function, inputs, contents, read=partial(load, square=manifest.square))
-    columns = Columns(class_names=names, has_scores=scores, is_ensemble=is_ensemble, members=listed)
-    return columns, _counted(rows, reporter)
+    return _columns(contents, is_ensemble=is_ensemble), _counted(rows, reporter)
+
+
+def _columns(contents: RowContents, *, is_ensemble: bool) -> Columns:
+    return Columns(
+        class_names=contents.class_names,
+        has_scores=contents.has_scores,
+        is_ensemble=is_ensemble,
+        members=contents.members,
+        has_sets=contents.decisions.sets is not None,
+        has_costs=contents.decisions.costs is not None,
+    )
 
 
 def _is_stream(path: str) -> bool:

@@ -35,6 +35,7 @@ LIGHT = (
     "pipelines/ensembles/methods.py",
     "pipelines/features/remembered_engines.py",
     "pipelines/images/policies.py",
+    "pipelines/inference/prediction.py",
     "pipelines/inference/prediction_rows.py",
     "pipelines/inference/write_rows.py",
     "pipelines/members/spec.py",

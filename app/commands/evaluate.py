@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
+from app.options.coverage import Coverage, PerClass
 from app.options.ensemble import Tta
 from app.options.everywhere import terminal_of
 from app.options.part import Split
@@ -25,6 +26,8 @@ def evaluate(
         ),
     ] = True,
     tta: Tta = None,
+    coverage: Coverage = None,
+    per_class: PerClass = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Evaluate a run on labelled images.
@@ -34,7 +37,16 @@ def evaluate(
     terminal = terminal_of(context)
     from pipelines.evaluate import evaluate as evaluate_run
 
-    evaluation = evaluate_run(run, data, split=cast(Part, split), cache=cache, tta=tta, reporter=terminal)
+    evaluation = evaluate_run(
+        run,
+        data,
+        split=cast(Part, split),
+        cache=cache,
+        tta=tta,
+        coverage=coverage,
+        is_by_class=per_class,
+        reporter=terminal,
+    )
     if as_json:
         import json
 
@@ -43,5 +55,9 @@ def evaluate(
     from app.pages.report import evaluation_page, skipped_line
 
     terminal.page(evaluation_page(evaluation.report))
+    if evaluation.coverage is not None:
+        from app.pages.coverage import coverage_page
+
+        terminal.page(coverage_page(evaluation.coverage))
     if evaluation.skipped:
         terminal.warn(skipped_line(evaluation.skipped))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.options.completion import complete_row_format
+from app.options.coverage import Coverage, PerClass
 from app.options.ensemble import Tta
 from app.options.everywhere import terminal_of
 from models.errors import UserError, lookup
@@ -19,9 +20,32 @@ from pipelines.system.text import counted
 
 if TYPE_CHECKING:
     from app.console import Terminal
-    from pipelines.inference.prediction_rows import Prediction
+    from pipelines.inference.prediction import Prediction
     from pipelines.inference.write_rows import Tally
 
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH...", help="Images, folders of images, .txt lists of paths; - reads a list from stdin."
+    ),
+]
+Scores = Annotated[
+    bool, typer.Option("--scores", help="Add the probability of every class, in CSV and Parquet one column each.")
+]
+FormatName = Annotated[
+    str,
+    typer.Option("--format", metavar="|".join(FORMATS), autocompletion=complete_row_format, help="Format of the rows."),
+]
+Cost = Annotated[
+    str | None,
+    typer.Option(
+        "--cost",
+        metavar="FILE",
+        show_default="none",
+        help="Answer with the class of least expected cost, by a CSV table: a line for each true class, a column for "
+        "each answer.",
+    ),
+]
 EscapeFormulas = Annotated[
     bool,
     typer.Option(
@@ -35,25 +59,16 @@ EscapeFormulas = Annotated[
 def predict(
     context: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH...", help="Images, folders of images, .txt lists of paths; - reads a list from stdin."
-        ),
-    ],
+    paths: Paths,
     *,
     top_k: Annotated[int, typer.Option("--top-k", min=1, max=1_000_000, help="Number of classes per row.")] = 5,
-    format_name: Annotated[
-        str,
-        typer.Option(
-            "--format", metavar="|".join(FORMATS), autocompletion=complete_row_format, help="Format of the rows."
-        ),
-    ] = "table",
+    format_name: FormatName = "table",
     tta: Tta = None,
     members: Annotated[bool, typer.Option("--members", help="List the predictions of ensemble members too.")] = False,
-    scores: Annotated[
-        bool, typer.Option("--scores", help="Add the probability of every class, in CSV and Parquet one column each.")
-    ] = False,
+    scores: Scores = False,
+    coverage: Coverage = None,
+    per_class: PerClass = False,
+    cost: Cost = None,
     escape_formulas: EscapeFormulas = False,
     out: Annotated[
         str | None, typer.Option("--out", "-o", metavar="FILE", show_default="stdout", help="File for the rows.")
@@ -74,15 +89,23 @@ def predict(
     require_writable(row_format, out, is_terminal=sys.stdout.isatty())
     from pipelines.runs.read_manifest import read_manifest
 
-    read_manifest(run)
-    if tta is not None:
-        from pipelines.inference.test_time import require_views
+    manifest = read_manifest(run)
+    from pipelines.inference.decisions import read_decisions
 
-        require_views(tta)
+    decisions = read_decisions(run, manifest, coverage=coverage, is_by_class=per_class, costs=cost)
+    _require_views(tta)
     from pipelines.predict import predict as predict_paths
 
     columns, rows = predict_paths(
-        run, paths, top_k=top_k, tta=tta, members=members, scores=scores, stdin=sys.stdin.buffer, reporter=terminal
+        run,
+        paths,
+        top_k=top_k,
+        tta=tta,
+        members=members,
+        scores=scores,
+        decisions=decisions,
+        stdin=sys.stdin.buffer,
+        reporter=terminal,
     )
     if out is None and sys.stdout.isatty():
         rows = _bar_until_first(terminal, rows)
@@ -90,6 +113,14 @@ def predict(
         rows = with_escaped_formulas(rows)
     tally = write(rows, row_format, columns=columns, out=out, stdout=sys.stdout.buffer)
     _report(terminal, tally)
+
+
+def _require_views(tta: str | None) -> None:
+    """Check the views that are asked for, before TensorFlow is loaded."""
+    if tta is not None:
+        from pipelines.inference.test_time import require_views
+
+        require_views(tta)
 
 
 def _refuse(format_name: str, *, escape_formulas: bool, scores: bool) -> None:

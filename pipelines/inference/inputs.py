@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pipelines.data.walk import walk
 from pipelines.images.readable import MAX_PIXELS, UnreadableImage, read_file, readable_content
-from pipelines.inference.prediction_rows import Status
+from pipelines.inference.prediction import Status
 from pipelines.runs.square import Square
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from models.arrays import Pixels, Probabilities
 from models.errors import UserError
 from models.machine import count_cores
 from pipelines.inference.compiled import Predict
+from pipelines.inference.decisions import NO_DECISIONS, Decisions
 from pipelines.inference.inputs import Input, Loaded
-from pipelines.inference.prediction_rows import Prediction
+from pipelines.inference.prediction import Prediction
 
 BATCH = 32
 MAX_THREADS = 16
@@ -29,12 +30,14 @@ class RowContents:
         top_k: number of classes, at most.
         members: names of an ensemble's members whose predictions are listed; empty for none.
         has_scores: whether the probability of every class is listed.
+        decisions: what is made of the probabilities.
     """
 
     class_names: Sequence[str]
     top_k: int = 5
     members: Sequence[str] = ()
     has_scores: bool = False
+    decisions: Decisions = NO_DECISIONS
 
 
 def predict_inputs(
@@ -126,18 +129,31 @@ def _row(
     # Stable: of equally probable classes the first comes first, as with argmax.
     best = np.argsort(-probabilities, kind="stable")[: max(1, contents.top_k)]
     top_k = tuple((contents.class_names[column], _shortest(probabilities[column])) for column in best)
-    label, probability = top_k[0]
+    answer, expected_cost = int(best[0]), None
+    if contents.decisions.costs is not None:
+        answer, expected_cost = contents.decisions.costs.choose(probabilities)
     return Prediction(
         path=path,
         status="ok",
-        label=label,
-        probability=probability,
+        label=contents.class_names[answer],
+        probability=_shortest(probabilities[answer]),
         top_k=top_k,
         agreement=None if of_members is None else float((of_members.argmax(1) == best[0]).mean()),
         entropy=_entropy(probabilities),
         members=() if of_members is None else _member_predictions(of_members, contents),
         scores=tuple(map(_shortest, probabilities)) if contents.has_scores else (),
+        possible=_possible(probabilities, contents),
+        expected_cost=expected_cost,
     )
+
+
+def _possible(probabilities: Probabilities, contents: RowContents) -> tuple[str, ...] | None:
+    """The set of classes for a coverage, most probable first; None where none was asked for."""
+    if contents.decisions.sets is None:
+        return None
+    (held,) = contents.decisions.sets.holds(probabilities[None])
+    order = np.argsort(-probabilities, kind="stable")
+    return tuple(contents.class_names[column] for column in order if held[column])
 
 
 def _member_predictions(of_members: Probabilities, contents: RowContents) -> tuple[tuple[str, str, float], ...]:

@@ -4,7 +4,7 @@ The schema, version `SCHEMA`, which every row of csv, jsonl and parquet has as `
 
 path         as given, or below the folder that was given
 status       `ok`, or `unreadable`
-label        the most probable class
+label        the most probable class; with costs, the class of least expected cost
 probability  of it, in [0, 1]
 top_k        the most probable classes: in csv as text such as `cat 0.9; dog 0.1`, else objects (label, probability)
 reason       why it is unreadable, a phrase
@@ -12,6 +12,11 @@ entropy      of the probabilities of all classes, nats
 agreement    share of an ensemble's members that predict the same class; csv has it for ensembles alone
 members      where asked for, objects (member, label, probability); in csv `label:<member>` and `probability:<member>`
 scores       where asked for, class -> probability; in csv and parquet `score:<class>`, a column for each class
+set          with a coverage, the classes that the image may belong to, most probable first; in csv as `cat; dog`
+chosen_by    with costs, `cost`: `label` is the class of least expected cost, and need not be the most probable one
+expected_cost  with costs, of `label`, in the units of the table
+
+The last three are there only where they were asked for, as is `scores`; such columns change no version.
 
 Any path survives any format. csv: text fields are quoted, so that a line break stays inside its field; bytes that are
 not UTF-8 are written as they are. jsonl: ASCII with JSON escapes, a stray byte 0xNN as the lone surrogate `\udcNN`,
@@ -28,11 +33,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
+from pipelines.inference.prediction import Columns, Prediction
 from pipelines.system.text import as_utf8, one_line, padded
 
-Status = Literal["ok", "unreadable", "not an image"]
 SCHEMA = 2  # 1: csv had JSON in `top_k` and `members`, and no row had its version
 FIELDS = ("path", "status", "label", "probability", "top_k", "reason", "agreement", "entropy", "members")
 ROW_GROUP = 10_000  # rows of a Parquet file that are written at once
@@ -40,53 +45,6 @@ MAX_LABEL_WIDTH = 30  # terminal cells of a class name in the table
 SMALLEST_SHOWN = 0.0005  # probability of a further class in the table: smaller ones would show as 0.000
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 Values: TypeAlias = dict[str, Any]  # a row as JSON has it: text, numbers, None, lists of such dicts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """The prediction for one input.
-
-    Attributes:
-        path: as given; bytes that are not UTF-8 as surrogates.
-        status: `ok`, `unreadable`, or `not an image`: another file in a folder, which gets no row.
-        label: the most probable class; None when unreadable.
-        probability: of it, in [0, 1]; None when unreadable.
-        top_k: the most probable classes and their probabilities, most probable first; empty when unreadable.
-        reason: why it is unreadable, a phrase; empty when it is readable.
-        agreement: share of an ensemble's members that predict the same class, in [0, 1]; None for a single model.
-        entropy: of the probabilities of all classes, nats; None when unreadable.
-        members: (member, its most probable class, probability of that) for each member of an ensemble; empty unless
-            asked for.
-        scores: probability of each class, in the run's order; empty unless asked for, and when unreadable.
-    """
-
-    path: str
-    status: Status
-    label: str | None = None
-    probability: float | None = None
-    top_k: tuple[tuple[str, float], ...] = ()
-    reason: str = ""
-    agreement: float | None = None
-    entropy: float | None = None
-    members: tuple[tuple[str, str, float], ...] = ()
-    scores: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """What is known of all rows before the first of them.
-
-    Attributes:
-        class_names: (classes,) in the run's order.
-        has_scores: whether rows have the probability of each class.
-        is_ensemble: whether rows have the agreement of members.
-        members: names of the members that rows list; empty for none.
-    """
-
-    class_names: Sequence[str]
-    has_scores: bool = False
-    is_ensemble: bool = False
-    members: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +78,7 @@ def escape_formulas(rows: Iterable[Prediction]) -> Iterator[Prediction]:
             label=None if row.label is None else _escaped_formula(row.label),
             top_k=tuple((_escaped_formula(label), share) for label, share in row.top_k),
             members=tuple((member, _escaped_formula(label), share) for member, label, share in row.members),
+            possible=None if row.possible is None else tuple(map(_escaped_formula, row.possible)),
         )
 
 
@@ -144,9 +103,12 @@ def _table_remark(row: Prediction) -> str:
     """The further classes, the members' classes and their agreement; of an unreadable input the reason."""
     if row.status == "unreadable":
         return one_line(row.reason)
-    parts = [f"{label} {share:.3f}" for label, share in row.top_k[1:] if share >= SMALLEST_SHOWN]
+    others = [(label, share) for label, share in row.top_k if label != row.label]
+    parts = [f"{label} {share:.3f}" for label, share in others if share >= SMALLEST_SHOWN]
     parts += [f"{member}: {label} {share:.3f}" for member, label, share in row.members]
     parts += [] if row.agreement is None else [f"agreement {row.agreement:.2f}"]
+    parts += [] if row.possible is None else [f"set: {' or '.join(row.possible)}"]
+    parts += [] if row.expected_cost is None else [f"least expected cost {row.expected_cost:.3g}"]
     return one_line(", ".join(parts))
 
 
@@ -167,7 +129,7 @@ def _csv_header(columns: Columns) -> list[str]:
     header += ["agreement"] if columns.is_ensemble else []
     header += [f"{field}:{member}" for member in columns.members for field in ("label", "probability")]
     header += [f"score:{name}" for name in columns.class_names] if columns.has_scores else []
-    return [*header, "schema"]
+    return [*header, *columns.decision_fields, "schema"]
 
 
 def _csv_values(row: Prediction, columns: Columns) -> list[object]:
@@ -178,7 +140,8 @@ def _csv_values(row: Prediction, columns: Columns) -> list[object]:
     values += of_members or [None] * (2 * len(columns.members))
     if columns.has_scores:
         values += row.scores or [None] * len(columns.class_names)
-    return [*values, SCHEMA]
+    decisions = {**_decisions(row, columns), "set": None if row.possible is None else "; ".join(row.possible)}
+    return [*values, *(decisions[name] for name in columns.decision_fields), SCHEMA]
 
 
 def _write_jsonl(rows: Iterable[Prediction], stream: BinaryIO, columns: Columns) -> None:
@@ -186,6 +149,7 @@ def _write_jsonl(rows: Iterable[Prediction], stream: BinaryIO, columns: Columns)
         values = _values(row)
         if columns.has_scores:
             values["scores"] = dict(zip(columns.class_names, row.scores, strict=True)) if row.scores else None
+        values |= _decisions(row, columns)
         stream.write(json.dumps(values, allow_nan=False).encode("ascii") + b"\n")
 
 
@@ -199,14 +163,17 @@ def _write_parquet(rows: Iterable[Prediction], stream: BinaryIO, columns: Column
     types = (text, text, text, number, pyarrow.list_(class_type), text, number, number, pyarrow.list_(member_type))
     scores = [f"score:{as_utf8(name)}" for name in columns.class_names] if columns.has_scores else []
     fields = [*zip(FIELDS, types, strict=True), ("schema", pyarrow.int64()), ("path_bytes", pyarrow.binary())]
+    decision_types = {"set": pyarrow.list_(text), "chosen_by": text, "expected_cost": number}
+    fields += [(name, decision_types[name]) for name in columns.decision_fields]
     schema = pyarrow.schema([*fields, *((name, number) for name in scores)])
     remaining = iter(rows)
     with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
         while group := list(islice(remaining, ROW_GROUP)):
-            writer.write_table(pyarrow.Table.from_pylist([_parquet_values(row, scores) for row in group], schema))
+            values = [_parquet_values(row, columns, scores) for row in group]
+            writer.write_table(pyarrow.Table.from_pylist(values, schema))
 
 
-def _parquet_values(row: Prediction, scores: Sequence[str]) -> Values:
+def _parquet_values(row: Prediction, columns: Columns, scores: Sequence[str]) -> Values:
     """A row whose text is valid UTF-8, with the exact path where that differs."""
     values = _values(row)
     for name in ("top_k", "members"):
@@ -214,6 +181,9 @@ def _parquet_values(row: Prediction, scores: Sequence[str]) -> Values:
     values["label"] = None if row.label is None else as_utf8(row.label)
     values["path"] = as_utf8(row.path)
     values["path_bytes"] = None if values["path"] == row.path else os.fsencode(row.path)
+    values |= _decisions(row, columns)
+    if values.get("set") is not None:
+        values["set"] = [as_utf8(name) for name in values["set"]]
     return values | dict(zip(scores, row.scores, strict=False))
 
 
@@ -224,6 +194,14 @@ def _values(row: Prediction) -> Values:
         {"member": member, "label": label, "probability": share} for member, label, share in row.members
     ]
     return values | {"schema": SCHEMA}
+
+
+def _decisions(row: Prediction, columns: Columns) -> Values:
+    """What a coverage and costs make of the probabilities; empty where neither was asked for."""
+    values: Values = {"set": row.possible, "chosen_by": None, "expected_cost": row.expected_cost}
+    if row.expected_cost is not None:
+        values["chosen_by"] = "cost"
+    return {name: values[name] for name in columns.decision_fields}
 
 
 FORMATS: dict[str, RowFormat] = {

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from models.errors import UserError
-from pipelines.inference.prediction_rows import Columns, Prediction, RowFormat
+from pipelines.inference.prediction import Columns, Prediction
+from pipelines.inference.prediction_rows import RowFormat
 from pipelines.system.text import one_line
 
 

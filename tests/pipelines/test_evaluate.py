@@ -7,10 +7,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.errors import UserError
 from pipelines.evaluate import evaluate, select_examples
+from pipelines.evaluation.saved_predictions import save_predictions
 from pipelines.runs.examples import Dataset, Example, Part, Split
 from pipelines.system.files import write_csv
 from pipelines.train import train
@@ -161,3 +163,23 @@ def test_classes_are_matched_by_name_whatever_their_order(drawn: Path, image_fol
     with pytest.raises(UserError, match="rhombus") as caught:
         evaluate(str(tmp_path / "run"), str(part))
     assert "circle" in caught.value.message + caught.value.hint
+
+
+def test_coverage_is_measured_where_it_is_asked_for(
+    pictures: Path, tmp_path: Path, headstart: Callable[..., Result]
+) -> None:
+    run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
+    printed = headstart("evaluate", run, pictures, "--json", "--coverage", "0.5", "--split", "all")
+    assert (printed.code, printed.out) == (1, "") and "has no predictions to make sets by" in printed.err
+    half = np.full((20, len(COLOURS)), 1 / len(COLOURS), np.float32)
+    images = [Example(path="", label=0, split="validation", sha256=f"{n:064x}", source="") for n in range(20)]
+    save_predictions(run, {"validation": (half, np.zeros(20, np.int32))}, {"validation": images})
+    printed = headstart("evaluate", run, pictures, "--json", "--coverage", "0.5", "--split", "all")
+    coverage = json.loads(printed.out)["coverage"]
+    assert coverage["rule"]["coverage"] == 0.5 and coverage["mean_size"] >= 1
+    assert [score["name"] for score in coverage["classes"]] == list(COLOURS)
+    page = headstart("evaluate", run, pictures, "--coverage", "0.5", "--split", "all").out
+    assert "sets for a coverage of 0.5: " in page and "mean size" in page
+    assert json.loads(headstart("evaluate", run, pictures, "--json").out)["coverage"] is None
+    refused = headstart("evaluate", run, pictures, "--coverage", "0.5", "--tta", "flip")
+    assert (refused.code, refused.out) == (1, "") and "not averaged over views" in refused.err

@@ -6,10 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.errors import UserError
 from pipelines import predict as verb
+from pipelines.evaluation.conformal import SetRule
+from pipelines.inference.costs import CostTable
+from pipelines.inference.decisions import Decisions
 from pipelines.inference.inputs import Input
 from tests.pipelines.test_ensemble import COLOURS, make_run, pictures
 
@@ -52,3 +56,24 @@ def test_members_of_a_single_model_are_refused(pictures: Path, tmp_path: Path) -
     run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
     with pytest.raises(UserError, match="has no members"):
         verb.predict(str(run), [str(pictures)], members=True)
+
+
+def test_sets_and_costs_are_made_of_the_probabilities(pictures: Path, tmp_path: Path) -> None:
+    run, names = make_run(tmp_path / "run", pictures, tuple(COLOURS)), tuple(COLOURS)
+    sets = SetRule(coverage=0.9, least=(0.0,) * len(names), images=9, basis="made up")
+    costs = np.ones((len(names), len(names)))
+    costs[:, names.index("red")] = 0  # whatever the truth, the answer red is free
+    decisions = Decisions(sets=sets, costs=CostTable(costs=costs))
+    columns, rows = verb.predict(str(run), [str(pictures / "green")], scores=True, decisions=decisions)
+    assert columns.decision_fields == ("set", "chosen_by", "expected_cost")
+    for row in rows:
+        assert (row.label, row.expected_cost, row.top_k[0][0]) == ("red", 0.0, "green")
+        assert row.probability == row.scores[names.index("red")]
+        assert row.possible == tuple(label for label, _ in row.top_k) and set(row.possible) == set(names)
+
+
+def test_sets_of_averaged_views_are_refused(pictures: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
+    rule = SetRule(coverage=0.9, least=(0.0,) * len(COLOURS), images=9, basis="made up")
+    with pytest.raises(UserError, match="not averaged over views"):
+        verb.predict(str(run), [str(pictures)], tta="flip", decisions=Decisions(sets=rule))

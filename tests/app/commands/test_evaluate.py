@@ -12,6 +12,7 @@ from tests.app.pages.samples import sample_report
 from tests.app.test_main import Headstart
 
 VERB = "pipelines.evaluate.evaluate"
+NO_SETS = {"coverage": None, "is_by_class": False}
 
 
 def evaluation(skipped: int = 0) -> Evaluation:
@@ -23,7 +24,7 @@ def evaluation(skipped: int = 0) -> Evaluation:
 def test_without_options_the_test_part_is_scored_from_cached_features(headstart: Headstart, stub: Stub) -> None:
     calls = stub(VERB, evaluation())
     result = headstart("evaluate", "runs/a", "photos")
-    assert calls == [Call(("runs/a", "photos"), {"split": "auto", "cache": True, "tta": None})]
+    assert calls == [Call(("runs/a", "photos"), {"split": "auto", "cache": True, "tta": None, **NO_SETS})]
     assert (result.code, result.err) == (0, "")
     assert "calibration error" in result.out and "true class" in result.out
 
@@ -31,7 +32,7 @@ def test_without_options_the_test_part_is_scored_from_cached_features(headstart:
 def test_options_reach_the_verb(headstart: Headstart, stub: Stub) -> None:
     calls = stub(VERB, evaluation())
     headstart("evaluate", "runs/a", "photos", "--split", "validation", "--no-cache", "--tta", "crop5")
-    assert calls == [Call(("runs/a", "photos"), {"split": "validation", "cache": False, "tta": "crop5"})]
+    assert calls == [Call(("runs/a", "photos"), {"split": "validation", "cache": False, "tta": "crop5", **NO_SETS})]
 
 
 def test_json_is_one_line_of_ascii_and_nothing_else(headstart: Headstart, stub: Stub) -> None:

@@ -13,7 +13,9 @@ import pytest
 import pipelines.predict
 from app.commands.predict import _bar_until_first
 from app.console import Terminal
-from pipelines.inference.prediction_rows import FORMATS, Columns, Prediction
+from pipelines.inference.decisions import Decisions
+from pipelines.inference.prediction import Columns, Prediction
+from pipelines.inference.prediction_rows import FORMATS
 from tests.app.test_main import Headstart
 
 COLUMNS = Columns(class_names=("cat", "dog"))
@@ -52,6 +54,7 @@ def test_options_reach_the_verb(headstart: Headstart, calls: Calls) -> None:
         "tta": "flip",
         "members": True,
         "scores": False,
+        "decisions": Decisions(),
     }
     assert isinstance(terminal, Terminal) and terminal.allows_bars  # stdout is not a terminal here
     assert hasattr(stdin, "read")
@@ -89,6 +92,8 @@ def test_rows_go_to_a_file(headstart: Headstart, calls: Calls, tmp_path: Path) -
         (("--tta", "flop"), "unknown views: `flop`"),
         (("--out", "/nowhere/rows.csv"), "`/nowhere` of --out"),
         (("--scores",), "--scores has no place in the table"),
+        (("--coverage", "1.5"), "a coverage of 1.5 is not between 0 and 1"),
+        (("--per-class",), "--per-class is about sets"),
         (("--escape-formulas",), "--escape-formulas is for CSV, not for `table`"),
     ],
 )

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from app.pages.demo import LISTED_PAIRS, demo_page
 from pipelines.demo import Demo
 from pipelines.evaluation.metrics import report
-from pipelines.inference.prediction_rows import Prediction
+from pipelines.inference.prediction import Prediction
 from tests.app.pages.samples import printed, sample_report
 from tests.app.pages.test_compare import difference, row
 from tests.app.pages.test_export import exported

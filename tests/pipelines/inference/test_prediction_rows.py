@@ -13,7 +13,8 @@ import sys
 import pytest
 
 from pipelines.inference import prediction_rows as rows_module
-from pipelines.inference.prediction_rows import FORMATS, SCHEMA, Columns, Prediction, escape_formulas
+from pipelines.inference.prediction import Columns, Prediction
+from pipelines.inference.prediction_rows import FORMATS, SCHEMA, escape_formulas
 from pipelines.inference.write_rows import write
 
 ODD_PATHS = [
@@ -215,3 +216,36 @@ def test_the_formats_are_listed_without_numpy() -> None:
         "assert not {'numpy', 'pyarrow', 'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_sets_and_costs_are_in_every_format_where_they_were_asked_for() -> None:
+    columns = Columns(class_names=NAMES, has_sets=True, has_costs=True)
+    rows = [
+        Prediction(
+            path="a.jpg",
+            status="ok",
+            label="cat",
+            probability=0.25,
+            top_k=((NAMES[1], 0.75), ("cat", 0.25)),
+            possible=(NAMES[1], "cat"),
+            expected_cost=0.5,
+        ),
+        Prediction(path="b.jpg", status="unreadable", reason="no such file"),
+    ]
+    first, lost = csv.DictReader(io.StringIO(written("csv", rows, columns).decode(), newline=""))
+    assert (first["set"], first["chosen_by"], first["expected_cost"]) == ("d\u00f6g; cat", "cost", "0.5")
+    assert lost["set"] == lost["chosen_by"] == lost["expected_cost"] == ""
+    expected = {"set": [NAMES[1], "cat"], "chosen_by": "cost", "expected_cost": 0.5}
+    of_first, of_lost = (json.loads(line) for line in written("jsonl", rows, columns).splitlines())
+    assert {name: of_first[name] for name in expected} == expected
+    assert {name: of_lost[name] for name in expected} == dict.fromkeys(expected)
+    assert not expected.keys() & json.loads(written("jsonl", rows[:1])).keys()
+    assert "(d\u00f6g 0.750, set: d\u00f6g or cat, least expected cost 0.5)" in written("table", rows, columns).decode()
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(io.BytesIO(written("parquet", rows, columns))).to_pylist()
+    assert [{name: row[name] for name in expected} for row in table] == [expected, dict.fromkeys(expected)]
+
+
+def test_formulas_in_sets_are_escaped() -> None:
+    (row,) = escape_formulas([Prediction(path="a.jpg", status="ok", possible=("=1+1", "cat"))])
+    assert row.possible == ("'=1+1", "cat")

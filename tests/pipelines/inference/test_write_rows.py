@@ -13,7 +13,8 @@ from typing import BinaryIO
 import pytest
 
 from models.errors import UserError
-from pipelines.inference.prediction_rows import FORMATS, Columns, Prediction, RowFormat
+from pipelines.inference.prediction import Columns, Prediction
+from pipelines.inference.prediction_rows import FORMATS, RowFormat
 from pipelines.inference.write_rows import require_writable, write
 from tests.pipelines.inference.test_prediction_rows import PLAIN, predictions, written
 
