@@ -30,6 +30,7 @@ _finished: list[int] = []  # the exit code of a command that has ended
 
 def main() -> int:
     """Run `headstart` with the process's arguments and return its exit code."""
+    from app.first_sign import erase_first_sign, show_first_sign
     from app.signals import LINE, delete_generated_sources, end_on_signals, exit_code, is_interrupted
 
     for stream in ("stdout", "stderr"):
@@ -37,12 +38,15 @@ def main() -> int:
             setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as the process
     atexit.register(_end_at_once)  # before any other, and so called after all others
     end_on_signals()
+    show_first_sign(sys.argv[1:])
     try:
         code = _prepare_and_run()
     except KeyboardInterrupt:  # outside of `run`, which handles it
+        erase_first_sign()
         with suppress(OSError):
             print(LINE, file=sys.stderr, flush=True)
         code = exit_code()
+    erase_first_sign()
     if is_interrupted():
         # Python's own end waits for TensorFlow's threads, seven seconds where it trains; everything is written.
         delete_generated_sources()
@@ -70,6 +74,9 @@ def _prepare_and_run() -> int:
     if os.path.expanduser("~") == "~":  # no HOME, and a user without an entry: Keras would make a folder named `~`
         os.environ.setdefault("KERAS_HOME", "/tmp/.keras")
     if message := _hidden_package():
+        from app.first_sign import erase_first_sign
+
+        erase_first_sign()
         print(message, file=sys.stderr)
         return 1
     from app.quiet import separate_stderr
@@ -117,11 +124,13 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> int:
     import typer
 
     from app.cli import command_line
+    from app.first_sign import erase_first_sign
     from app.help import message, usage
 
     try:
         result = command_line().main(list(arguments), prog_name="headstart", standalone_mode=False, obj=terminal)
     except typer.TyperException as error:
+        erase_first_sign()
         print(usage(error), end="", file=sys.stderr)
         terminal.error(*message(error))
         return error.exit_code
@@ -136,6 +145,9 @@ def _report(error: Exception, terminal: Terminal) -> int:
     if user_error is None or terminal.is_verbose:
         import traceback
 
+        from app.first_sign import erase_first_sign
+
+        erase_first_sign()
         traceback.print_exception(error)
     if user_error is not None:
         terminal.error(user_error.message, user_error.hint)

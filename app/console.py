@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from app.colour import Colour, coloured, is_live, wants_colour
+from app.first_sign import erase_first_sign
 from app.progress_bar import BarTask, CountedLineTask, LineTask, new_progress
 from pipelines.system.text import one_line
 
@@ -110,12 +111,14 @@ class Terminal:
 
     def data(self, text: str) -> None:
         """Print a line to stdout, unchanged, for another program to read."""
+        erase_first_sign()
         sys.stdout.write(text + "\n")
 
     def console(self, stream: Stream) -> Console:
         """The rich console of a stream, with colours as chosen and nothing guessed from the environment."""
         from rich.console import Console
 
+        erase_first_sign()
         if stream == "stderr" and self._progress is not None:
             return self._progress.console
         target = sys.stdout if stream == "stdout" else sys.stderr
@@ -150,6 +153,7 @@ class Terminal:
         return self._progress
 
     def _print_line(self, text: str, label: str = "") -> None:
+        erase_first_sign()
         prefix = f"{label}: " if label else ""
         line = one_line(text)
         # An error and its hint stay one line each: programs read them too.
