@@ -42,7 +42,9 @@ def _identical(image: AuditedImage, copies: Sequence[AuditedImage], names: Seque
         return _finding("two-labels", image, other, names, f"also in class {names[other.file.label]}")
     if later := next((copy for copy in copies if _trains_before(image, copy)), None):
         return _finding("leak", image, later, names, f"in {image.file.split}, and in {later.file.split}")
-    first = next(copy for copy in copies if copy.file.split == image.file.split)
+    # `photo.jpg` stays, `photo copy.jpg` is the copy.
+    same_part = [copy for copy in copies if copy.file.split == image.file.split]
+    first = min(same_part, key=lambda copy: (len(copy.file.path), copy.file.path))
     return None if first is image else _finding("duplicate", image, first, names, "identical")
 
 
