@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
+from pipelines.reports.compared_run import ComparedRun
+from pipelines.reports.place import require_page
 from pipelines.runs.examples import Split
 from pipelines.runs.manifest import Manifest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import model_files, read_manifest
-from pipelines.runs.report import Comparison, Interval, Json, ModelComparison
+from pipelines.runs.report import ModelComparison
 from pipelines.system.progress import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -29,62 +30,24 @@ BATCH = 32
 SPEED_SECONDS, SPEED_BATCHES = 1.0, 20  # the speed is measured until either is reached
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedRun:
-    """One of the runs that are compared.
-
-    Attributes:
-        run: its folder, as the user named it.
-        backbone: its name; of an ensemble the number of members.
-        trained: the trained layers: `head`, `head + 3 blocks`, `all`, or `members`.
-        parameters: of the whole model; None where they are not known.
-        images: number of images of `part`.
-        part: `test`, or `validation` where one of the runs has no test scores.
-        accuracy: on `part`, in [0, 1].
-        accuracy_interval: Wilson, 95 %.
-        log_loss: on `part`, nats.
-        log_loss_interval: bootstrap, 95 %.
-        seconds: wall time of its training.
-        images_per_second: prediction speed of its saved model on this machine; None where it was not measured.
-        size: of the files of its model, bytes; a backbone shared with other members of an ensemble is counted whole.
-        accuracy_difference: this run (first) and the first run (second); None for the first run, and where the two
-            have no predictions on the same images.
-        log_loss_difference: likewise.
-    """
-
-    run: str
-    backbone: str
-    trained: str
-    parameters: int | None
-    images: int
-    part: str
-    accuracy: float
-    accuracy_interval: Interval
-    log_loss: float
-    log_loss_interval: Interval
-    seconds: float
-    images_per_second: float | None
-    size: int
-    accuracy_difference: Comparison | None
-    log_loss_difference: Comparison | None
-
-    def to_json(self) -> Json:
-        """What `compare --json` prints of a run."""
-        return asdict(self)
-
-
-def compare(folders: Sequence[str], *, speed: bool = True, reporter: Reporter | None = None) -> tuple[ComparedRun, ...]:
+def compare(
+    folders: Sequence[str], *, speed: bool = True, html: str | None = None, reporter: Reporter | None = None
+) -> tuple[ComparedRun, ...]:
     """Compare runs with the first of them.
 
     Args:
         folders: of complete runs.
         speed: whether to load each model and measure its prediction speed.
+        html: file for a page that shows the runs side by side; None for none.
         reporter: where progress goes; nowhere by default.
 
     Raises:
-        UserError: a folder has no complete run, or a run has no scores on the part that is compared.
+        UserError: a folder has no complete run, a run has no scores on the part that is compared, or the page cannot be
+            written there.
     """
     reporter = reporter or Silent()
+    if html is not None:
+        require_page(html, option="--html")
     # All manifests first: a wrong name is reported before a model is loaded.
     manifests = [read_manifest(folder) for folder in folders]
     part: Split = "test" if all("test" in manifest.metrics for manifest in manifests) else "validation"
@@ -108,6 +71,11 @@ def compare(folders: Sequence[str], *, speed: bool = True, reporter: Reporter | 
             parameters, rate = measure_speed(folder) if speed else (manifest.backbone.parameters, None)
             rows.append(_row(folder, manifest, part, difference, parameters, rate))
             task.advance()
+    if html is not None:
+        from pipelines.reports.compare_page import write_compare_page
+
+        with reporter.task("drawing the page", None):
+            write_compare_page(rows, folders, manifests, predictions, Path(html))
     return tuple(rows)
 
 

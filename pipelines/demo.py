@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.compare import ComparedRun, compare
+from pipelines.compare import compare
 from pipelines.demonstration.commands import show_command
 from pipelines.demonstration.folder import EXPORTED, IMAGES, PICTURE, RUNS, RUNS_FOLDER, delete_old_demo, open_folder
 from pipelines.demonstration.letters import GREEK, GREEK_IMAGES, LATIN_IMAGES, write_letters
@@ -22,6 +22,7 @@ from pipelines.demonstration.picture import Outcome, draw_demo, first_test_image
 from pipelines.evaluate import evaluate
 from pipelines.export import export
 from pipelines.predict import predict
+from pipelines.reports.compared_run import ComparedRun
 from pipelines.runs.folder import place_of_run
 from pipelines.runs.report import Json
 from pipelines.runs.spec import DataSpec, FitSpec, NetworkSpec, TrainSpec

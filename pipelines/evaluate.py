@@ -5,28 +5,30 @@ headstart evaluate runs/photos photos/ --split test
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
 from pipelines.data.class_names import align
+from pipelines.data.outside import require_outside
 from pipelines.data.scan import scan
+from pipelines.evaluation.selection import Selection, select_examples
 from pipelines.inference.test_time import ViewsGain, predict_with_gain, require_views
-from pipelines.runs.examples import Dataset, Example, Part, Split
+from pipelines.reports.drawing import draw_into
+from pipelines.reports.place import require_folder
+from pipelines.runs.examples import Part
 from pipelines.runs.manifest import Manifest
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.report import Json, Report
 from pipelines.runs.split_file import read_split
 from pipelines.system.progress import Reporter, Silent
-from pipelines.system.text import counted
 
 if TYPE_CHECKING:
+    from models.arrays import Probabilities
     from pipelines.evaluation.conformal import SetRule
     from pipelines.evaluation.coverage import Coverage
-
-HELD_OUT: tuple[Split, ...] = ("test", "validation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +65,6 @@ class Evaluation:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The images to evaluate on.
-
-    Attributes:
-        examples: the images.
-        part: which they are: `train`, `validation`, `test` or `all`.
-        remarks: lines the user should read.
-    """
-
-    examples: Sequence[Example]
-    part: str
-    remarks: tuple[str, ...]
-
-
 def evaluate(
     run: str,
     data: str,
@@ -87,6 +74,7 @@ def evaluate(
     tta: str | None = None,
     coverage: float | None = None,
     is_by_class: bool = False,
+    out: str | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
     """Evaluate a run on labelled images.
@@ -101,13 +89,18 @@ def evaluate(
             they are.
         coverage: that sets of classes are made for, in (0, 1); None for no sets.
         is_by_class: promise it within each class.
+        out: folder that gets `confusion.png`, `classes.png` and `mistakes.png`; made if need be. None for no pictures.
         reporter: where progress goes; nowhere by default.
 
     Raises:
-        UserError: the run or the data is unusable, or the data has classes that the run does not know.
+        UserError: the run or the data is unusable, the data has classes that the run does not know, or `out` is no
+            place for pictures.
     """
     reporter = reporter or Silent()
     manifest = read_manifest(run)
+    if out is not None:
+        require_outside(data, out, subject="the pictures")
+        require_folder(out)
     rule = _set_rule(run, manifest, coverage, is_by_class=is_by_class, tta=tta)
     selection, num_skipped = _read_images(run, manifest, data, split, reporter)
 
@@ -115,21 +108,15 @@ def evaluate(
 
     from pipelines.evaluation.coverage import measure_coverage
     from pipelines.evaluation.metrics import report
-    from pipelines.inference.examples import predict_examples
 
-    examples, gain = selection.examples, None
-    if tta is None:
-        probabilities, how = predict_examples(run, manifest, examples, cache=cache, reporter=reporter)
-    else:
-        model, _ = load_run(run)
-        probabilities, gain = predict_with_gain(
-            model, examples, tta, fit=manifest.fit, part=selection.part, reporter=reporter
-        )
-        how = f"the saved model, float32, mean of {gain.views} views"
-        reporter.note(gain.line)
+    examples = selection.examples
+    probabilities, how, gain = _predict(run, manifest, selection, cache=cache, tta=tta, reporter=reporter)
     labels = np.asarray([example.label for example in examples], np.int32)
+    scores = report(probabilities, labels, manifest.class_names)
+    if out is not None:
+        draw_into(Path(out), scores, (probabilities, labels), examples, reporter)
     return Evaluation(
-        report=report(probabilities, labels, manifest.class_names),
+        report=scores,
         part=selection.part,
         remarks=selection.remarks,
         skipped=num_skipped,
@@ -137,6 +124,23 @@ def evaluate(
         tta=gain,
         coverage=None if rule is None else measure_coverage(probabilities, labels, rule, manifest.class_names),
     )
+
+
+def _predict(
+    run: str, manifest: Manifest, selection: Selection, *, cache: bool, tta: str | None, reporter: Reporter
+) -> tuple[Probabilities, str, ViewsGain | None]:
+    """Probabilities (images, classes), how they were computed, and what views gained where there are several."""
+    from pipelines.inference.examples import predict_examples
+
+    examples = selection.examples
+    if tta is None:
+        return *predict_examples(run, manifest, examples, cache=cache, reporter=reporter), None
+    model, _ = load_run(run)
+    probabilities, gain = predict_with_gain(
+        model, examples, tta, fit=manifest.fit, part=selection.part, reporter=reporter
+    )
+    reporter.note(gain.line)
+    return probabilities, f"the saved model, float32, mean of {gain.views} views", gain
 
 
 def _set_rule(
@@ -175,66 +179,3 @@ def _read_images(run: str, manifest: Manifest, data: str, split: Part, reporter:
     for remark in aligned.remarks:
         reporter.note(remark)
     return aligned, len(dataset.skipped)
-
-
-def select_examples(dataset: Dataset, run_parts: Mapping[str, Split], *, is_divided: bool, split: Part) -> Selection:
-    """Select the images to evaluate on.
-
-    Args:
-        dataset: the data, as `check` gives it for evaluation.
-        run_parts: content hash -> part of the run that the image belongs to; images that the run never saw are
-            missing.
-        is_divided: whether the data has parts of its own.
-        split: as for `evaluate`.
-    """
-    part: str
-    if split == "all":
-        examples, part = dataset.examples, "all"
-    elif split == "auto":
-        examples, part = _held_out(dataset) if is_divided else _unseen(dataset, run_parts)
-    elif is_divided:
-        examples, part = dataset.part(split), split
-    else:
-        examples, part = _part_of_run(dataset, run_parts, split), split
-    remarks = _remarks(dataset, examples, run_parts, is_left_out=split == "auto" and not is_divided)
-    return Selection(examples=examples, part=part, remarks=tuple(remarks))
-
-
-def _held_out(dataset: Dataset) -> tuple[tuple[Example, ...], str]:
-    """The test part of divided data; else the validation part; else all, where it has neither."""
-    for part in HELD_OUT:
-        if examples := dataset.part(part):
-            return examples, part
-    return dataset.examples, "all"
-
-
-def _unseen(dataset: Dataset, run_parts: Mapping[str, Split]) -> tuple[tuple[Example, ...], str]:
-    """The images of undivided data that the run was not trained or chosen on."""
-    examples = _part_of_run(dataset, run_parts, "test")
-    return examples, "all" if len(examples) == len(dataset.examples) else "test"
-
-
-def _part_of_run(dataset: Dataset, run_parts: Mapping[str, Split], part: Split) -> tuple[Example, ...]:
-    """The images of undivided data that belong to a part of the run; images that it never saw belong to `test`."""
-    return tuple(example for example in dataset.examples if run_parts.get(example.sha256, "test") == part)
-
-
-def _remarks(
-    dataset: Dataset, examples: Sequence[Example], run_parts: Mapping[str, Split], *, is_left_out: bool
-) -> list[str]:
-    """Lines about images of the run's training and validation parts: left out, or evaluated on."""
-    remarks = []
-    num_left_out = len(dataset.examples) - len(examples)
-    if is_left_out and num_left_out:
-        verb, pronoun = ("is", "it") if num_left_out == 1 else ("are", "them")
-        remarks.append(
-            f"{counted(num_left_out, 'image')} that the run was trained or chosen on {verb} left out; "
-            f"--split all includes {pronoun}"
-        )
-    num_seen = sum(run_parts.get(example.sha256) in ("train", "validation") for example in examples)
-    if num_seen:
-        remarks.append(
-            f"{num_seen:,} of {counted(len(examples), 'image')} took part in the run's training: "
-            "these scores are too good"
-        )
-    return remarks

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.errors import UserError
+from pipelines.reports.place import require_page
 from pipelines.runs.layout import REPORT_FILE
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.system.progress import Reporter, Silent
@@ -15,6 +15,8 @@ from pipelines.system.progress import Reporter, Silent
 
 def report(run: str, *, out: str | None = None, reporter: Reporter | None = None) -> Path:
     """Write the page of a run: one HTML file without a script, that asks for nothing from anywhere.
+
+    Where it lies in the run, the pictures of what the run gets right and wrong are drawn beside it.
 
     Args:
         run: folder of a complete run; single or an ensemble.
@@ -31,12 +33,12 @@ def report(run: str, *, out: str | None = None, reporter: Reporter | None = None
     folder = Path(run)
     manifest = read_manifest(folder)
     target = Path(out) if out else folder / REPORT_FILE
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"`{target}` is not the name of a page", "end --out in .html")
-    if not target.absolute().parent.is_dir():
-        raise UserError(f"no folder `{target.parent}` for the page", "make it, or choose another --out")
+    require_page(str(target), option="--out")
     from pipelines.reports.page import write_page
+    from pipelines.reports.pictures import draw_pictures_of_run
 
     with reporter.task("drawing the report", None):
         write_page(folder, manifest, target, name=folder.absolute().name)
+        if out is None:
+            draw_pictures_of_run(folder, manifest)
     return target

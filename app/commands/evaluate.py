@@ -28,6 +28,16 @@ def evaluate(
     tta: Tta = None,
     coverage: Coverage = None,
     per_class: PerClass = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            show_default="no pictures",
+            help="Folder for confusion.png, classes.png and mistakes.png.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Evaluate a run on labelled images.
@@ -45,6 +55,7 @@ def evaluate(
         tta=tta,
         coverage=coverage,
         is_by_class=per_class,
+        out=out,
         reporter=terminal,
     )
     if as_json:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.pages.tables import file_size, millions, new_table, remark, scored, shortened_inside
-from pipelines.compare import ComparedRun
+from pipelines.reports.compared_run import ComparedRun
 from pipelines.runs.report import Comparison
 
 NAME_WIDTH, BACKBONE_WIDTH = 14, 17

@@ -11,8 +11,8 @@ from app.pages.export import export_page
 from app.pages.tables import scored, table
 
 if TYPE_CHECKING:
-    from pipelines.compare import ComparedRun
     from pipelines.demo import Demo
+    from pipelines.reports.compared_run import ComparedRun
 
 LISTED_PAIRS = 3  # of the classes confused most often
 

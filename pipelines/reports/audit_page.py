@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipelines.audit.findings import Audit, Finding
 from pipelines.audit.kinds import KINDS, Severity
+from pipelines.reports.template import render
 from pipelines.reports.thumbnails import thumbnail
-from pipelines.reports.verdict import percent
 from pipelines.runs.examples import Example
 from pipelines.system.files import atomic
 from pipelines.system.text import counted, one_line
@@ -64,15 +64,9 @@ def write_audit_page(audit: Audit, target: Path) -> None:
         audit: what was found.
         target: the file.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    # As for the page of a run: undefined names are errors, and every text is escaped.
-    environment = Environment(
-        loader=PackageLoader("pipelines.reports", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"percent": percent, "one_line": one_line}
     sections = list(_sections(audit))
-    page = environment.get_template(TEMPLATE).render(
+    page = render(
+        TEMPLATE,
         {
             "audit": audit,
             "data_name": one_line(Path(audit.root).name or audit.root),
@@ -80,7 +74,7 @@ def write_audit_page(audit: Audit, target: Path) -> None:
             "sections": [section for section in sections if section.kind not in SHORTCUTS],
             "num_images": sum(audit.class_counts.values()),
             "kinds": KINDS,
-        }
+        },
     )
     with atomic(target, suffix=target.suffix) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.evaluation.intervals import wilson
 from pipelines.evaluation.saved_predictions import SavedPredictions, read_predictions
 from pipelines.reports.chosen_images import choose_images
 from pipelines.reports.plots import reliability_plot, selection_plot
+from pipelines.reports.template import render
 from pipelines.reports.thumbnails import as_address, thumbnail
-from pipelines.reports.verdict import judge, percent
+from pipelines.reports.verdict import judge
+from pipelines.runs.command_line import command_of
 from pipelines.runs.examples import SPLITS, Example
 from pipelines.runs.split_file import read_split
 from pipelines.system.files import atomic
@@ -84,18 +87,12 @@ def write_page(folder: Path, manifest: Manifest, target: Path, *, name: str) -> 
 
 
 def _render(folder: Path, manifest: Manifest, *, name: str) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     verdict = judge(manifest)
     report = manifest.metrics[verdict.part]
     predictions = read_predictions(folder, verdict.part)
     examples = read_split(folder, manifest.class_names)
-    # Undefined names are errors, and every text is escaped: names of files and classes are anybody's.
-    environment = Environment(
-        loader=PackageLoader("pipelines.reports", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"percent": percent, "one_line": one_line}
     values: dict[str, object] = {
         "name": one_line(name),
         "verdict": verdict,
@@ -109,7 +106,7 @@ def _render(folder: Path, manifest: Manifest, *, name: str) -> str:
         "matrix": _matrix(report),
         "stages": manifest.stages,
         "curves": _curves(folder, manifest),
-        "options": _options(manifest),
+        "command": command_line(manifest),
         "samples": _samples(examples, manifest.class_names),
         "pictures": {},
         "plots": {},
@@ -121,7 +118,7 @@ def _render(folder: Path, manifest: Manifest, *, name: str) -> str:
         values["plots"] = {
             title: Markup(draw(predictions.probabilities, predictions.labels)) for title, draw in plots.items()
         }
-    return environment.get_template(TEMPLATE).render(values)
+    return render(TEMPLATE, values)
 
 
 def _cards(report: Report) -> list[tuple[str, str, str, str]]:
@@ -176,31 +173,9 @@ def _curves(folder: Path, manifest: Manifest) -> str | None:
     return as_address(picture.read_bytes(), "image/png") if picture.is_file() else None
 
 
-def _options(manifest: Manifest) -> list[tuple[str, str]]:
-    """What was asked for otherwise than by default: panel and option, and its value."""
-    request = manifest.spec
-    spec = request.train or (request.members.common if request.members else None)
-    if spec is None:
-        return []
-    default = asdict(type(spec)(out="", data=type(spec.data)(path="")))
-    return list(_differences(asdict(spec), default)) + _of_members(manifest)
-
-
-def _of_members(manifest: Manifest) -> list[tuple[str, str]]:
-    members = manifest.spec.members
-    if members is None:
-        return []
-    return [("backbones", ", ".join(members.backbones)), ("heads", ", ".join(members.heads))]
-
-
-def _differences(values: Mapping[str, Any], default: Mapping[str, Any]) -> list[tuple[str, str]]:  # as `asdict` gives
-    pairs: list[tuple[str, str]] = []
-    for name, value in values.items():
-        if isinstance(value, dict):
-            pairs += _differences(value, default[name])
-        elif value != default[name]:
-            pairs.append((name.replace("_", " "), one_line(value)))
-    return pairs
+def command_line(manifest: Manifest) -> str:
+    """The command that makes the run, quoted for a shell; empty where the request is not known."""
+    return shlex.join(one_line(word) for word in command_of(manifest.spec))
 
 
 def _samples(examples: Sequence[Example], class_names: tuple[str, ...]) -> list[tuple[str, str | None]]:

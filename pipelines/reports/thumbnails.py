@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from pipelines.images.readable import UnreadableImage, read_file
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from pipelines.runs.examples import Example
 
 SIDE = 168  # pixels, of the longer side: 4 to 5 kB each
@@ -23,6 +25,20 @@ def thumbnail(example: Example) -> str | None:
     Args:
         example: of a run; the content of its file has to be what the run was trained on.
     """
+    image = shrink(example)
+    if image is None:
+        return None
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=QUALITY)
+    return as_address(stream.getvalue(), "image/webp")
+
+
+def shrink(example: Example) -> Image | None:
+    """A small upright copy of an image in RGB; None where the file is gone, changed or unreadable.
+
+    Args:
+        example: of a run or an evaluation; the content of its file has to be what was predicted.
+    """
     try:
         content = read_file(example.path)
         if hashlib.sha256(content).hexdigest() != example.sha256:
@@ -33,7 +49,7 @@ def thumbnail(example: Example) -> str | None:
         return None
 
 
-def _shrunk(content: bytes) -> str | None:
+def _shrunk(content: bytes) -> Image | None:
     from PIL import Image, ImageOps
 
     try:
@@ -45,9 +61,7 @@ def _shrunk(content: bytes) -> str | None:
     except Exception:  # Pillow raises whatever a decoder meets; a missing picture is no reason for a missing page
         return None
     upright.thumbnail((SIDE, SIDE))
-    stream = io.BytesIO()
-    upright.save(stream, "WEBP", quality=QUALITY)
-    return as_address(stream.getvalue(), "image/webp")
+    return upright
 
 
 def as_address(content: bytes, media_type: str) -> str:

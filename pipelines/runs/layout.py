@@ -8,6 +8,8 @@ RUN/split.csv     every image with its class, its part, its hash and, where ther
 RUN/history.csv   one line an epoch
 RUN/curves.png    the same as a picture
 RUN/report.html   a page that shows all of it
+RUN/confusion.png, RUN/classes.png, RUN/mistakes.png
+                  what is taken for what, each class with its interval, the worst mistakes
 RUN/answers.npz   the probabilities of the validation and test images
 RUN/skipped.csv   images left out, and why
 RUN/state/        what an unfinished training needs to resume; gone when the run is complete
@@ -28,12 +30,14 @@ FORCED_FILE = "begun-with-force"  # in the state, empty
 SPLIT_FILE = "split.csv"
 SPLIT_COLUMNS = ("path", "label", "split", "sha256")
 REPORT_FILE = "report.html"
+CONFUSION_FILE, CLASSES_FILE, MISTAKES_FILE = "confusion.png", "classes.png", "mistakes.png"
 GROUP_COLUMN = "group"  # where the data has groups
 NEAR_DUPLICATE_COLUMN = "near_duplicate"  # where there are any: the hash that stands for those of an image
 # The files that headstart writes into the folder of a run; of older versions too.
 RUN_FILES = frozenset(
     {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, SPLIT_FILE, "skipped.csv", "history.csv"}
     | {"answers.npz", "curves.png", "ensemble.png", "heads.npz", REPORT_FILE}
+    | {CONFUSION_FILE, CLASSES_FILE, MISTAKES_FILE}
 )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from pipelines.evaluate import evaluate, select_examples
+from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import save_predictions
+from pipelines.evaluation.selection import select_examples
 from pipelines.runs.examples import Dataset, Example, Part, Split
 from pipelines.system.files import write_csv
 from pipelines.train import train
@@ -102,6 +103,21 @@ def test_a_part_without_images_is_an_error(pictures: Path, tmp_path: Path) -> No
     run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
     with pytest.raises(UserError, match="has no images in the part `validation`"):
         evaluate(str(run), str(training_images(pictures)), split="validation")
+
+
+def test_pictures_go_where_they_are_asked_for_and_never_among_the_images(pictures: Path, tmp_path: Path) -> None:
+    run = str(make_run(tmp_path / "run", pictures, tuple(COLOURS)))
+    before = sorted(pictures.rglob("*"))
+    for place, words in (
+        (pictures / "drawn", "inside the images"),
+        (tmp_path / "no" / "such", "no place for a folder"),
+    ):
+        with pytest.raises(UserError, match=words):
+            evaluate(run, str(pictures), split="all", out=str(place))
+    assert sorted(pictures.rglob("*")) == before and not (tmp_path / "no").exists()
+    evaluate(run, str(pictures), split="all", out=str(tmp_path / "drawn"))
+    names = {path.name for path in (tmp_path / "drawn").iterdir()}
+    assert {"confusion.png", "classes.png"} <= names <= {"confusion.png", "classes.png", "mistakes.png"}
 
 
 def test_the_command_prints_scores_part_and_the_gain_of_views(

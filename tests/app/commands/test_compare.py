@@ -14,15 +14,15 @@ VERB = "pipelines.compare.compare"
 def test_runs_reach_the_verb_in_their_order(headstart: Headstart, stub: Stub) -> None:
     calls = stub(VERB, (row("runs/b"), row("runs/a")))
     result = headstart("compare", "runs/b", "runs/a")
-    assert calls == [Call((["runs/b", "runs/a"],), {"speed": True})]
+    assert calls == [Call((["runs/b", "runs/a"],), {"speed": True, "html": None})]
     assert (result.code, result.err) == (0, "")
     assert "difference from the first run, b:" in result.out
 
 
 def test_no_speed_is_measured_on_request(headstart: Headstart, stub: Stub) -> None:
     calls = stub(VERB, (row("runs/a"),))
-    headstart("compare", "runs/a", "--no-speed")
-    assert calls == [Call((["runs/a"],), {"speed": False})]
+    headstart("compare", "runs/a", "--no-speed", "--html", "page.html")
+    assert calls == [Call((["runs/a"],), {"speed": False, "html": "page.html"})]
 
 
 def test_json_has_an_object_for_each_run(headstart: Headstart, stub: Stub) -> None:

@@ -24,15 +24,16 @@ def evaluation(skipped: int = 0) -> Evaluation:
 def test_without_options_the_test_part_is_scored_from_cached_features(headstart: Headstart, stub: Stub) -> None:
     calls = stub(VERB, evaluation())
     result = headstart("evaluate", "runs/a", "photos")
-    assert calls == [Call(("runs/a", "photos"), {"split": "auto", "cache": True, "tta": None, **NO_SETS})]
+    assert calls == [Call(("runs/a", "photos"), {"split": "auto", "cache": True, "tta": None, "out": None, **NO_SETS})]
     assert (result.code, result.err) == (0, "")
     assert "calibration error" in result.out and "true class" in result.out
 
 
 def test_options_reach_the_verb(headstart: Headstart, stub: Stub) -> None:
     calls = stub(VERB, evaluation())
-    headstart("evaluate", "runs/a", "photos", "--split", "validation", "--no-cache", "--tta", "crop5")
-    assert calls == [Call(("runs/a", "photos"), {"split": "validation", "cache": False, "tta": "crop5", **NO_SETS})]
+    headstart("evaluate", "runs/a", "photos", "--split", "validation", "--no-cache", "--tta", "crop5", "-o", "drawn")
+    expected = {"split": "validation", "cache": False, "tta": "crop5", "out": "drawn", **NO_SETS}
+    assert calls == [Call(("runs/a", "photos"), expected)]
 
 
 def test_json_is_one_line_of_ascii_and_nothing_else(headstart: Headstart, stub: Stub) -> None:

@@ -12,7 +12,9 @@ from typer.core import TyperOption
 
 from app.cli import command_line
 from app.options.everywhere import is_everywhere
+from pipelines.runs.command_line import command_of
 from pipelines.runs.ensemble_spec import MembersSpec
+from pipelines.runs.manifest import RunRequest
 from pipelines.runs.spec import TrainSpec
 from tests.app.test_main import Headstart
 from tests.specs import train_spec, with_options
@@ -74,6 +76,7 @@ ENSEMBLE_OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "--boost": ((), {"boost": True}),
     "--method": (("vote",), {"method": "vote"}),
 }
+ALL_OPTIONS = (*OPTIONS.items(), *ENSEMBLE_OPTIONS.items())
 
 
 def test_without_options_the_recommendation_is_what_is_trained(
@@ -104,6 +107,21 @@ def test_an_option_of_ensembles_arrives_too(
     assert asked == [
         replace(MembersSpec(common=common, backbones=("vgg16", "resnet50"), heads=("linear",)), **fields)  # type: ignore[arg-type]
     ]
+
+
+@pytest.mark.parametrize(("flag", "words"), [(flag, words) for flag, (words, _) in ALL_OPTIONS])
+def test_the_command_that_a_request_stands_for_asks_for_it_again(
+    headstart: Headstart, asked: list[TrainSpec | MembersSpec], flag: str, words: tuple[str, ...]
+) -> None:
+    several = ("-b", "vgg16", "-b", "resnet50", "--optimizer", "sgd", "--optimizer", "adam", "--init", "he_normal")
+    for more in ((), several):
+        headstart("train", "pho tos", "--out", "a run", flag, *words, *more)
+    for spec in tuple(asked):
+        request = RunRequest(members=spec) if isinstance(spec, MembersSpec) else RunRequest(train=spec)
+        name, *arguments = command_of(request)
+        assert name == "headstart"
+        headstart(*arguments)
+    assert asked[2:] == asked[:2]
 
 
 def test_no_option_is_left_out_here() -> None:

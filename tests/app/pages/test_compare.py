@@ -7,7 +7,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from app.pages.compare import compare_page
-from pipelines.compare import ComparedRun
+from pipelines.reports.compared_run import ComparedRun
 from pipelines.runs.report import Comparison, Interval, Score
 from tests.app.pages.samples import printed
 

@@ -36,7 +36,13 @@ def made_manifest(metrics: Mapping[Split, Report], **fields: Any) -> Manifest:  
 
 
 def make_run(
-    folder: Path, class_names: Sequence[str], *, per_class: int = 4, classes_tested: int | None = None
+    folder: Path,
+    class_names: Sequence[str],
+    *,
+    per_class: int = 4,
+    classes_tested: int | None = None,
+    photos: Path | None = None,
+    all_right: bool = False,
 ) -> Path:
     """Write a run whose answers are wrong for the first image of each class, and return its folder.
 
@@ -45,10 +51,12 @@ def make_run(
         class_names: of its classes.
         per_class: test images of each.
         classes_tested: how many of the classes have any; None for all.
+        photos: of another run, whose images this one is of as well; None for images of its own.
+        all_right: whether all its answers are right instead.
     """
-    run, photos = folder / "run", folder / "photos"
+    run, photos = folder / "run", photos or folder / "photos"
     run.mkdir(parents=True)
-    photos.mkdir()
+    photos.mkdir(exist_ok=True)
     examples, labels = [], []
     for label in range(len(class_names) if classes_tested is None else classes_tested):
         for number in range(per_class):
@@ -57,7 +65,8 @@ def make_run(
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             examples.append(Example(path=str(path), label=label, split="test", sha256=sha256, source=str(path)))
             labels.append(label)
-    answers = [(label + (place % per_class == 0)) % len(class_names) for place, label in enumerate(labels)]
+    is_wrong = [place % per_class == 0 and not all_right for place in range(len(labels))]
+    answers = [(label + wrong) % len(class_names) for label, wrong in zip(labels, is_wrong, strict=True)]
     probabilities = np.full((len(labels), len(class_names)), 0.1 / max(len(class_names) - 1, 1), np.float32)
     probabilities[np.arange(len(labels)), answers] = 0.9
     truth = np.asarray(labels, np.int32)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from pipelines.report import report
+from pipelines.runs.manifest import RunRequest
+from pipelines.runs.read_manifest import read_manifest, write_manifest
 from tests.pipelines.reports.made import make_run
+from tests.specs import train_spec
 
 HOSTILE = ("<script>alert(1)</script>", "a \"quoted\" & 'b'", "\u202eright to left", "x" * 300, "{{ 7 * 7 }}", "ok")
 VOID = {"meta", "img", "br", "link", "input"}
@@ -82,6 +87,16 @@ def test_names_are_text_whatever_they_are(tmp_path: Path) -> None:
     assert "a \"quoted\" & 'b'" in page.text
     assert "\u202e" not in page.text and r"\u202eright to left" in page.text
     assert "x" * 300 in page.text
+
+
+def test_the_command_that_makes_the_run_is_quoted_for_a_shell(tmp_path: Path) -> None:
+    run = make_run(tmp_path, ("cat", "dog"))
+    manifest = read_manifest(run)
+    spec = train_spec(data="my photos/<b>", out="runs/it's", backbone="vgg16", fine_tune="2", epochs=7)
+    (run / "run.json").unlink()
+    write_manifest(run, replace(manifest, spec=RunRequest(train=spec)))
+    words = ["headstart", "train", "my photos/<b>", "--backbone", "vgg16", "--epochs", "7", "--fine-tune", "2"]
+    assert shlex.join([*words, "--out", "runs/it's"]) in page_of(run).text
 
 
 def test_an_image_that_changed_or_went_is_not_shown_as_what_was_judged(tmp_path: Path) -> None:
