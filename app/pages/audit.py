@@ -56,8 +56,9 @@ def _suggestions(audit: Audit) -> list[str]:
 
 def _shortcut_lines(test: ShortcutTest) -> list[str]:
     low, high = (100 * bound for bound in test.interval)
+    strength = "a" if test.is_strong else "a weak" if test.is_claimed else "no"
     told = [
-        f"{'a' if test.is_claimed else 'no'} shortcut: size, format, camera, colours and numbering alone tell",
+        f"{strength} shortcut: size, format, camera, colours and numbering alone tell",
         f"  {100 * test.accuracy:.0f} % ({low:.0f} .. {high:.0f}), by chance {100 * test.chance:.0f} %",
     ]
     carriers = [

@@ -109,7 +109,7 @@ KINDS: dict[str, Kind] = {
     "outlier": Kind(
         severity="low",
         title="images unlike all others",
-        suggestion="look at it: does it belong to the data at all?",
+        suggestion="look whether it belongs to the data at all",
     ),
     "blurred": Kind(severity="low", title="blurred images", suggestion="look at it: keep it if new ones are like it"),
     "dark": Kind(severity="low", title="underexposed images", suggestion="look at it: keep it if new ones are like it"),
