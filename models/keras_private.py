@@ -7,13 +7,18 @@ took away. It imports nothing heavy at the top.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from models.arrays import Tensor
 
 if TYPE_CHECKING:
     import keras
 
 Operation: TypeAlias = Any  # A `keras.Operation`, layer or function; the attributes that differ are looked up.
+# An operation, the names of the models it lies in, its positional arguments and its options -> its output.
+CallOperation: TypeAlias = Callable[[Operation, tuple[str, ...], tuple[Tensor, ...], dict[str, Any]], Tensor]
 Message: TypeAlias = Any  # TensorFlow ships no types: a protocol buffer, or a concrete function.
 # The function through which `keras.applications` downloads weights; tests put one without a network in its place.
 DOWNLOAD_FUNCTION = "keras.src.utils.file_utils.get_file"
@@ -41,6 +46,36 @@ def graph_inputs(model: keras.Model) -> dict[Operation, list[keras.KerasTensor]]
         operation: [tensor for node in operation._inbound_nodes if id(node) in calls for tensor in node.input_tensors]
         for operation in model.operations
     }
+
+
+def run_graph(model: keras.Model, inputs: list[Tensor], call: CallOperation, path: tuple[str, ...] = ()) -> Tensor:
+    """Run a functional model operation by operation, models inside it too.
+
+    Args:
+        model: with one output.
+        inputs: one tensor for each input of the model.
+        call: calls an operation that is not a model itself.
+        path: names of the models that this one lies in, from the outside.
+
+    Returns:
+        The output of the model.
+    """
+    import keras
+
+    def run(operation: Operation) -> Callable[..., Tensor]:
+        inner = functional_graph(operation)
+        if hasattr(inner, "_run_through_graph"):
+            return lambda *tensors, **_: run_graph(inner, list(tensors), call, (*path, operation.name))
+
+        def apply(*arguments: Tensor, **options: Any) -> Tensor:  # options of any operation of Keras
+            if "training" in getattr(operation, "_call_context_args", {}):
+                options["training"] = False
+            return call(operation, path, arguments, options)
+
+        return apply
+
+    (output,) = keras.tree.flatten(functional_graph(model)._run_through_graph(inputs, operation_fn=run))
+    return output
 
 
 def producer(tensor: keras.KerasTensor) -> Operation:

@@ -26,6 +26,7 @@ DOORS: dict[str, set[str]] = {
     "members": {"training", "fitting", "features", "evaluation", "data", "images", "runs", "system"},
     "inference": {"features", "evaluation", "data", "images", "runs", "system"},
     "demonstration": {"runs", "system"},
+    "explanations": {"inference", "images", "runs", "system"},
     "audit": {"evaluation", "data", "images", "runs", "system"},
     "reports": {"audit", "evaluation", "images", "runs", "system"},
     "ensembles": {"members", "inference", "features", "evaluation", "data", "images", "runs", "system"},

@@ -52,6 +52,13 @@ def complete_row_format(incomplete: str) -> list[str]:
     return _beginning(incomplete, *FORMATS)
 
 
+def complete_explanation(incomplete: str) -> list[str]:
+    """Names of methods of explanation."""
+    from pipelines.explanations.methods import METHODS
+
+    return _beginning(incomplete, *METHODS)
+
+
 def complete_weights(incomplete: str) -> list[str]:
     """The two names that are no file."""
     return _beginning(incomplete, "imagenet", "none")

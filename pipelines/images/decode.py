@@ -15,6 +15,8 @@ from pipelines.runs.square import Fit
 # A JPEG is decoded at a half, a quarter or an eighth where that leaves this many times the pixels needed on each side.
 ENOUGH = 3
 RATIOS = (1, 2, 4, 8)
+# Orientations from this one on exchange height and width.
+FIRST_TRANSPOSED = 5
 
 
 def decode(image_bytes: Tensor) -> Tensor:
@@ -61,6 +63,30 @@ def decode_resized(image_bytes: Tensor, size: int, fit: Fit = "squash") -> Tenso
     # Turning commutes with scaling, and here it moves fewer pixels.
     upright = turn_upright(scale(image, full_shape, size, fit), orientation(image_bytes))
     return tf.ensure_shape(centre(upright, size) if fit == "pad" else upright, [size, size, 3])
+
+
+def decode_contained(image_bytes: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Decode an image and scale it, keeping its aspect ratio, until its longer side is `side` pixels: for people.
+
+    Args:
+        image_bytes: as for `decode`.
+        side: of the result, pixels; a smaller image is enlarged.
+
+    Returns:
+        (height, width, 3) float32 in [0, 255], upright; and (2,) int32, height and width of the upright image itself.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it is not such an image, or it is damaged.
+    """
+
+    def other() -> tuple[Tensor, Tensor]:
+        image = _decode_other(image_bytes)
+        return image, tf.shape(image)[:2]
+
+    image, full_shape = tf.cond(_is_jpeg(image_bytes), lambda: _decode_large_jpeg(image_bytes, side, "pad"), other)
+    turn = orientation(image_bytes)
+    upright_shape = tf.where(turn >= FIRST_TRANSPOSED, full_shape[::-1], full_shape)
+    return turn_upright(scale(image, full_shape, side, "pad"), turn), upright_shape
 
 
 def _is_jpeg(image_bytes: Tensor) -> Tensor:

@@ -96,16 +96,21 @@ def load(source: Input, square: Square, max_pixels: int = MAX_PIXELS) -> Loaded:
         square: that it is made.
         max_pixels: a file whose header announces more is refused before it is decoded.
     """
+    return load_with_content(source, square, max_pixels)[0]
+
+
+def load_with_content(source: Input, square: Square, max_pixels: int = MAX_PIXELS) -> tuple[Loaded, bytes]:
+    """`load`, and the bytes that were decoded: an image that TensorFlow reads; empty when it is unreadable."""
     if source.reason is not None:
-        return Loaded(source.path, "unreadable", source.reason, None)
+        return Loaded(source.path, "unreadable", source.reason, None), b""
     try:
         content = readable_content(read_file(source.path), max_pixels)
     except UnreadableImage as unreadable:
         is_other = source.is_in_folder and not _is_called_image(source.path) and unreadable.is_other_content
-        return Loaded(source.path, "not an image" if is_other else "unreadable", unreadable.reason, None)
+        return Loaded(source.path, "not an image" if is_other else "unreadable", unreadable.reason, None), b""
     import tensorflow as tf
 
-    return Loaded(source.path, "ok", "", _decoder(square)(tf.constant(content)).numpy())
+    return Loaded(source.path, "ok", "", _decoder(square)(tf.constant(content)).numpy()), content
 
 
 @cache

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from pipelines.inference.prediction import Prediction
 
 BATCH = 32
 MAX_THREADS = 16
+Read = TypeVar("Read")  # what an input becomes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ def predict_inputs(
     waiting: list[Loaded] = []
     num_readable = 0
     num_threads = workers or min(MAX_THREADS, count_cores())
-    for loaded in _read_ahead(inputs, read, ahead=2 * batch, num_threads=num_threads):
+    for loaded in read_ahead(inputs, read, ahead=2 * batch, num_threads=num_threads):
         waiting.append(loaded)
         num_readable += loaded.pixels is not None
         # Rows of unreadable files wait for the model too; very many of them must not pile up.
@@ -81,12 +83,12 @@ def predict_inputs(
     yield from _predict_batch(predict, waiting, contents)
 
 
-def _read_ahead(
-    inputs: Iterable[Input], read: Callable[[Input], Loaded], *, ahead: int, num_threads: int
-) -> Iterator[Loaded]:
+def read_ahead(
+    inputs: Iterable[Input], read: Callable[[Input], Read], *, ahead: int, num_threads: int
+) -> Iterator[Read]:
     """`read` of each input, in order, with at most `ahead` of them submitted."""
     pool = ThreadPoolExecutor(num_threads, thread_name_prefix="read")
-    submitted: deque[Future[Loaded]] = deque()
+    submitted: deque[Future[Read]] = deque()
     try:
         for source in inputs:
             submitted.append(pool.submit(read, source))
