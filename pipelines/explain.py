@@ -5,10 +5,9 @@ headstart explain runs/photos holiday/ --out explained
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,20 +17,19 @@ from models.errors import UserError, lookup
 from models.machine import count_cores
 from pipelines.data.outside import require_outside
 from pipelines.explanations.methods import DEFAULT, METHODS, Method
-from pipelines.inference.inputs import Input, expand
-from pipelines.runs.layout import is_run
+from pipelines.explanations.place import INDEX_FILE, open_folder, without_images_in
+from pipelines.inference.inputs import expand
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.report import Json
 from pipelines.system.files import atomic, write_json
 from pipelines.system.progress import Reporter, Silent
-from pipelines.system.text import one_line
 
 if TYPE_CHECKING:
     from pipelines.explanations.pictures import Picture
     from pipelines.explanations.written import Answer, PictureFiles
     from pipelines.runs.square import Square
 
-INDEX_FILE, GRID_FILE = "explanations.json", "explanations.png"
+GRID_FILE = "explanations.png"
 GRID_ROWS = 24
 # Pictures that wait for a thread to write them, at most.
 MOST_WAITING = 64
@@ -111,7 +109,9 @@ def explain(
         raise UserError("--layer is for activations of a layer", "add `--method activations`, or omit it")
     manifest = read_manifest(run)
     wanted = PREDICTED if request.class_name is None else _class_index(request.class_name, manifest.class_names)
-    folder = _folder(out, paths, run)
+    for path in paths:
+        require_outside(path, out, subject="the explanations")
+    folder = open_folder(out, run)
 
     with reporter.task("loading the run", None):
         from pipelines.explanations.network import Network
@@ -129,7 +129,7 @@ def explain(
     from pipelines.explanations.batches import explain_batches
     from pipelines.explanations.pictures import read_pictures
 
-    batches = read_pictures(_outside(expand(paths, stdin), folder), manifest.square)
+    batches = read_pictures(without_images_in(folder, expand(paths, stdin)), manifest.square)
     answers = explain_batches(batches, explainers, manifest.class_names, wanted)
     results = _write_all(folder, answers, methods, manifest.square, reporter)
     grid = _draw_grid(folder, results.files, list(methods)) if len(results.files) > 1 else None
@@ -187,38 +187,6 @@ def _class_index(name: str, class_names: Sequence[str]) -> int:
     places = {unicodedata.normalize("NFC", known): place for place, known in enumerate(class_names)}
     places |= {known: place for place, known in enumerate(class_names)}
     return lookup(places, name if name in places else unicodedata.normalize("NFC", name), "class")
-
-
-def _folder(out: str, paths: Sequence[str], run: str) -> Path:
-    """Make the folder for what is written: not among pictures, and not a run."""
-    for path in paths:
-        require_outside(path, out, subject="the explanations")
-    folder = Path(os.path.abspath(out))
-    if is_run(folder) or os.path.realpath(folder) == os.path.realpath(run):
-        raise UserError(f"`{one_line(out)}` is a run", "choose another --out")
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"`{one_line(out)}` is a file", "give --out a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / INDEX_FILE).exists():
-        raise UserError(f"`{one_line(out)}` is not empty and has no `{INDEX_FILE}`", "give --out a new folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / INDEX_FILE).exists():
-            write_json(folder / INDEX_FILE, {"run": run, "pictures": [], "unreadable": []})
-    except OSError as error:
-        raise UserError(f"`{one_line(out)}` cannot be made: {error.strerror or error}") from error
-    return folder
-
-
-def _outside(inputs: Iterable[Input], folder: Path) -> Iterator[Input]:
-    """The inputs; one that lies in the folder for what is written is an error: a file could take its place."""
-    place = os.path.realpath(folder)
-    for source in inputs:
-        if source.reason is None and os.path.dirname(os.path.realpath(source.path)) == place:
-            raise UserError(
-                f"the explanations would go to `{one_line(folder)}`, beside the image `{one_line(source.path)}`",
-                "give --out another folder: nothing is ever written between images",
-            )
-        yield source
 
 
 def _draw_grid(folder: Path, files: Sequence[PictureFiles], methods: Sequence[str]) -> Path:
