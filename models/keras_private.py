@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from models.arrays import Tensor
-
 if TYPE_CHECKING:
     import keras
 
+    from models.arrays import Tensor
+
 Operation: TypeAlias = Any  # A `keras.Operation`, layer or function; the attributes that differ are looked up.
 # An operation, the names of the models it lies in, its positional arguments and its options -> its output.
-CallOperation: TypeAlias = Callable[[Operation, tuple[str, ...], tuple[Tensor, ...], dict[str, Any]], Tensor]
+CallOperation: TypeAlias = "Callable[[Operation, tuple[str, ...], tuple[Tensor, ...], dict[str, Any]], Tensor]"
 Message: TypeAlias = Any  # TensorFlow ships no types: a protocol buffer, or a concrete function.
 # The function through which `keras.applications` downloads weights; tests put one without a network in its place.
 DOWNLOAD_FUNCTION = "keras.src.utils.file_utils.get_file"

@@ -104,9 +104,7 @@ def explain(
         UserError: not a complete run; an unknown method, class or layer; a folder that cannot be written to.
     """
     request, reporter, paths = request or ExplainRequest(), reporter or Silent(), list(paths)
-    methods = {name: lookup(METHODS, name, "method") for name in request.methods}
-    if request.layer is not None and not any(method.takes_layer for method in methods.values()):
-        raise UserError("--layer is for activations of a layer", "add `--method activations`, or omit it")
+    methods = _methods(request)
     manifest = read_manifest(run)
     wanted = PREDICTED if request.class_name is None else _class_index(request.class_name, manifest.class_names)
     for path in paths:
@@ -114,27 +112,31 @@ def explain(
     folder = open_folder(out, run)
 
     with reporter.task("loading the run", None):
+        from pipelines.explanations.batches import build_explainers, explain_batches
         from pipelines.explanations.network import Network
+        from pipelines.explanations.pictures import read_pictures
         from pipelines.runs.models import load_run
 
         network = Network(load_run(run)[0])
-    layer = None if request.layer is None else network.find_layer(request.layer)
-    if layer is not None:
-        methods = {
-            name: replace(method, options={**method.options, "layer": layer}) if method.takes_layer else method
-            for name, method in methods.items()
-        }
-    explainers = {name: method.build(network, layer) for name, method in methods.items()}
-
-    from pipelines.explanations.batches import explain_batches
-    from pipelines.explanations.pictures import read_pictures
-
+    methods, explainers = build_explainers(methods, network, request.layer)
     batches = read_pictures(without_images_in(folder, expand(paths, stdin)), manifest.square)
     answers = explain_batches(batches, explainers, manifest.class_names, wanted)
     results = _write_all(folder, answers, methods, manifest.square, reporter)
-    grid = _draw_grid(folder, results.files, list(methods)) if len(results.files) > 1 else None
+    return _indexed(run, folder, results, list(methods))
+
+
+def _methods(request: ExplainRequest) -> dict[str, Method]:
+    methods = {name: lookup(METHODS, name, "method") for name in request.methods}
+    if request.layer is not None and not any(method.takes_layer for method in methods.values()):
+        raise UserError("--layer is for activations of a layer", "add `--method activations`, or omit it")
+    return methods
+
+
+def _indexed(run: str, folder: Path, results: _Results, methods: Sequence[str]) -> Explanations:
+    """Write the index and, of several pictures, the grid."""
     records = tuple(files.record for files in results.files)
     unreadable = [{"path": path, "reason": reason} for path, reason in results.unreadable]
+    grid = _draw_grid(folder, results.files, methods) if len(results.files) > 1 else None
     write_json(folder / INDEX_FILE, {"run": run, "pictures": list(records), "unreadable": unreadable})
     return Explanations(
         folder=folder,

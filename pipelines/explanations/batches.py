@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.errors import UserError
-from pipelines.explanations.network import Explain, Explained
+from pipelines.explanations.methods import Method
+from pipelines.explanations.network import Network
 from pipelines.explanations.pictures import Picture
+from pipelines.explanations.records import Explain, Explained
 from pipelines.explanations.written import Answer
 
 if TYPE_CHECKING:
     from models.arrays import Labels
 
 PREDICTED = -1
+
+
+def build_explainers(
+    methods: Mapping[str, Method], network: Network, layer: str | None
+) -> tuple[dict[str, Method], dict[str, Explain]]:
+    """Build the functions of methods.
+
+    Args:
+        methods: by name.
+        network: to look into.
+        layer: as typed, of methods that show a layer; None for the last map that the head is computed from.
+
+    Returns:
+        The methods, with the layer among their options, and their functions, by name.
+
+    Raises:
+        UserError: no such layer.
+    """
+    path = None
+    if any(method.takes_layer for method in methods.values()):
+        path = network.list_maps()[-1] if layer is None else network.find_layer(layer)
+    described = {
+        name: replace(method, options={**method.options, "layer": path or ""}) if method.takes_layer else method
+        for name, method in methods.items()
+    }
+    return described, {name: method.build(network, path) for name, method in methods.items()}
 
 
 def explain_batches(

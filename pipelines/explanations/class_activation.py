@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from models.arrays import Tensor
-from pipelines.explanations.network import Explain, Explained, Network, Tap, traced
+from pipelines.explanations.network import Network, traced
+from pipelines.explanations.records import Explain, Explained, Tap
 
 # Activations and gradients (batch, h, w, channels) -> a map (batch, h, w).
 Weigh: TypeAlias = Callable[[Tensor, Tensor], Tensor]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipelines.explanations.network import Explain, Network
+    from pipelines.explanations.network import Network
+    from pipelines.explanations.records import Explain
 
 DEFAULT = "hirescam"
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -21,71 +20,16 @@ from models.fusing import NEVER
 from models.keras_private import Operation, functional_graph, run_graph
 from models.mirror import SINGLE
 from models.pools import FLOOR
-
-if TYPE_CHECKING:
-    from models.arrays import Probabilities, Singles
+from pipelines.explanations.records import Pass, Tap
 
 # Layers that rectify: guided backpropagation lets only positive gradients pass them. Sigmoids that gate are not among
 # them. For ReLU it is the paper's rule; for the smooth ones of newer networks it is the same rule by analogy.
 RECTIFIERS = frozenset(
     {"relu", "relu6", "leaky_relu", "elu", "selu", "silu", "swish", "gelu", "hard_silu", "hard_swish"}
 )
+# Of a call of an operation of Keras, whatever it takes.
+Options: TypeAlias = dict[str, Any]  # masks, tensors, numbers and names, as the operation takes them
 MAP_RANK = 4  # (batch, height, width, channels)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tap:
-    """A map of activations.
-
-    Attributes:
-        values: (batch, h, w, channels); of a network that sees mirror images too, these are in a second half of it.
-        is_mirrored: whether it has that second half.
-    """
-
-    values: Tensor
-    is_mirrored: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Pass:
-    """What one pass gives.
-
-    Attributes:
-        scores: (batch, classes) before the softmax.
-        probabilities: (batch, classes) of the run, as `predict` gives them.
-        taps: the maps that the head is computed from: what its averages, maxima or flattened values are taken of.
-        layer: the output of the layer that was asked for; None where none was.
-    """
-
-    scores: Tensor
-    probabilities: Tensor
-    taps: list[Tap]
-    layer: Tap | None
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Explained:
-    """Maps of a batch, with what they explain.
-
-    Attributes:
-        probabilities: (batch, classes) of the run.
-        classes: (batch,) int32, the class explained.
-        scores: (batch,) of these classes.
-        maps: (batch, size, size), over the square that the network sees.
-        details: further figures, (batch,) each.
-        channels: (batch, h, w, channels) of a layer that is shown; None for other methods.
-    """
-
-    probabilities: Probabilities
-    classes: Any  # NDArray[np.int32]; a tensor while a function is traced
-    scores: Singles
-    maps: Singles
-    details: dict[str, Singles] = field(default_factory=dict)
-    channels: Singles | None = None
-
-
-# Pixels (batch, size, size, 3) and the classes to explain (batch,) int32, -1 for the predicted one, to maps.
-Explain: TypeAlias = Callable[[Tensor, Tensor], Explained]
 
 
 class Network:
@@ -170,7 +114,7 @@ class _Recorded:
         self._alive: list[Tensor] = []  # so that no identity is given twice
 
     def call(
-        self, operation: Operation, path: tuple[str, ...], arguments: tuple[Tensor, ...], options: dict[str, Any]
+        self, operation: Operation, path: tuple[str, ...], arguments: tuple[Tensor, ...], options: Options
     ) -> Tensor:
         inputs = [tensor for tensor in keras.tree.flatten((arguments, options)) if tf.is_tensor(tensor)]
         if _reduces(operation, inputs):
@@ -195,7 +139,7 @@ class _Recorded:
         self._alive += [output, *inputs]
         return output
 
-    def _compute(self, operation: Operation, arguments: tuple[Tensor, ...], options: dict[str, Any]) -> Tensor:
+    def _compute(self, operation: Operation, arguments: tuple[Tensor, ...], options: Options) -> Tensor:
         """The output of an operation; a softmax of a head gives its scores instead, until members are pooled."""
         name = operation.name
         if name == "probabilities" and isinstance(operation, keras.layers.Dense):

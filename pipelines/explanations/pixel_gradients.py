@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from models.arrays import Tensor
 from pipelines.explanations.class_activation import choose
-from pipelines.explanations.network import Explain, Explained, Network, traced
+from pipelines.explanations.network import Network, traced
+from pipelines.explanations.records import Explain, Explained
 
 # Pixels and classes -> probabilities (batch, classes), classes (batch,), their scores (batch,) and the gradient
 # (batch, size, size, 3).
