@@ -26,6 +26,7 @@ from pipelines.training.execute import describe_data
 from pipelines.training.opening import check_images, open_training
 from pipelines.training.options_without_effect import options_without_effect
 from pipelines.training.plan import look_up_names
+from pipelines.training.preparation import with_known_blocks
 
 if TYPE_CHECKING:
     from pipelines.runs.ensemble_spec import MembersSpec
@@ -56,7 +57,7 @@ def train_members(
     require_data(spec.common.data.path)
     method = lookup(METHODS, spec.method, "ensemble method")
     request = RunRequest(members=spec)  # as asked: the same command resumes it
-    spec, members, notes = _check_members(spec)
+    spec, members, notes = _check_members(spec, reporter)
     for line in notes:
         reporter.warn(line)
     resumed = ": members that are complete stay as they are"
@@ -103,13 +104,17 @@ def _failure_lines(failures: Mapping[str, UserError]) -> list[str]:
     return [f"{name} failed: {error.message}" for name, error in failures.items()]
 
 
-def _check_members(spec: MembersSpec) -> tuple[MembersSpec, tuple[Member, ...], tuple[str, ...]]:
+def _check_members(spec: MembersSpec, reporter: Reporter) -> tuple[MembersSpec, tuple[Member, ...], tuple[str, ...]]:
     """Refuse what no member can be trained with.
+
+    A run or a file whose blocks are to be fine-tuned is built for that, for no table lists them.
 
     Returns:
         What is asked for, filled in; the members; and a line for each group of options without effect on one.
     """
     names = {member: look_up_names(spec_of(spec, member, Path())) for member in list_members(spec)}
+    for looked_up in {names[member].source.name: names[member] for member in names}.values():
+        with_known_blocks(looked_up, spec.common, reporter)
     network = resolve_fit(spec.common.network, [looked_up.source for looked_up in names.values()])
     spec = replace(spec, common=replace(spec.common, network=network))
     members, lines = without_copies(spec, names)

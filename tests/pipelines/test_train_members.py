@@ -226,6 +226,17 @@ def test_copies_are_refused_before_the_data_are_looked_at(drawn: Path, tmp_path:
     assert not (tmp_path / "run").exists()
 
 
+def test_blocks_that_one_of_the_runs_lacks_are_refused_before_the_images_are_opened(
+    drawn: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "none").mkdir()
+    common = {"fine_tune": "nosuch", "data": str(tmp_path / "none")}
+    spec = members_spec(drawn, tmp_path / "run", "one", "two", common=common)
+    with pytest.raises(UserError, match="no block `nosuch`"):
+        train_members(spec)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.usefixtures("in_process")
 def test_of_two_heads_only_the_one_that_a_seed_changes_has_several_members(drawn: Path, tmp_path: Path) -> None:
     notes = Notes()
