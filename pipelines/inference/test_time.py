@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from models.arrays import Probabilities
     from pipelines.runs.examples import Example
+    from pipelines.runs.manifest import Manifest
     from pipelines.system.progress import Reporter
 
 NAMED = ("flip", "crop5", "crop10")
@@ -77,6 +78,23 @@ def require_views(tta: str) -> None:
     if tta in NAMED or (tta.isascii() and tta.isdecimal() and 2 <= int(tta) <= MAX_VIEWS):
         return
     raise UserError(f"unknown views: `{tta}`", f"--tta takes {', '.join(NAMED)}, or a number from 2 to {MAX_VIEWS}")
+
+
+def needless_views_line(tta: str, manifest: Manifest) -> str:
+    """A line where a run averages over mirror images by itself (`train --mirror`); empty where all views count.
+
+    Args:
+        tta: as for `build_views`.
+        manifest: of the run.
+    """
+    bases = [base.mirror for base in manifest.bases]
+    if not (manifest.head.mirror or (bases and all(bases))):
+        return ""
+    if tta == "flip":
+        return "--tta flip: changes nothing, the run averages over mirror images by itself (--mirror)"
+    if tta == "crop10":
+        return "--tta crop10: gives what crop5 gives in half the time, the run averages over mirror images (--mirror)"
+    return ""
 
 
 def build_views(tta: str, *, size: int) -> MakeViews:

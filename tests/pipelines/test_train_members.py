@@ -230,7 +230,7 @@ def test_blocks_that_one_of_the_runs_lacks_are_refused_before_the_images_are_ope
     drawn: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "none").mkdir()
-    common = {"fine_tune": "nosuch", "data": str(tmp_path / "none")}
+    common: dict[str, object] = {"fine_tune": "nosuch", "data": str(tmp_path / "none")}
     spec = members_spec(drawn, tmp_path / "run", "one", "two", common=common)
     with pytest.raises(UserError, match="no block `nosuch`"):
         train_members(spec)

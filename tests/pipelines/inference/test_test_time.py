@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,13 @@ import tensorflow as tf
 from models.errors import UserError
 from pipelines.evaluate import evaluate
 from pipelines.inference import test_time
-from pipelines.inference.test_time import average_over, build_views, require_views
+from pipelines.inference.test_time import average_over, build_views, needless_views_line, require_views
 from pipelines.predict import predict
 from pipelines.runs.folder import finish_run
+from pipelines.runs.manifest import BaseRecord, HeadRecord, Manifest
 from pipelines.runs.models import load_run, save_model
+from tests.pipelines.manifests import manifest_with
+from tests.pipelines.reporters import Notes
 from tests.pipelines.test_ensemble import COLOURS, make_run, pictures
 
 __all__ = ["pictures"]  # the fixture
@@ -76,6 +80,44 @@ def test_outputs_are_means_over_the_views() -> None:
 def test_unknown_views_are_refused(tta: str) -> None:
     with pytest.raises(UserError, match="unknown views"):
         require_views(tta)
+
+
+def manifest_of(*, mirror: bool, bases: tuple[bool, ...] = ()) -> Manifest:
+    """A run whose features are averaged over mirror images or not, or an ensemble of such."""
+    records = tuple(
+        BaseRecord(
+            backbone_layer="b",
+            pooling_layer="p",
+            backbone="n",
+            weights_sha256="",
+            image_size=8,
+            pooling="avg",
+            mirror=is_mirrored,
+        )
+        for is_mirrored in bases
+    )
+    return manifest_with(head=HeadRecord(name="linear", pooling="avg", mirror=mirror), bases=records)
+
+
+def test_views_that_a_run_averages_over_by_itself_are_named() -> None:
+    assert "changes nothing" in needless_views_line("flip", manifest_of(mirror=True))
+    assert "changes nothing" in needless_views_line("flip", manifest_of(mirror=False, bases=(True, True)))
+    assert "what crop5 gives" in needless_views_line("crop10", manifest_of(mirror=True))
+    assert needless_views_line("crop5", manifest_of(mirror=True)) == ""
+    assert needless_views_line("8", manifest_of(mirror=True)) == ""
+    assert needless_views_line("flip", manifest_of(mirror=False)) == ""
+    # One member that looks at the image alone is changed by its mirror image.
+    assert needless_views_line("flip", manifest_of(mirror=False, bases=(True, False))) == ""
+
+
+def test_evaluate_and_predict_warn_of_views_that_change_nothing(pictures: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", pictures, tuple(COLOURS))
+    _, manifest = load_run(run)
+    finish_run(run, replace(manifest, head=replace(manifest.head, mirror=True)))
+    notes = Notes()
+    evaluate(str(run), str(pictures), tta="flip", reporter=notes)
+    predict(str(run), [str(pictures / "red" / "00.png")], tta="flip", reporter=notes)
+    assert sum("--tta flip: changes nothing" in line for line in notes.lines) == 2
 
 
 def left_looker(folder: Path) -> None:
