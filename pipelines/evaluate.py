@@ -14,7 +14,7 @@ from pipelines.data.class_names import align
 from pipelines.data.outside import require_outside
 from pipelines.data.scan import scan
 from pipelines.evaluation.selection import Selection, select_examples
-from pipelines.inference.test_time import ViewsGain, needless_views_line, predict_with_gain, require_views
+from pipelines.inference.test_time import ViewsGain, predict_with_gain, require_views, warn_of_needless_views
 from pipelines.reports.drawing import draw_into
 from pipelines.reports.place import require_folder
 from pipelines.runs.examples import Part
@@ -102,8 +102,7 @@ def evaluate(
         require_outside(data, out, subject="the pictures")
         require_folder(out)
     rule = _set_rule(run, manifest, coverage, is_by_class=is_by_class, tta=tta)
-    if tta is not None and (line := needless_views_line(tta, manifest)):
-        reporter.warn(line)
+    warn_of_needless_views(tta, manifest, reporter)
     selection, num_skipped = _read_images(run, manifest, data, split, reporter)
 
     import numpy as np

@@ -18,7 +18,7 @@ from pipelines.inference.decisions import NO_DECISIONS, Decisions
 from pipelines.inference.inputs import STDIN, Input, expand, load
 from pipelines.inference.predict_inputs import BATCH, RowContents, predict_inputs
 from pipelines.inference.prediction import Columns, Prediction
-from pipelines.inference.test_time import needless_views_line, require_views
+from pipelines.inference.test_time import require_views, warn_of_needless_views
 from pipelines.runs.models import load_run
 from pipelines.runs.read_manifest import read_manifest
 from pipelines.system.progress import Reporter, Silent
@@ -68,8 +68,7 @@ def predict(
     paths = list(paths)
     with reporter.task("loading the run", None):
         model, manifest = load_run(run)
-    if tta is not None and (line := needless_views_line(tta, manifest)):
-        reporter.warn(line)
+    warn_of_needless_views(tta, manifest, reporter)
 
     # An ensemble's members always take part: their agreement is in every row.
     is_ensemble = bool(manifest.members)

@@ -97,6 +97,12 @@ def needless_views_line(tta: str, manifest: Manifest) -> str:
     return ""
 
 
+def warn_of_needless_views(tta: str | None, manifest: Manifest, reporter: Reporter) -> None:
+    """Warn where the views that are asked for add nothing to those that the run averages over by itself."""
+    if tta is not None and (line := needless_views_line(tta, manifest)):
+        reporter.warn(line)
+
+
 def build_views(tta: str, *, size: int) -> MakeViews:
     """Build the function that makes the views of a batch, of TensorFlow operations.
 
