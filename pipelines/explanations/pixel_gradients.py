@@ -46,3 +46,60 @@ def saliency(network: Network, *, is_guided: bool = False) -> Explain:
         return Explained(probabilities=probabilities, classes=classes, scores=scores, maps=np.abs(gradients).max(-1))
 
     return explained
+
+
+def smoothgrad(network: Network, *, samples: int, noise: float) -> Explain:
+    """SmoothGrad (Smilkov et al. 2017): `saliency` of the mean gradient over noisy copies of an image.
+
+    Args:
+        network: to look into.
+        samples: number of copies.
+        noise: standard deviation of the Gaussian noise, as a share of the range of the image's pixels. It is the same
+            noise for every image and run.
+    """
+    gradient = pixel_gradient(network)
+
+    def explained(pixels: Tensor, wanted: Tensor) -> Explained:
+        pixels = np.asarray(pixels, np.float32)
+        probabilities, classes, scores, _ = map(np.asarray, gradient(pixels, wanted))
+        deviation = noise * (pixels.max((1, 2, 3), keepdims=True) - pixels.min((1, 2, 3), keepdims=True))
+        rng = np.random.default_rng(0)
+        total = np.zeros(pixels.shape, np.float64)
+        for _ in range(samples):
+            noisy = pixels + deviation * rng.standard_normal(pixels.shape[1:], np.float32)
+            total += np.asarray(gradient(noisy, classes)[3])
+        maps = np.abs(total / samples).max(-1).astype(np.float32)
+        return Explained(probabilities=probabilities, classes=classes, scores=scores, maps=maps)
+
+    return explained
+
+
+def integrated_gradients(network: Network, *, steps: int, baseline: float) -> Explain:
+    """Integrated gradients (Sundararajan et al. 2017): the gradient's mean on the way from a grey image, times the way.
+
+    The sum of a map is the score less that of the grey image, but for the error of the sum over steps, which is given
+    as `completeness_error`, a share of that difference.
+
+    Args:
+        network: to look into.
+        steps: of the midpoint rule.
+        baseline: grey level in [0, 255] of the image that the way begins at.
+    """
+    gradient = pixel_gradient(network)
+
+    def explained(pixels: Tensor, wanted: Tensor) -> Explained:
+        pixels = np.asarray(pixels, np.float32)
+        probabilities, classes, scores, _ = map(np.asarray, gradient(pixels, wanted))
+        grey = np.full(pixels.shape, baseline, np.float32)
+        of_grey = np.asarray(gradient(grey, classes)[2])
+        total = np.zeros(pixels.shape, np.float64)
+        for step in range(steps):
+            total += np.asarray(gradient(grey + (step + 0.5) / steps * (pixels - grey), classes)[3])
+        maps = (total / steps * (pixels - grey)).sum(-1)
+        difference = scores - of_grey
+        error = np.abs(maps.sum((1, 2)) - difference) / np.maximum(np.abs(difference), np.finfo(np.float32).tiny)
+        details = {"baseline_score": of_grey, "completeness_error": error}
+        maps = maps.astype(np.float32)
+        return Explained(probabilities=probabilities, classes=classes, scores=scores, maps=maps, details=details)
+
+    return explained

@@ -13,14 +13,23 @@ from models.levels import add_levels
 SIZE, CLASSES = 32, 3
 
 
-def backbone(seed: int = 0, *, pad: bool = True) -> keras.Model:
-    """Three convolutions; pixels (32, 32, 3) -> (8, 8, 12)."""
+def backbone(seed: int = 0, *, pools: bool = False) -> keras.Model:
+    """Three convolutions; pixels (32, 32, 3) -> (8, 8, 12).
+
+    Args:
+        seed: of the weights.
+        pools: whether it averages between convolutions instead of skipping every other place. Where it skips, some
+            pixels are seen by more kernels than others, whatever the weights.
+    """
     pixels = keras.Input((SIZE, SIZE, 3))
     x = layers.Rescaling(1 / 127.5, -1)(pixels)
     for number, (filters, stride) in enumerate(((8, 2), (10, 2), (12, 1)), 1):
         kernel = keras.initializers.HeNormal(seed=seed + number)
-        x = layers.Conv2D(filters, 3, stride, padding="same", kernel_initializer=kernel, name=f"block{number}_conv")(x)
+        options = {"kernel_initializer": kernel, "bias_initializer": keras.initializers.RandomNormal(0, 0.3, seed)}
+        steps = 1 if pools else stride
+        x = layers.Conv2D(filters, 3, steps, padding="same", name=f"block{number}_conv", **options)(x)
         x = layers.ReLU(name=f"block{number}_relu")(x)
+        x = layers.AveragePooling2D(2, name=f"block{number}_pool")(x) if pools and stride > 1 else x
     return keras.Model(pixels, x, name="backbone")
 
 
@@ -37,9 +46,11 @@ def head(num_features: int, seed: int, name: str = "linear") -> keras.Model:
     return built
 
 
-def classifier(seed: int = 0, *, levels: bool = False, mirror: bool = False, head_name: str = "linear") -> keras.Model:
+def classifier(
+    seed: int = 0, *, levels: bool = False, mirror: bool = False, head_name: str = "linear", pools: bool = False
+) -> keras.Model:
     """A run's model."""
-    network = add_levels(backbone(seed)) if levels else backbone(seed)
+    network = add_levels(backbone(seed)) if levels else backbone(seed, pools=pools)
     return build_classifier(network, head(int(network.output_shape[-1]), seed, head_name), mirror=mirror)
 
 
