@@ -155,13 +155,14 @@ def demo(out: str, *, force: bool, reporter: Reporter) -> Demo:
         folder=folder,
         seconds=time.monotonic() - started,
     )
-    draw_demo(
-        images,
-        scratch=_outcome("from scratch", result.scratch, scratch_predictions),
-        transfer=_outcome("head start", result.transfer, predictions),
-        difference=result.difference,
-        path=result.picture,
-    )
+    with reporter.task("drawing the picture", None):
+        draw_demo(
+            images,
+            scratch=_outcome("from scratch", result.scratch, scratch_predictions),
+            transfer=_outcome("head start", result.transfer, predictions),
+            difference=result.difference,
+            path=result.picture,
+        )
     delete_old_demo(folder)
     return result
 

@@ -7,6 +7,7 @@ training on the same images only reads and hashes them. Nothing is written into 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
@@ -21,6 +22,8 @@ from pipelines.system.text import counted, one_line
 
 if TYPE_CHECKING:
     from pipelines.data.near_duplicates import NearDuplicates
+
+MANY = 1000  # images from which on near duplicates take long enough to be waited for: 3 s of 2,600 on a busy machine
 
 
 def check(
@@ -69,7 +72,10 @@ def check(
     remarks: list[str] = []
     stand_in: Sequence[str | None] = [None] * len(images)
     if for_training:
-        near = _find_near_duplicates(images, listing.class_names) if is_fingerprinted else None
+        near = None
+        if is_fingerprinted:
+            with nullcontext() if len(images) < MANY else (reporter or Silent()).task("finding near duplicates", None):
+                near = _find_near_duplicates(images, listing.class_names)
         parts, remarks = divide([(image.file, image.sha256) for image in images], listing.class_names, near)
         if near is not None:
             stand_in = near.stand_in

@@ -94,6 +94,6 @@ def _compare_with_model(plan: TrainingPlan, model: Model, by_features: Probabili
     places = spread_places(len(examples))
     square = plan.square(int(model.input_shape[1]))
     batches = pixel_batches([examples[place] for place in places], square=square, batch=len(places))
-    with plan.reporter.task("comparing with the model", None):
+    with plan.reporter.task("comparing", None):
         exact, _ = predict_batches(model, batches)
     return measure_agreement(exact, by_features[places])

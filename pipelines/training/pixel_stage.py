@@ -116,11 +116,14 @@ def predict_parts(
     plan: TrainingPlan, model: Model, size: int, *, parts: tuple[Split, ...] = ("validation", "test")
 ) -> dict[Split, Predictions]:
     """Predictions of a model on the images of some parts, where there are any."""
-    return {
-        part: predict_batches(model, pixel_batches(examples, square=plan.square(size), batch=plan.spec.fit.batch_size))
-        for part in parts
-        if (examples := plan.dataset.part(part))
-    }
+    judged = {part: examples for part in parts if (examples := plan.dataset.part(part))}
+    predictions: dict[Split, Predictions] = {}
+    with plan.reporter.task("scoring images", sum(map(len, judged.values()))) as task:
+        for part, examples in judged.items():
+            batches = pixel_batches(examples, square=plan.square(size), batch=plan.spec.fit.batch_size)
+            predictions[part] = predict_batches(model, batches)
+            task.advance(len(examples))
+    return predictions
 
 
 def describe_stage(

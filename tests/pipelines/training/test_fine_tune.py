@@ -108,7 +108,7 @@ def test_an_unknown_block_is_an_error_that_lists_the_blocks(prepared: Prepare) -
 
 def test_events_for_tensorboard_are_written_where_asked_for(prepared: Prepare) -> None:
     for wanted in (True, False):
-        plan, frozen = prepared(epochs=2, tensorboard=wanted)
+        plan, frozen = prepared(epochs=1, tensorboard=wanted)
         fine_tune(plan, frozen)
         assert bool(list((plan.folder / EVENTS).rglob("events.*"))) is wanted
 

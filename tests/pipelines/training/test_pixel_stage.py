@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipelines.fitting.checkpoint import StageProgress
 from pipelines.runs.manifest import StageRecord
 from pipelines.runs.stages import Recipe, Stage
 from pipelines.runs.training_records import EpochRecord
+from pipelines.system.progress import Silent, Task
 from pipelines.train import train
 from pipelines.training.pixel_stage import describe_stage, predict_parts, recipe_of
 from tests.pipelines.new_heads import assert_same_backbone, spec_on
@@ -66,3 +68,20 @@ def test_the_recipe_of_a_stage_comes_from_the_options() -> None:
     assert recipe_of(spec) == Recipe(
         optimizer="sgd", patience=3, weight_decay=0.1, label_smoothing=0.2, ema=0.9, precision="float16"
     )
+
+
+def test_scoring_is_shown_while_it_is_waited_for(prepared: Prepare) -> None:
+    tasks: list[tuple[str, int | None]] = []
+
+    class Tasks(Silent):
+        """Keeps the tasks that are shown."""
+
+        @contextmanager
+        def task(self, name: str, total: int | None) -> Iterator[Task]:
+            tasks.append((name, total))
+            with super().task(name, total) as task:
+                yield task
+
+    plan, result = prepared()
+    predict_parts(replace(plan, reporter=Tasks()), result.model, 32)
+    assert tasks == [("scoring images", 24)]  # four of each of three classes, in each of two parts
