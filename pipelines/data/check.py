@@ -72,10 +72,7 @@ def check(
     remarks: list[str] = []
     stand_in: Sequence[str | None] = [None] * len(images)
     if for_training:
-        near = None
-        if is_fingerprinted:
-            with nullcontext() if len(images) < MANY else (reporter or Silent()).task("finding near duplicates", None):
-                near = _find_near_duplicates(images, listing.class_names)
+        near = _find_near_duplicates(images, listing.class_names, reporter) if is_fingerprinted else None
         parts, remarks = divide([(image.file, image.sha256) for image in images], listing.class_names, near)
         if near is not None:
             stand_in = near.stand_in
@@ -91,16 +88,19 @@ def check(
     )
 
 
-def _find_near_duplicates(images: Sequence[CheckedFile], class_names: Sequence[str]) -> NearDuplicates:
+def _find_near_duplicates(
+    images: Sequence[CheckedFile], class_names: Sequence[str], reporter: Reporter | None
+) -> NearDuplicates:
     # Inside: it imports SciPy, and TensorFlow, which takes longer, is imported while images are decoded.
     from pipelines.data.near_duplicates import find_near_duplicates
 
-    return find_near_duplicates(
-        [image.sha256 for image in images],
-        [image.file.label for image in images],
-        [image.fingerprint or bytes(LENGTH) for image in images],
-        class_names,
-    )
+    with nullcontext() if reporter is None or len(images) < MANY else reporter.task("near duplicates", None):
+        return find_near_duplicates(
+            [image.sha256 for image in images],
+            [image.file.label for image in images],
+            [image.fingerprint or bytes(LENGTH) for image in images],
+            class_names,
+        )
 
 
 def _require_images(listing: Listing, labels: set[int], skipped: Iterable[Skipped]) -> None:
