@@ -31,13 +31,13 @@ def test_options_reach_the_spec(
     calls = stub(VERB, UserError("far enough"))
     headstart("ensemble", "runs/a", "runs/b", "--out", "runs/ab", *arguments)
     expected = replace(PLAIN, **fields)  # type: ignore[arg-type]  # the fields of an EnsembleSpec
-    assert calls == [Call((expected,), {"force": False})]
+    assert calls == [Call((expected,), {"force": False, "report": True})]
 
 
 def test_force_replaces_a_run(headstart: Headstart, stub: Stub) -> None:
     calls = stub(VERB, UserError("far enough"))
     headstart("ensemble", "runs/a", "runs/b", "--out", "runs/ab", "--force")
-    assert calls == [Call((PLAIN,), {"force": True})]
+    assert calls == [Call((PLAIN,), {"force": True, "report": True})]
 
 
 def test_a_negative_limit_is_wrong_usage(headstart: Headstart, stub: Stub) -> None:
