@@ -11,6 +11,8 @@ Coverage = Annotated[
     typer.Option(
         "--coverage",
         metavar="SHARE",
+        min=0.0,
+        max=1.0,
         show_default="none",
         help="Add the set of classes that an image may belong to, which holds the true one for this share of images, "
         "such as 0.9: conformal prediction, by images that the run was not fitted to.",

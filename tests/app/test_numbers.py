@@ -11,6 +11,7 @@ from tests.app.test_main import Headstart
 ARGUMENTS = {
     "train": ("photos", "--out", "run"),
     "ensemble": ("one", "two", "--out", "run"),
+    "evaluate": ("run", "photos"),
     "predict": ("run", "photos"),
     "backbones": (),
     "preview": ("photos", "--out", "preview.png"),

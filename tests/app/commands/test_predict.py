@@ -92,7 +92,7 @@ def test_rows_go_to_a_file(headstart: Headstart, calls: Calls, tmp_path: Path) -
         (("--tta", "flop"), "unknown views: `flop`"),
         (("--out", "/nowhere/rows.csv"), "`/nowhere` of --out"),
         (("--scores",), "--scores has no place in the table"),
-        (("--coverage", "1.5"), "a coverage of 1.5 is not between 0 and 1"),
+        (("--coverage", "1"), "a coverage of 1 is not between 0 and 1"),
         (("--per-class",), "--per-class is about sets"),
         (("--escape-formulas",), "--escape-formulas is for CSV, not for `table`"),
     ],
