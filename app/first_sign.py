@@ -14,7 +14,9 @@ from contextlib import suppress
 from app.colour import is_live
 
 # Commands that have something to wait for.
-LONG_COMMANDS = frozenset({"demo", "train", "ensemble", "evaluate", "report", "audit", "predict", "export", "preview"})
+LONG_COMMANDS = frozenset(
+    {"demo", "train", "ensemble", "evaluate", "compare", "report", "audit", "explain", "predict", "export", "preview"}
+)
 SILENT = ("--help", "--help-all", "--quiet", "--version")
 ERASE = "\r\033[K"
 

@@ -49,13 +49,14 @@ def arguments_of(line: str) -> list[str]:
     return [word for word in words[:end] if word != "..."]
 
 
+COMMAND_LINE = command_line()
 LINES = sorted({line for page in PAGES for line in documented((ROOT / page).read_text(encoding="utf-8"))})
 
 
 def refuse(arguments: list[str]) -> None:
     """Raise where the command line does not take the arguments; run nothing."""
     name, *others = arguments
-    command = command_line().commands[name]
+    command = COMMAND_LINE.commands[name]
     # A command that is named without its arguments, as in "`headstart cache` shows", is complete in itself.
     required = [parameter for parameter in command.params if parameter.required]
     if not others and required:
@@ -85,7 +86,7 @@ def test_both_pages_have_commands() -> None:
 def test_a_documented_command_is_one_that_the_command_line_takes(line: str) -> None:
     arguments = arguments_of(line)
     if arguments[0].startswith("--"):  # of the program itself
-        assert arguments[0] in {option for parameter in command_line().params for option in parameter.opts}
+        assert arguments[0] in {option for parameter in COMMAND_LINE.params for option in parameter.opts}
         return
     refuse(arguments)
 

@@ -66,7 +66,9 @@ def stderr(monkeypatch: pytest.MonkeyPatch) -> Live:
     return stream
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "export", "ensemble", "report", "audit", "demo"])
+@pytest.mark.parametrize(
+    "command", ["train", "predict", "evaluate", "export", "ensemble", "report", "compare", "explain"]
+)
 def test_every_command_that_takes_long_has_a_first_sign_that_is_erased_once(command: str, stderr: Live) -> None:
     show_first_sign([command, "RUN"])
     assert stderr.getvalue() == f"{command}: starting"
