@@ -17,6 +17,7 @@ from pipelines.reports.thumbnails import as_address, thumbnail
 from pipelines.reports.verdict import judge
 from pipelines.runs.command_line import command_of
 from pipelines.runs.examples import SPLITS, Example
+from pipelines.runs.layout import AUGMENTATION_FILE
 from pipelines.runs.split_file import read_split
 from pipelines.system.files import atomic
 from pipelines.system.text import one_line
@@ -106,6 +107,7 @@ def _render(folder: Path, manifest: Manifest, *, name: str) -> str:
         "matrix": _matrix(report),
         "stages": manifest.stages,
         "curves": _curves(folder, manifest),
+        "augmentation": _picture(folder / AUGMENTATION_FILE),
         "command": command_line(manifest),
         "samples": _samples(examples, manifest.class_names),
         "pictures": {},
@@ -169,8 +171,11 @@ def _matrix(report: Report) -> list[tuple[str, list[tuple[int, float]]]] | None:
 
 def _curves(folder: Path, manifest: Manifest) -> str | None:
     """The run's own picture of its training, or of its members."""
-    picture = folder / ("ensemble.png" if manifest.members else "curves.png")
-    return as_address(picture.read_bytes(), "image/png") if picture.is_file() else None
+    return _picture(folder / ("ensemble.png" if manifest.members else "curves.png"))
+
+
+def _picture(path: Path) -> str | None:
+    return as_address(path.read_bytes(), "image/png") if path.is_file() else None
 
 
 def command_line(manifest: Manifest) -> str:

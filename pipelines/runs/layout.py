@@ -7,6 +7,8 @@ RUN/split.csv     every image with its class, its part, its hash and, where ther
                   and its near duplicates
 RUN/history.csv   one line an epoch
 RUN/curves.png    the same as a picture
+RUN/augmentation.png
+                  what the augmentation policy does to some of the images
 RUN/report.html   a page that shows all of it
 RUN/confusion.png, RUN/classes.png, RUN/mistakes.png
                   what is taken for what, each class with its interval, the worst mistakes
@@ -30,6 +32,7 @@ FORCED_FILE = "begun-with-force"  # in the state, empty
 SPLIT_FILE = "split.csv"
 SPLIT_COLUMNS = ("path", "label", "split", "sha256")
 REPORT_FILE = "report.html"
+AUGMENTATION_FILE = "augmentation.png"
 CONFUSION_FILE, CLASSES_FILE, MISTAKES_FILE = "confusion.png", "classes.png", "mistakes.png"
 GROUP_COLUMN = "group"  # where the data has groups
 NEAR_DUPLICATE_COLUMN = "near_duplicate"  # where there are any: the hash that stands for those of an image
@@ -37,7 +40,7 @@ NEAR_DUPLICATE_COLUMN = "near_duplicate"  # where there are any: the hash that s
 RUN_FILES = frozenset(
     {MANIFEST_FILE, MODEL_FILE, HEAD_FILE, SPLIT_FILE, "skipped.csv", "history.csv"}
     | {"answers.npz", "curves.png", "ensemble.png", "heads.npz", REPORT_FILE}
-    | {CONFUSION_FILE, CLASSES_FILE, MISTAKES_FILE}
+    | {AUGMENTATION_FILE, CONFUSION_FILE, CLASSES_FILE, MISTAKES_FILE}
 )
 
 

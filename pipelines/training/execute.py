@@ -42,11 +42,13 @@ def execute_plan(plan: TrainingPlan, timer: PhaseTimer) -> Manifest:
     timer.end_phase("train")
 
     # The run is written: the model first, the manifest last.
-    from pipelines.training.pictures import draw_training
+    from pipelines.training.pictures import draw_augmentation, draw_training
 
     with plan.reporter.task("saving the run", None):
         save_model(result.model, plan.folder)
         draw_training(plan, result)
+        if plan.draw is not None:
+            draw_augmentation(plan)
         return complete_run(plan, result, timer)
 
 

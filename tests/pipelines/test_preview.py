@@ -13,7 +13,8 @@ from PIL import Image
 from models.errors import UserError
 from pipelines.images.policies import find_policy
 from pipelines.images.policy import Switches
-from pipelines.preview import GAP, HEADER, MARGIN, NUM_ROWS, NUM_VIEWS, _choose, preview
+from pipelines.images.view_grid import GAP, HEADER, MARGIN, NUM_VIEWS
+from pipelines.preview import NUM_ROWS, _choose, preview
 from pipelines.runs.examples import Dataset, Example
 from pipelines.runs.square import Fit, Square
 from tests.pipelines.pictures import drawn, pillow_fitted, saved

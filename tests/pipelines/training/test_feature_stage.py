@@ -47,13 +47,16 @@ def test_augmented_views_are_cached_by_seed_and_the_clean_view_is_shared(
     data = image_folder("views", parts={"train": 10, "validation": 5}, seed=8)
     clean = train(spec_on(drawn, data, tmp_path / "one"))
     assert features_of(clean).new == 45
-    views = train(spec_on(drawn, data, tmp_path / "two", augment="light", views=3))
+    views = train(spec_on(drawn, data, tmp_path / "two", augment="light", views=3), report=True)
     assert (features_of(views).cached, features_of(views).new) == (45, 60)
     again = train(spec_on(drawn, data, tmp_path / "three", augment="light", views=3, head="mlp"))
     assert features_of(again).new == 0
     other = train(spec_on(drawn, data, tmp_path / "four", augment="light", views=3, seed=1))
     assert features_of(other).new == 60
     assert "test" not in views.metrics
+    # Its page shows what the policy does; pages without a policy, and runs without a page, have no such picture.
+    assert "augmented views" in (tmp_path / "two" / "report.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "three" / "augmentation.png").exists()
 
 
 def test_a_damaged_shard_is_computed_again_with_a_note(
