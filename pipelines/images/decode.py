@@ -85,7 +85,7 @@ def decode_contained(image_bytes: Tensor, side: int) -> tuple[Tensor, Tensor]:
 
     image, full_shape = tf.cond(_is_jpeg(image_bytes), lambda: _decode_large_jpeg(image_bytes, side, "pad"), other)
     turn = orientation(image_bytes)
-    upright_shape = tf.where(turn >= FIRST_TRANSPOSED, full_shape[::-1], full_shape)
+    upright_shape = tf.where(turn >= FIRST_TRANSPOSED, tf.gather(full_shape, [1, 0]), full_shape)
     return turn_upright(scale(image, full_shape, side, "pad"), turn), upright_shape
 
 
