@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import pipelines.data.check
+import pipelines.training.opening
 from models.errors import UserError
 from pipelines.evaluate import evaluate
 from pipelines.images.policies import POLICIES
@@ -33,6 +34,7 @@ def swapping(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, bytes], None]:
             return dataset
 
         monkeypatch.setattr(pipelines.data.check, "check", check)
+        monkeypatch.setattr(pipelines.training.opening, "check", check)
 
     return arrange
 
