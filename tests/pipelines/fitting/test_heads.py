@@ -109,7 +109,7 @@ def test_judging_in_small_blocks_changes_nothing(tmp_path: Path, monkeypatch: py
         return judge(bank, features, labels)
 
     monkeypatch.setattr(Bank, "judge", recording_judge)
-    monkeypatch.setattr("pipelines.fitting.heads.VALIDATION_LOGITS", 4 * NUM_CLASSES * 7)
+    monkeypatch.setattr("pipelines.fitting.bank_epochs.VALIDATION_LOGITS", 4 * NUM_CLASSES * 7)
     blocks = fit(train, validation, head=head, count=4)
     assert set(sizes) == {7, 101 % 7}
     for one, other in zip(whole.trials, blocks.trials, strict=True):
