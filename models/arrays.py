@@ -13,6 +13,8 @@ Pixels: TypeAlias = NDArray[np.float32]
 FeatureRows: TypeAlias = NDArray[np.float32]
 # The same rows in half precision, as the feature cache stores them.
 HalfRows: TypeAlias = NDArray[np.float16]
+# (images, 256) in [0, 255]: the edges of images, as `pipelines.images.fingerprint` gives them.
+Fingerprints: TypeAlias = NDArray[np.uint8]
 # (images, classes), each row with sum 1; (members, images, classes) for several models.
 Probabilities: TypeAlias = NDArray[np.float32]
 # (images,) class of each image, as an index into the class names.

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from pipelines.audit.audited_images import AuditedData, AuditedImage
 from pipelines.audit.findings import Finding
 from pipelines.audit.near_pairs import NearPair
+from pipelines.data.look_alikes import connect
 from pipelines.runs.examples import SPLITS
 
 
@@ -85,23 +88,17 @@ def near_groups(data: AuditedData, places: Sequence[int], pairs: Sequence[NearPa
         places: of the distinct images among all.
         pairs: of places among those.
     """
-    parents: dict[str, str] = {}
-
-    def root(sha256: str) -> str:
-        while parents.setdefault(sha256, sha256) != sha256:
-            parents[sha256] = parents[parents[sha256]]
-            sha256 = parents[sha256]
-        return sha256
-
-    for pair in pairs:
-        first, second = sorted(root(data.images[places[place]].sha256) for place in (pair.first, pair.second))
-        parents[second] = first
-    members: dict[str, list[AuditedImage]] = defaultdict(list)
+    joined = np.asarray([(pair.first, pair.second) for pair in pairs], np.intp).reshape(-1, 2)
+    group_of_content = {
+        data.images[place].sha256: group
+        for place, group in zip(places, connect(len(places), *joined.T).tolist(), strict=True)
+    }
+    members: dict[int, list[AuditedImage]] = defaultdict(list)
     for image in data.images:
-        members[root(image.sha256)].append(image)
+        members[group_of_content[image.sha256]].append(image)
     return {
-        image.file.path: f"like-{sha256[:12]}"
-        for sha256, images in members.items()
+        image.file.path: f"like-{min(one.sha256 for one in images)[:12]}"
+        for images in members.values()
         if len(images) > 1
         for image in images
     }

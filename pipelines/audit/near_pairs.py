@@ -12,10 +12,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import HalfRows, Indices, Singles
+from models.arrays import Fingerprints, HalfRows, Indices, Singles
 from pipelines.audit.aligned import aligned_likeness
 from pipelines.audit.audited_images import AuditedImage
-from pipelines.audit.neighbours import Fingerprints, nearest
+from pipelines.audit.neighbours import nearest
 from pipelines.audit.traits import SMALL
 from pipelines.images.fingerprint import LENGTH
 

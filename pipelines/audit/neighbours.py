@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 
-from models.arrays import Doubles, FeatureRows, HalfRows, Indices
+from models.arrays import Doubles, FeatureRows, Fingerprints, HalfRows, Indices
+from pipelines.data.look_alikes import as_directions
 
-# (images, 256) in [0, 255], as `pipelines.images.fingerprint` gives them.
-Fingerprints: TypeAlias = NDArray[np.uint8]
 BLOCK = 2048  # rows on both sides of the cosines that are in memory at once: 16 MB
 
 
@@ -31,10 +27,10 @@ def nearest(rows: FeatureRows | HalfRows | Fingerprints, count: int) -> tuple[In
     places = np.zeros((len(rows), count), np.intp)
     cosines = np.full((len(rows), count), -2.0)
     for start in range(0, len(rows), BLOCK):
-        block = directions(rows[start : start + BLOCK])
+        block = as_directions(rows[start : start + BLOCK])
         best, best_places = cosines[start : start + BLOCK], places[start : start + BLOCK]
         for other in range(0, len(rows), BLOCK):
-            of_block = block @ directions(rows[other : other + BLOCK]).T
+            of_block = block @ as_directions(rows[other : other + BLOCK]).T
             if other == start:
                 np.fill_diagonal(of_block, -2.0)  # no row is its own neighbour
             near = np.argpartition(-of_block, min(count, of_block.shape[1]) - 1, axis=1)[:, :count]
@@ -44,11 +40,3 @@ def nearest(rows: FeatureRows | HalfRows | Fingerprints, count: int) -> tuple[In
             best, best_places = np.take_along_axis(values, order, 1), np.take_along_axis(candidates, order, 1)
         cosines[start : start + BLOCK], places[start : start + BLOCK] = best, best_places
     return places, cosines
-
-
-def directions(rows: FeatureRows | HalfRows | Fingerprints) -> FeatureRows:
-    """Rows of length 1; 0 for a row of zeros."""
-    values = rows.astype(np.float32)
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    values /= np.where(lengths > 0, lengths, 1)
-    return values

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from models.arrays import FeatureRows, Flags, HalfRows, Indices
+from models.arrays import FeatureRows, Fingerprints, Flags, HalfRows, Indices
 from pipelines.data.groups import keys_of_examples
 from pipelines.runs.examples import Example
 from pipelines.runs.look_alike_record import LookAlikeRecord, StricterCosine
@@ -113,11 +113,19 @@ def _first_of(keys: Sequence[str]) -> Indices:
 def _join(*neighbours: Indices) -> Indices:
     """Join each image to its neighbour in each of the arrays, and give for each the first image of its group."""
     count = len(neighbours[0])
-    return _connect(count, np.tile(np.arange(count), len(neighbours)), np.concatenate(neighbours))
+    return connect(count, np.tile(np.arange(count), len(neighbours)), np.concatenate(neighbours))
 
 
-def _connect(count: int, first: Indices, second: Indices) -> Indices:
-    """For each of `count` nodes the first node of its connected component."""
+def as_directions(rows: FeatureRows | HalfRows | Fingerprints) -> FeatureRows:
+    """Rows (images, features) of length 1; one that is all zero has no direction, stays so, and is like none."""
+    directions = rows.astype(np.float32)
+    norms = np.linalg.norm(directions, axis=1, keepdims=True)
+    directions /= np.where(norms > 0, norms, 1)
+    return directions
+
+
+def connect(count: int, first: Indices, second: Indices) -> Indices:
+    """For each of `count` nodes the first node of its connected component; `first` and `second` are joined in pairs."""
     graph = coo_matrix((np.ones(len(first), np.bool_), (first, second)), shape=(count, count))
     component_of = connected_components(graph, directed=False)[1]
     _, first_nodes, component_of = np.unique(component_of, return_index=True, return_inverse=True)
@@ -142,9 +150,7 @@ def join_alike(rows: FeatureRows | HalfRows, places: Indices, cosine: float | No
     """
     if cosine is None or len(places) < 2:
         return places
-    directions = rows[places].astype(np.float32)
-    norms = np.linalg.norm(directions, axis=1, keepdims=True)
-    directions /= np.where(norms > 0, norms, 1)  # features that are all zero have no direction, and are like none
+    directions = as_directions(rows[places])
     nodes = first_of = np.arange(len(places))
     size = max(1, BLOCK // len(places))
     for start in range(0, len(places), size):
@@ -153,5 +159,5 @@ def join_alike(rows: FeatureRows | HalfRows, places: Indices, cosine: float | No
         is_alike &= first_of[start : start + size, None] != first_of[None, start:]
         block, other = np.nonzero(is_alike)
         if len(block):
-            first_of = _connect(len(places), np.append(nodes, start + block), np.append(first_of, start + other))
+            first_of = connect(len(places), np.append(nodes, start + block), np.append(first_of, start + other))
     return places[first_of]
