@@ -156,12 +156,22 @@ def _build_bank(search: HeadSearch, train: Features) -> Bank:
     )
 
 
-def _best_line(trials: tuple[HeadTrial, ...], epochs: int) -> str:
-    """One line for people: the hyperparameters and the scores of the best head."""
+def describe_best(trials: tuple[HeadTrial, ...], epochs: int) -> str:
+    """The hyperparameters and the epoch of the best head, for people.
+
+    Args:
+        trials: one record a head, the best first.
+        epochs: that were trained.
+    """
     best, count = trials[0], len(trials)
-    loss = "not finite" if best.validation_loss is None else f"{best.validation_loss:.4f}"
     return (
         f"{f'best of {count} heads' if count > 1 else 'head'}: l2 {best.l2:g}, learning rate {best.learning_rate:g}, "
-        f"dropout {best.dropout:g}, epoch {best.best_epoch} of {epochs}: validation loss {loss}, "
-        f"accuracy {best.validation_accuracy:.4f}"
+        f"dropout {best.dropout:g}, epoch {best.best_epoch} of {epochs}"
     )
+
+
+def _best_line(trials: tuple[HeadTrial, ...], epochs: int) -> str:
+    """One line for people: the hyperparameters and the scores of the best head."""
+    best = trials[0]
+    loss = "not finite" if best.validation_loss is None else f"{best.validation_loss:.4f}"
+    return f"{describe_best(trials, epochs)}: validation loss {loss}, accuracy {best.validation_accuracy:.4f}"

@@ -115,7 +115,7 @@ class FitSpec:
     """How weights are fitted, in every stage.
 
     Attributes:
-        validation: `auto` chooses a linear head by cross-validation and then fits it to the validation images too;
+        validation: `auto` chooses the head by cross-validation and then fits it to the validation images too;
             `hold-out` chooses by the validation part, which stays out of the fit.
         class_weights: `auto` gives every class the same weight, `none` every image.
         optimizer: None for that of the network where it is trained from scratch, and Adam elsewhere.

@@ -10,9 +10,10 @@ import numpy as np
 from models.heads import cool
 from pipelines.features.subset import FeatureSubset, JoinedFeatures, first_features
 from pipelines.fitting.candidates import MAX_WEIGHTS, HeadGrid, Shortlist
-from pipelines.fitting.heads import FoldHeads, fit_fold_heads, fit_heads
+from pipelines.fitting.heads import FoldHeads, describe_best, fit_fold_heads, fit_heads
 from pipelines.runs.cross_validation_record import CrossValidationRecord
-from pipelines.training.head_division import FEW_FOLDS, FOLDS, MANY_IMAGES, DividedImages, divide
+from pipelines.training.head_description import lines_of
+from pipelines.training.head_division import MOST_OPERATIONS, DividedImages, divide, most_folds
 from pipelines.training.head_stage import FittedHead, HeadFeatures, bank_width, describe_bank, grid_of, search_of
 from pipelines.training.plan import TrainingPlan, class_weights
 from pipelines.training.temperature_of_folds import calibrate_by_folds, fit_temperature_of_folds
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 # Of an epoch: two in the forward pass and four in the backward pass, for each weight and image.
 OPERATIONS = 6
-# That all epochs may take: about four minutes on two cores at 80 billion a second.
-MOST_OPERATIONS = 2e13
 
 
 def fit_in_folds(plan: TrainingPlan, stage: Stage, features: HeadFeatures, heads: Shortlist) -> FittedHead | None:
@@ -45,11 +44,11 @@ def fit_in_folds(plan: TrainingPlan, stage: Stage, features: HeadFeatures, heads
     """
     (layers, *_), width = features.widths, bank_width(features)
     num_images = len(features.train) + len(features.validation)
-    most_folds = FOLDS if num_images <= MANY_IMAGES else FEW_FOLDS
-    count = _affordable(grid_of(plan, width), num_images=num_images, epochs=stage.epochs, num_folds=most_folds)
+    num_folds = most_folds(num_images)
+    count = _affordable(grid_of(plan, width), num_images=num_images, epochs=stage.epochs, num_folds=num_folds)
     if _holds_out(plan) or not count:
         return None
-    images = divide(plan, features.train, features.validation, num_folds=most_folds, num_last=features.num_last)
+    images = divide(plan, features.train, features.validation, num_folds=num_folds, num_last=features.num_last)
     if images.folds is None:
         return None
 
@@ -66,7 +65,7 @@ def fit_in_folds(plan: TrainingPlan, stage: Stage, features: HeadFeatures, heads
     probabilities = calibrate_by_folds(fitted.probabilities, labels, division, temperature)
     cool(fitted.head, temperature or 1.0)
     is_judged = division.is_held_out
-    lines = [*notes, *_lines_of(images, fitted)]
+    lines = [*notes, *lines_of(images, _chosen_line(fitted))]
     for line in lines:
         plan.reporter.note(line)
     examples = tuple(images.examples[place] for place in np.flatnonzero(is_judged))
@@ -130,16 +129,7 @@ def _record(
     )
 
 
-def _lines_of(images: DividedImages, fitted: FoldHeads) -> list[str]:
-    """What was done, for people."""
-    assert images.folds is not None and images.look_alikes is not None, "asked for where there are folds"
-    best, count = fitted.trials[0], len(fitted.trials)
+def _chosen_line(fitted: FoldHeads) -> str:
+    best = fitted.trials[0]
     loss = "not finite" if best.validation_loss is None else f"{best.validation_loss:.4f}"
-    return [
-        images.look_alikes.record.line,
-        *([images.folds.note] if images.folds.note else []),
-        f"{f'best of {count} heads' if count > 1 else 'head'}: l2 {best.l2:g}, learning rate {best.learning_rate:g}, "
-        f"dropout {best.dropout:g}, epoch {best.best_epoch} of {len(fitted.history)}, chosen by out-of-fold log-loss "
-        f"({loss}), in {images.folds.count} folds; fitted once more to all {len(images.examples):,} training and "
-        "validation images",
-    ]
+    return f"{describe_best(fitted.trials, len(fitted.history))}, chosen by out-of-fold log-loss ({loss})"

@@ -49,11 +49,16 @@ def describe(
     )
 
 
-def lines_of(images: DividedImages, choice: HeadChoice) -> list[str]:
-    """What was done, for people."""
+def lines_of(images: DividedImages, line: str) -> list[str]:
+    """What was done, for people.
+
+    Args:
+        images: divided.
+        line: which head was chosen, and by what.
+    """
     if images.folds is None or images.look_alikes is None:
-        return [choice.line]
+        return [line]
     notes = [images.look_alikes.record.line]
     notes += [images.folds.note] if images.folds.note else []
     fitted = f"fitted once more to all {len(images.examples):,} training and validation images"
-    return [*notes, f"{choice.line}, in {images.folds.count} folds; {fitted}"]
+    return [*notes, f"{line}, in {images.folds.count} folds; {fitted}"]

@@ -83,12 +83,16 @@ def list_choices(plan: TrainingPlan, num_images: int, widths: Mapping[FeatureLay
     )
     candidates = list_candidates(grid, count=spec.head.heads, seed=spec.fit.seed)
     holds_out = spec.fit.validation == "hold-out" or plan.is_fold
-    most_folds = FOLDS if num_images <= MANY_IMAGES else FEW_FOLDS
     return Choices(
         widths=widths,
         penalties=tuple(sorted({candidate.l2 for candidate in candidates}, reverse=True)),
-        num_folds=0 if holds_out else most_folds,
+        num_folds=0 if holds_out else most_folds(num_images),
     )
+
+
+def most_folds(num_images: int) -> int:
+    """How many folds so many images are divided into, at most."""
+    return FOLDS if num_images <= MANY_IMAGES else FEW_FOLDS
 
 
 def less_line(asked: Choices, affordable: Choices | None) -> str:

@@ -116,7 +116,7 @@ def solve_head(
     is_judged = division.is_validation if division.is_validation.any() else division.is_held_out
     probabilities = calibrate_by_folds(choice.solution.probabilities, labels, division, temperature)
     record = describe(paths, choice, images, temperature)
-    notes += lines_of(images, choice)
+    notes += lines_of(images, choice.line)
     _report(plan, notes, choice.warning)
     is_train = np.arange(len(labels)) < len(train)
     is_to_be_tuned = plan.spec.fine_tune.blocks is not None and division.num_folds > 0
