@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipelines.reports.drawing import draw_run
 from pipelines.reports.place import require_page
 from pipelines.runs.layout import REPORT_FILE
 from pipelines.runs.read_manifest import read_manifest
@@ -34,11 +35,5 @@ def report(run: str, *, out: str | None = None, reporter: Reporter | None = None
     manifest = read_manifest(folder)
     target = Path(out) if out else folder / REPORT_FILE
     require_page(str(target), option="--out")
-    from pipelines.reports.page import write_page
-    from pipelines.reports.pictures import draw_pictures_of_run
-
-    with reporter.task("drawing the report", None):
-        write_page(folder, manifest, target, name=folder.absolute().name)
-        if out is None:
-            draw_pictures_of_run(folder, manifest)
+    draw_run(folder, manifest, target, name=folder.absolute().name, reporter=reporter, has_pictures=out is None)
     return target

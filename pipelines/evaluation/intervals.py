@@ -41,6 +41,11 @@ def wilson(correct: int, count: int) -> Interval:
     return (0.0 if correct == 0 else centre - half), (1.0 if correct == count else centre + half)
 
 
+def of_share(share: float, count: int) -> Interval:
+    """`wilson` of a share in [0, 1] of `count` images."""
+    return wilson(round(share * count), count)
+
+
 def paired_bootstrap(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> Interval:
     """Percentile bootstrap interval, 95 %, of the difference of two models' mean scores on the same images.
 

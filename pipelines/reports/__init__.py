@@ -1,5 +1,5 @@
-"""Draws the page of a run: values in, one HTML file out that needs nothing else.
+"""Draws the pages and pictures of runs and audits: values in, files out that need nothing else.
 
-The way in: `page.write_page`, and `drawing.page_drawer` at the end of a training.
+The way in: `drawing` for a run, `compare_page` for several, `audit_page` for an audit.
 Never here: anything that loads a model or computes a score.
 """

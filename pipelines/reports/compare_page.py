@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipelines.reports.compared_run import ComparedRun
     from pipelines.runs.examples import Example
     from pipelines.runs.manifest import Manifest
+    from pipelines.runs.report import Report
 
 TEMPLATE = "compare.html.jinja"
 LISTED_CLASSES = 1000  # of more classes only those with the lowest recall
@@ -94,6 +95,7 @@ def write_compare_page(
         target: the file.
     """
     names = _short_names(folders)
+    reports = [report for manifest in manifests for part, report in manifest.metrics.items() if part == rows[0].part]
     runs = [
         NamedRun(name=name, row=row, command=command_line(manifest))
         for name, row, manifest in zip(names, rows, manifests, strict=True)
@@ -104,9 +106,9 @@ def write_compare_page(
             "runs": runs,
             "verdicts": _verdicts(runs),
             "basis": f"On {counted(rows[0].images, f'{rows[0].part} image')}, by the predictions that each run keeps.",
-            "class_rows": _class_rows(rows, manifests),
+            "class_rows": _class_rows(reports),
             "num_classes": len(manifests[0].class_names),
-            "plots": _plots(names, rows, manifests, predictions),
+            "plots": _plots(names, reports, predictions),
             "pictures": _differing(names, folders, manifests, predictions),
         },
     )
@@ -136,23 +138,18 @@ def _verdicts(runs: Sequence[NamedRun]) -> list[str]:
     return lines or [f"No run is clearly better or worse than {first.name}."]
 
 
-def _class_rows(rows: Sequence[ComparedRun], manifests: Sequence[Manifest]) -> list[tuple[str, list[float | None]]]:
+def _class_rows(reports: Sequence[Report]) -> list[tuple[str, list[float | None]]]:
     """Class -> its recall in each run; None where a run does not know the class, or has no images of it."""
-    reports = [report for manifest in manifests for part, report in manifest.metrics.items() if part == rows[0].part]
     recalls = [{score.name: score.recall for score in report.classes} for report in reports]
     named = [(name, [of_run.get(name) for of_run in recalls]) for name in recalls[0]]
     return sorted(named, key=lambda row: (row[1][0] is None, row[1][0] or 0.0))[:LISTED_CLASSES]
 
 
 def _plots(
-    names: Sequence[str],
-    rows: Sequence[ComparedRun],
-    manifests: Sequence[Manifest],
-    predictions: Sequence[SavedPredictions | None],
+    names: Sequence[str], reports: Sequence[Report], predictions: Sequence[SavedPredictions | None]
 ) -> list[Plot]:
     from markupsafe import Markup
 
-    reports = [report for manifest in manifests for part, report in manifest.metrics.items() if part == rows[0].part]
     return [
         # Drawn here from numbers alone: no name of the user's is in it.
         Plot(name=name, ece=report.ece, svg=Markup(reliability_plot(saved.probabilities, saved.labels)))

@@ -36,6 +36,34 @@ def draw_into(
         draw_pictures(folder, scores, predictions, examples)
 
 
+def draw_run(
+    folder: Path, manifest: Manifest, target: Path, *, name: str, reporter: Reporter, has_pictures: bool = True
+) -> None:
+    """Draw the page of a run and, into its folder, the pictures of what it gets right and wrong.
+
+    Args:
+        folder: of the run, complete but for its manifest.
+        manifest: of it.
+        target: file of the page.
+        name: of the run, as its page calls it.
+        reporter: shows that it is drawn.
+        has_pictures: whether the pictures are drawn, too.
+
+    Raises:
+        UserError: a file of the run is damaged.
+    """
+    from pipelines.reports.judged_run import read_judged_run
+    from pipelines.reports.page import write_page
+    from pipelines.reports.pictures import draw_pictures
+
+    with reporter.task("drawing the report", None):
+        run = read_judged_run(folder, manifest)
+        write_page(run, target, name=name)
+        if has_pictures and run.predictions is not None:
+            predictions = run.predictions.probabilities, run.predictions.labels
+            draw_pictures(folder, run.report, predictions, run.judged_examples())
+
+
 def page_drawer(run: str, reporter: Reporter) -> DrawPage:
     """A function that draws the page and the pictures of a run into the folder that it is made in.
 
@@ -45,11 +73,6 @@ def page_drawer(run: str, reporter: Reporter) -> DrawPage:
     """
 
     def draw(folder: Path, manifest: Manifest) -> None:
-        from pipelines.reports.page import write_page
-        from pipelines.reports.pictures import draw_pictures_of_run
-
-        with reporter.task("drawing the report", None):
-            write_page(folder, manifest, folder / REPORT_FILE, name=Path(run).absolute().name)
-            draw_pictures_of_run(folder, manifest)
+        draw_run(folder, manifest, folder / REPORT_FILE, name=Path(run).absolute().name, reporter=reporter)
 
     return draw

@@ -8,26 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.evaluation.intervals import wilson
-from pipelines.evaluation.saved_predictions import SavedPredictions, read_predictions
+from pipelines.evaluation.intervals import of_share
 from pipelines.reports.chosen_images import choose_images
+from pipelines.reports.judged_run import MATRIX_CLASSES, JudgedRun
 from pipelines.reports.plots import reliability_plot, selection_plot
 from pipelines.reports.template import render
 from pipelines.reports.thumbnails import as_address, thumbnail
-from pipelines.reports.verdict import judge
 from pipelines.runs.command_line import command_of
 from pipelines.runs.examples import SPLITS, Example
 from pipelines.runs.layout import AUGMENTATION_FILE
-from pipelines.runs.split_file import read_split
 from pipelines.system.files import atomic
 from pipelines.system.text import one_line
 
 if TYPE_CHECKING:
     from models.arrays import Indices
+    from pipelines.evaluation.saved_predictions import SavedPredictions
     from pipelines.runs.manifest import Manifest
     from pipelines.runs.report import Report
 
-MATRIX_CLASSES = 30  # of more classes only the worst pairs are shown
 LISTED_CLASSES = 1000  # of more classes only those with the lowest recall
 TEMPLATE = "page.html.jinja"
 
@@ -70,33 +68,26 @@ class ClassRow:
     f1: float | None
 
 
-def write_page(folder: Path, manifest: Manifest, target: Path, *, name: str) -> None:
+def write_page(run: JudgedRun, target: Path, *, name: str) -> None:
     """Write the page of a run: one HTML document that asks for nothing from anywhere.
 
     Args:
-        folder: of the run, complete but for its manifest.
-        manifest: of it.
+        run: to show.
         target: the file.
         name: of the run, as its page calls it.
-
-    Raises:
-        UserError: a file of the run is damaged.
     """
-    page = _render(folder, manifest, name=name)
+    page = _render(run, name=name)
     with atomic(target, suffix=target.suffix) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _render(folder: Path, manifest: Manifest, *, name: str) -> str:
+def _render(run: JudgedRun, *, name: str) -> str:
     from markupsafe import Markup
 
-    verdict = judge(manifest)
-    report = manifest.metrics[verdict.part]
-    predictions = read_predictions(folder, verdict.part)
-    examples = read_split(folder, manifest.class_names)
+    manifest, report, predictions = run.manifest, run.report, run.predictions
     values: dict[str, object] = {
         "name": one_line(name),
-        "verdict": verdict,
+        "verdict": run.verdict,
         "report": report,
         "manifest": manifest,
         "cards": _cards(report),
@@ -106,15 +97,15 @@ def _render(folder: Path, manifest: Manifest, *, name: str) -> str:
         "num_classes": len(manifest.class_names),
         "matrix": _matrix(report),
         "stages": manifest.stages,
-        "curves": _curves(folder, manifest),
-        "augmentation": _picture(folder / AUGMENTATION_FILE),
+        "curves": _curves(run.folder, manifest),
+        "augmentation": _picture(run.folder / AUGMENTATION_FILE),
         "command": command_line(manifest),
-        "samples": _samples(examples, manifest.class_names),
+        "samples": _samples(run.examples, manifest.class_names),
         "pictures": {},
         "plots": {},
     }
     if predictions is not None:
-        values["pictures"] = _pictures(predictions, examples, manifest.class_names)
+        values["pictures"] = _pictures(predictions, run.judged_examples(), manifest.class_names)
         plots = {"reliability": reliability_plot, "selection": selection_plot}
         # Drawn here from numbers alone: no name of the user's is in them.
         values["plots"] = {
@@ -150,7 +141,7 @@ def _class_rows(report: Report) -> list[ClassRow]:
             name=score.name,
             images=score.support,
             recall=score.recall,
-            interval=None if score.recall is None else wilson(round(score.recall * score.support), score.support),
+            interval=None if score.recall is None else of_share(score.recall, score.support),
             precision=score.precision,
             f1=score.f1,
         )
@@ -193,17 +184,16 @@ def _samples(examples: Sequence[Example], class_names: tuple[str, ...]) -> list[
 
 
 def _pictures(
-    predictions: SavedPredictions, examples: Sequence[Example], class_names: tuple[str, ...]
+    predictions: SavedPredictions, examples: Sequence[Example | None], class_names: tuple[str, ...]
 ) -> dict[str, list[Picture]]:
     """Title -> the images under it."""
-    example_of = {example.sha256: example for example in examples}
     chosen = choose_images(predictions.probabilities, predictions.labels)
 
     def pictures(places: Indices) -> list[Picture]:
         return [picture for place in places if (picture := picture_at(int(place))) is not None]
 
     def picture_at(place: int) -> Picture | None:
-        example = example_of.get(predictions.sha256[place].decode())
+        example = examples[place]
         if example is None:
             return None
         row = predictions.probabilities[place]

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.evaluation.intervals import wilson
-from pipelines.evaluation.saved_predictions import read_predictions
+from pipelines.evaluation.intervals import of_share
 from pipelines.reports.chosen_images import choose_images
+from pipelines.reports.judged_run import MATRIX_CLASSES
 from pipelines.reports.thumbnails import shrink
-from pipelines.reports.verdict import judge, percent
+from pipelines.reports.verdict import percent
 from pipelines.runs.layout import CLASSES_FILE, CONFUSION_FILE, MISTAKES_FILE
-from pipelines.runs.split_file import read_split
 from pipelines.system.files import atomic
 from pipelines.system.text import counted, one_line
 
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
 
     from models.arrays import Labels, Probabilities
     from pipelines.runs.examples import Example
-    from pipelines.runs.manifest import Manifest
     from pipelines.runs.report import Report
 
-MATRIX_CLASSES = 30  # of more classes the most frequent confusions are drawn
 LISTED_CLASSES = 40  # of more classes those with the lowest recall
 COLUMNS = 6  # mistakes beside each other
 CELL, PICTURE_SIDE = (1.8, 2.3), 1.65  # inches, of each and its picture
@@ -68,25 +65,6 @@ def draw_pictures(
             warnings.filterwarnings("ignore", "Glyph .* missing")
             figure.savefig(temporary, dpi=110)
     return tuple(folder / name for name in drawn)
-
-
-def draw_pictures_of_run(folder: Path, manifest: Manifest) -> None:
-    """Draw the same for the images that judge a run, into its folder.
-
-    Args:
-        folder: of the run, complete but for its manifest.
-        manifest: of it.
-
-    Raises:
-        UserError: a file of the run is damaged.
-    """
-    part = judge(manifest).part
-    predictions = read_predictions(folder, part)
-    if predictions is None:
-        return
-    example_of = {example.sha256: example for example in read_split(folder, manifest.class_names)}
-    examples = [example_of.get(sha256.decode()) for sha256 in predictions.sha256]
-    draw_pictures(folder, manifest.metrics[part], (predictions.probabilities, predictions.labels), examples)
 
 
 def _draw_confusion(report: Report) -> Figure:
@@ -130,7 +108,7 @@ def _draw_classes(report: Report) -> Figure:
     rows = sorted(judged, key=lambda row: row[0])[:LISTED_CLASSES]
     figure, axes = _figure(7.5, 1.3 + 0.27 * len(rows))
     for place, (recall, score) in enumerate(rows):
-        axes.plot(wilson(round(recall * score.support), score.support), (place, place), color=MARK, linewidth=2)
+        axes.plot(of_share(recall, score.support), (place, place), color=MARK, linewidth=2)
         axes.plot([recall], [place], "o", color=MARK, markersize=5)
     names = [f"{_short(score.name)} ({score.support:,})" for _, score in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=8, parse_math=False)

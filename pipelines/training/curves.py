@@ -175,9 +175,9 @@ def _scale_penalties(axes: Axes, trials: Sequence[HeadTrial]) -> None:
 
 def _shade_chance(axes: Axes, accuracy: float, caption: Caption) -> None:
     """Shade what chance explains: the 95 % interval of the kept accuracy on so many images."""
-    from pipelines.evaluation.intervals import wilson
+    from pipelines.evaluation.intervals import of_share
 
-    low, high = wilson(round(accuracy * caption.num_judged), caption.num_judged)
+    low, high = of_share(accuracy, caption.num_judged)
     label = f"95 % interval of the accuracy kept, on {caption.num_judged:,} images"
     axes.axhspan(low, high, color=VALIDATION, alpha=0.1, linewidth=0, label=label)
 
