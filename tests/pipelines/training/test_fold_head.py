@@ -12,7 +12,6 @@ from sklearn.metrics import log_loss
 from pipelines.evaluate import evaluate
 from pipelines.evaluation.saved_predictions import read_predictions
 from pipelines.runs.models import load_run
-from pipelines.runs.read_manifest import read_manifest
 from pipelines.runs.score_basis import basis_of
 from pipelines.runs.split_file import read_split
 from pipelines.train import train
@@ -43,18 +42,6 @@ def test_every_image_judges_and_fits(drawn: Path, image_folder: Draw, tmp_path: 
     # The saved model, temperature included, is what test pictures were predicted by.
     exact = evaluate(str(run), manifest.data.root, cache=False)
     assert exact.report.log_loss == pytest.approx(manifest.metrics["test"].log_loss, abs=0.02)
-
-
-def test_test_images_change_nothing(drawn: Path, image_folder: Draw, tmp_path: Path) -> None:
-    runs = []
-    for number, seed in enumerate((1, 2)):
-        data = image_folder(f"tested-{number}", parts={"train": 8}, seed=50)
-        image_folder(f"tested-{number}", parts={"test": 4}, seed=seed)
-        train(with_options(spec_on(drawn, data, tmp_path / str(number)), epochs=3, heads=2, validation="auto"))
-        runs.append(tmp_path / str(number))
-    first, second = (load_run(run)[0].get_weights() for run in runs)
-    assert all(np.array_equal(*weights) for weights in zip(first, second, strict=True))
-    assert read_manifest(runs[0]).metrics["test"] != read_manifest(runs[1]).metrics["test"]
 
 
 def test_heads_that_do_not_fit_all_folds_are_chosen_on_the_validation_part(

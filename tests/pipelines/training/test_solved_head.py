@@ -63,12 +63,16 @@ def test_evaluation_finds_the_features_of_the_layers_that_were_chosen(solved: Pa
     assert exact.report.log_loss == pytest.approx(manifest.metrics["test"].log_loss, abs=0.02)
 
 
-def test_test_images_change_nothing(drawn: Path, image_folder: Draw, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{"epochs": None}, {"epochs": 3, "heads": 2}], ids=["solved", "in steps"])
+def test_test_images_change_nothing(
+    drawn: Path, image_folder: Draw, tmp_path: Path, options: dict[str, object]
+) -> None:
     runs = []
     for number, seed in enumerate((1, 2)):
         data = image_folder(f"tested-{number}", parts={"train": 8}, seed=50)
         image_folder(f"tested-{number}", parts={"test": 4}, seed=seed)
-        train(with_options(spec_on(drawn, data, tmp_path / str(number)), epochs=None, validation="auto"))
+        manifest = train(spec_on(drawn, data, tmp_path / str(number), validation="auto", **options))
+        assert manifest.cross_validation is not None
         runs.append(tmp_path / str(number))
     first, second = (load_run(run)[0].get_weights() for run in runs)
     assert all(np.array_equal(*weights) for weights in zip(first, second, strict=True))
