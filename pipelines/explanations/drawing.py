@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Flags, Singles
-from pipelines.system.text import one_line
+from pipelines.images.lettering import fitting, load_font
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont
 
 # (height, width, 3) in [0, 255].
 Colours: TypeAlias = NDArray[np.uint8]
-GAP, HEADER, FONT = 8, 30, 15
+GAP, HEADER = 8, 30
 INK, PAPER = (51, 51, 51), (255, 255, 255)
 # The brightest colour stands for this share of a map's values: single pixels of a gradient would darken all others.
 BRIGHTEST = 99.5
@@ -126,23 +124,6 @@ def draw_channels(channels: Singles) -> Image:
         tile = Image.fromarray(_viridis()[heat]).resize((side, side), Image.Resampling.NEAREST)
         grid.paste(tile, (GAP + place % columns * (side + GAP), GAP + place // columns * (side + GAP)))
     return grid
-
-
-@cache
-def load_font() -> FreeTypeFont:
-    """The font of all pictures, which comes with Matplotlib."""
-    import matplotlib
-    from PIL import ImageFont
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", FONT)
-
-
-def fitting(text: str, width: float) -> str:
-    """A text in one line, cut to a width in pixels."""
-    line, font = one_line(text), load_font()
-    while line and font.getlength(line) > width:
-        line = line[:-3] + ".." if len(line) > 3 else ""
-    return line
 
 
 @cache

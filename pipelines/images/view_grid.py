@@ -8,17 +8,17 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from pipelines.images.augment import build_augmenter
 from pipelines.images.batches import view_batches
+from pipelines.images.lettering import fitting, load_font
 from pipelines.images.policy import Policy
 from pipelines.images.unchanged import naming_changed
 from pipelines.runs.examples import Example
 from pipelines.runs.square import Square
 from pipelines.system.files import atomic
 from pipelines.system.progress import Reporter
-from pipelines.system.text import one_line
 
 # (height, width, 3) in [0, 255], the whole picture.
 Grid: TypeAlias = NDArray[np.uint8]
@@ -28,7 +28,6 @@ NUM_VIEWS = 8
 GAP = 4
 # Pixels above the views for the policy and the columns, and to their left for the names of classes.
 HEADER, MARGIN = 44, 150
-_FONT = 15
 
 
 def draw_view_grid(
@@ -79,16 +78,10 @@ def _draw_views(examples: Sequence[Example], policy: Policy, square: Square, *, 
 
 def _label(picture: Image.Image, names: Sequence[str], policy: str, *, step: int) -> Image.Image:
     """Write the policy and the columns above the views, and the class of each row beside it."""
-    import matplotlib
-
-    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", _FONT)
-    pen = ImageDraw.Draw(picture)
+    pen, font = ImageDraw.Draw(picture), load_font()
 
     def write(text: str, place: tuple[float, float], width: int) -> None:
-        line = one_line(text)
-        while line and pen.textlength(line, font) > width:
-            line = line[:-3] + ".." if len(line) > 3 else ""
-        pen.text(place, line, fill=(51, 51, 51), font=font, anchor="lm")
+        pen.text(place, fitting(text, width), fill=(51, 51, 51), font=font, anchor="lm")
 
     write(f"policy {policy}", (GAP, HEADER / 2), MARGIN - 2 * GAP)
     for column in range(NUM_VIEWS + 1):
